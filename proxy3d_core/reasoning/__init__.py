@@ -1,0 +1,1 @@
+"""Spatial questions: understood as small programs, computed on a snapshot."""

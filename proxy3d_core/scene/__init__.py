@@ -1,0 +1,1 @@
+"""The live scene state and the immutable snapshots that are taken of it."""
