@@ -32,6 +32,7 @@ class Input(Enum):
     DEPTH = ("depth/image", "sensor_msgs/msg/Image")
     CAMERA_INFO = ("rgb/camera_info", "sensor_msgs/msg/CameraInfo")
     LABELS = ("semantic/labels", "sensor_msgs/msg/Image")
+    LABEL_INFO = ("semantic/label_info", "vision_msgs/msg/LabelInfo")
     DETECTIONS = ("semantic/detections", "vision_msgs/msg/Detection2DArray")
 
     def __init__(self, topic: str, type_name: str) -> None:
