@@ -9,6 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy3d_core.geometry.transform_buffer import TransformNotReady, TransformUnknown
+
+__all__ = ["Input", "InputStatus", "Output", "Port", "Service", "TransformNotReady", "TransformUnknown"]
+
 
 class Output(Enum):
     """What the node publishes: name (relative), ROS type, latched (reliable + transient_local)."""
@@ -55,14 +59,6 @@ class Service(Enum):
         self.topic = topic
         self.type_name = type_name
         self.handler = handler
-
-
-class TransformNotReady(LookupError):
-    """The transform at that stamp may still come: wait for it."""
-
-
-class TransformUnknown(LookupError):
-    """There is no way between the two frames, or the stamp is too old."""
 
 
 @dataclass(frozen=True)
