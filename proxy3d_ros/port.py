@@ -86,7 +86,8 @@ class Port(Protocol):
     def new(self, type_name: str, **fields: Any) -> Any:
         """A message such as ``new("geometry_msgs/msg/Point", x=1.0)``; fields that are not given have their defaults.
 
-        Sequences are lists or numpy arrays; the adapter turns them into what its middleware wants.
+        A service's response is ``new("proxy3d_ros/srv/AskSpatial_Response", ...)``. Sequences are lists, bytes or numpy
+        arrays, ``byte`` fields are whole numbers; the adapter turns them into what its middleware wants.
         """
         ...
 
@@ -104,6 +105,10 @@ class Port(Protocol):
         Raises:
             TransformNotReady, TransformUnknown
         """
+        ...
+
+    def clear_transforms(self) -> None:
+        """Forget the moving transforms because the clock jumped back; static ones stay."""
         ...
 
     def input_status(self) -> dict[Input, InputStatus]:
