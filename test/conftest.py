@@ -1,0 +1,36 @@
+"""Shared fixtures: where the recorded data is, and DDS traffic that stays on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Before anything creates a DDS participant: loopback only, and a domain per test run so that two runs do not hear each other.
+os.environ["ROS_LOCALHOST_ONLY"] = "1"
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ.setdefault("PROXY3D_TEST_DOMAIN", str(60 + os.getpid() % 40))
+os.environ["ROS_DOMAIN_ID"] = os.environ["PROXY3D_TEST_DOMAIN"]
+os.environ["CYCLONEDDS_URI"] = (
+    "<CycloneDDS><Domain><General><Interfaces><NetworkInterface name='lo' multicast='true'/></Interfaces>"
+    "</General></Domain></CycloneDDS>"
+)
+
+
+def find_data() -> Path | None:
+    """The folder of recorded data, or None."""
+    given = os.environ.get("PROXY3D_TEST_DATA")
+    folder = Path(given) if given else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of recorded sequences that are not part of the project; the test is skipped where it is absent."""
+    folder = find_data()
+    if folder is None:
+        pytest.skip("recorded data is not here; point PROXY3D_TEST_DATA at it")
+    return folder
