@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Before anything creates a DDS participant: loopback only, and a domain per test run so that two runs do not hear each other.
+# Before anything creates a DDS participant: loopback only, and a domain of its own for every run.
 os.environ["ROS_LOCALHOST_ONLY"] = "1"
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("PROXY3D_TEST_DOMAIN", str(60 + os.getpid() % 40))

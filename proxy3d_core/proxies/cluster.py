@@ -21,7 +21,7 @@ RESOLUTION = 0.005
 """Edge of the smallest cell in which points may be merged before clustering [m]."""
 
 OVERSAMPLING = 4
-"""Clusters are searched on at least this many cells per proxy; a group with fewer points is clustered point by point."""
+"""Clusters are searched on at least this many cells per proxy; smaller groups are clustered point by point."""
 
 ITERATIONS = 10
 """Most Lloyd iterations."""
@@ -30,8 +30,9 @@ ITERATIONS = 10
 def share_budget(sizes: ArrayLike, budget: int, per_group: int) -> Ints:
     """How many proxies each group gets.
 
-    Every group starts with ``per_group`` (fewer if the budget does not allow), the rest is shared out by size with largest
-    remainders, and no group gets more than it has points. If there are more groups than ``budget``, the largest get one each.
+    Every group starts with ``per_group`` (fewer if the budget does not allow), the rest is shared out by size with
+    largest remainders, and no group gets more than it has points. If there are more groups than ``budget``, the largest
+    get one each.
 
     Args:
         sizes: (G,) points per group, each >= 1.
@@ -72,7 +73,7 @@ def cluster_proxies(
         per_group: start count per group (Table 5 of the paper: 5 is best).
 
     Returns:
-        Proxies ordered by group. ``weights`` sums to the sum of the input's; ``positions`` and ``features`` are weighted means.
+        Proxies ordered by group. ``weights`` sums to the sum of the input's; positions and features are weighted means.
 
     Raises:
         BadInput: arrays differ in length, or hold NaN, infinite or non-positive numbers.
@@ -98,18 +99,19 @@ def cluster_proxies(
 
     cell_of_point = _cells(rank, level, sizes, OVERSAMPLING * counts)
     cells = int(cell_of_point[-1]) + 1
-    cell_weight = np.bincount(cell_of_point, w, cells)
-    cell_position = np.stack([np.bincount(cell_of_point, w * x, cells) for x in p.T], axis=1) / cell_weight[:, None]
+    cell_weight = _sums(cell_of_point, w, cells)
+    cell_position = _sums(cell_of_point, w[:, None] * p, cells) / cell_weight[:, None]
     cell_rank = np.zeros(cells, np.int64)
     cell_rank[cell_of_point] = rank
 
     label = _cluster(cell_position, cell_weight, cell_rank, counts)[cell_of_point]
-    if (dropped := label < 0).any():  # more groups than budget
-        order, p, w, rank, label = (x[~dropped] for x in (order, p, w, rank, label))
+    if (label < 0).any():  # more groups than budget
+        kept = np.flatnonzero(label >= 0)
+        order, p, w, label = order[kept], p[kept], w[kept], label[kept]
     k = int(counts.sum())
-    weight = np.bincount(label, w, k)
-    center = np.stack([np.bincount(label, w * x, k) for x in p.T], axis=1) / weight[:, None]
-    spread = np.bincount(label, w * ((p - center[label]) ** 2).sum(axis=1), k) / weight
+    weight = _sums(label, w, k)
+    center = _sums(label, w[:, None] * p, k) / weight[:, None]
+    spread = _sums(label, w * ((p - center[label]) ** 2).sum(axis=1), k) / weight
     member = np.argsort(label, kind="stable")
     share = (w / weight[label])[member].astype(np.float32)
     rows = np.concatenate([[0], np.cumsum(np.bincount(label, minlength=k))])
@@ -123,13 +125,19 @@ def cluster_proxies(
     )
 
 
+def _sums(label: Ints, values: Floats, number: int) -> Floats:
+    """(number, ...) sums of the values (N, ...) of each label."""
+    columns = [np.bincount(label, column, number) for column in values.reshape(len(values), -1).T]
+    return np.stack(columns, axis=1).astype(np.float64).reshape(number, *values.shape[1:])
+
+
 def _octree_order(points: Floats, weights: Floats, rank: Ints) -> tuple[Ints, Ints]:
     """Order of the points by group and then along a Z-curve, and at which octree level each parts from its predecessor.
 
     Returns:
         order: (N,) indices; independent of the order in which the points came.
-        level: (N,) of the sorted points: the coarsest octree level (0 = cells of RESOLUTION) at which a point lies in another
-            cell than the one before it; -1 if both lie in one cell of RESOLUTION, 64 at the first point of a group.
+        level: (N,) of the sorted points: the coarsest octree level (0 = cells of RESOLUTION) at which a point lies in
+            another cell than the one before it; -1 if both lie in one cell of RESOLUTION, 64 where a group begins.
     """
     bits = min(16, (62 - int(rank.max()).bit_length()) // 3)
     low = points.min(axis=0)
@@ -146,7 +154,7 @@ def _octree_order(points: Floats, weights: Floats, rank: Ints) -> tuple[Ints, In
         order[tied] = who[np.lexsort((weights[who], *points[who].T, code[tied]))]
     level = np.full(len(code), 64, np.int64)
     differing = code[1:] ^ code[:-1]
-    # frexp gives the bit length exactly below 2**53; group bits lie above all octree bits, so rounding there does no harm.
+    # frexp gives the bit length, exactly below 2**53; only group bits lie above, so rounding there does no harm.
     level[1:] = (np.frexp(differing.astype(np.float64))[1] + 2) // 3 - 1
     level[1:][np.diff(rank[order]) != 0] = 64
     return order, level
@@ -161,7 +169,7 @@ def _spread(x: Ints) -> Ints:
 
 
 def _cells(rank: Ints, level: Ints, sizes: Ints, wanted: Ints) -> Ints:
-    """(N,) cell of each sorted point: per group the coarsest octree level with at least ``wanted`` cells, else single points."""
+    """(N,) cell of each sorted point: coarsest octree level with ``wanted`` cells in its group, else single points."""
     levels = 18
     # Cells of group g at level l: one for each point that parts from its predecessor at l or coarser.
     starts = np.bincount(rank * levels + np.minimum(level, levels - 2) + 1, minlength=len(sizes) * levels)
@@ -172,7 +180,7 @@ def _cells(rank: Ints, level: Ints, sizes: Ints, wanted: Ints) -> Ints:
 
 
 def _cluster(position: Floats, weight: Floats, rank: Ints, counts: Ints) -> Ints:
-    """(M,) cluster of each cell, numbered group by group; -1 for cells of groups without a count. Cells are sorted by rank."""
+    """(M,) cluster of each cell (sorted by rank), numbered group by group; -1 in groups without a count."""
     bounds = np.searchsorted(rank, np.arange(len(counts) + 1))
     seeds = np.concatenate(
         [
@@ -193,9 +201,8 @@ def _cluster(position: Floats, weight: Floats, rank: Ints, counts: Ints) -> Ints
         if np.array_equal(new, label[kept]):
             break
         label[kept] = new
-        total = np.bincount(new, weight[kept], k)
-        for axis in range(3):
-            centers[:, axis] = np.bincount(new, weight[kept] * cells[kept, axis], k) / total
+        total = _sums(new, weight[kept], k)
+        centers[:, :3] = _sums(new, (weight[:, None] * position)[kept], k) / total[:, None]
     return label
 
 

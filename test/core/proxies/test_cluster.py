@@ -67,7 +67,7 @@ def test_order_of_the_points_does_not_matter(data: tuple[np.ndarray, ...], budge
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(45, 80), st.integers(0, 2**32 - 1))
 def test_moves_with_the_scene(seed: int, budget: int, motion: int) -> None:
-    """Where points are clustered one by one (four or fewer a proxy), a rigid motion of the scene moves the proxies and changes nothing else."""
+    """Where points are clustered one by one (four or fewer a proxy), a motion of the scene moves the proxies."""
     points, features, weights, groups = scene(seed, [40, 30, 20])
     rng = np.random.default_rng(motion)
     rotation, shift = Rotation.random(rng=rng).as_matrix(), rng.uniform(-5, 5, 3)
