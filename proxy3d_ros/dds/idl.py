@@ -31,8 +31,8 @@ _PRIMITIVE: dict[str, Any] = {
 def topic_class(type_name: str) -> type[Any]:
     """The class of a ROS type. Instances have one attribute, ``cdr``: the bytes with the 4-byte encapsulation header.
 
-    The halves of a service begin with the 16 bytes by which ``rmw_cyclonedds`` tells who asked what: the client's id and the
-    number of the request.
+    The halves of a service begin with the 16 bytes by which ``rmw_cyclonedds`` tells who asked what: the client's id
+    and the number of the request.
 
     Raises:
         KeyError: an unknown type.

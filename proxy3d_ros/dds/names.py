@@ -51,7 +51,7 @@ class Names:
         return names
 
     def resolve(self, name: str) -> str:
-        """Full name of a topic or service: absolute as it is, ``~/x`` below the node, else in the namespace; then remapped.
+        """Full name: absolute as it is, ``~/x`` below the node, else in the namespace; then remapped.
 
         Raises:
             BadInput: not a valid ROS 2 name.

@@ -1,8 +1,8 @@
 """A ROS 2 node made of Cyclone DDS entities: publishers, subscriptions, services, clients.
 
-One thread receives everything and calls the subscriptions; a service's requests are handled by a pool of workers, so that
-questions never hold up images. ``rmw_cyclonedds`` sees an ordinary node: endpoints carry their type hash, and the node and
-its endpoints are announced on ``ros_discovery_info``.
+One thread receives everything and calls the subscriptions; a service's requests are handled by a pool of workers, so
+that questions never hold up images. ``rmw_cyclonedds`` sees an ordinary node: endpoints carry their type hash, and the
+node and its endpoints are announced on ``ros_discovery_info``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
-from cyclonedds.core import DDSException, Entity, GuardCondition, Policy, Qos, ReadCondition, SampleState, ViewState
-from cyclonedds.core import InstanceState, WaitSet
+from cyclonedds.core import (
+    DDSException,
+    Entity,
+    GuardCondition,
+    InstanceState,
+    Policy,
+    Qos,
+    ReadCondition,
+    SampleState,
+    ViewState,
+    WaitSet,
+)
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.internal import InvalidSample
 from cyclonedds.pub import DataWriter
@@ -62,8 +72,8 @@ def domain_id() -> int:
 def _open_domain(number: int) -> None:
     """Configure the domain as ``rmw_cyclonedds`` does; ``CYCLONEDDS_URI`` comes last and wins.
 
-    ``ROS_AUTOMATIC_DISCOVERY_RANGE``, ``ROS_STATIC_PEERS`` and ``ROS_LOCALHOST_ONLY`` mean what they mean for other nodes.
-    Beyond that only the receive buffer is enlarged: a colour and a depth image arrive at once.
+    ``ROS_AUTOMATIC_DISCOVERY_RANGE``, ``ROS_STATIC_PEERS`` and ``ROS_LOCALHOST_ONLY`` mean what they mean for other
+    nodes. Beyond that only the receive buffer is enlarged: a colour and a depth image arrive at once.
     """
     with _domains_lock:
         if number in _domains:
@@ -315,6 +325,9 @@ class Client(_Receiver):
                 future.set_exception(ServiceError(f"{self.name} answered with another type of response: {error}"))
 
 
+_R = TypeVar("_R", bound=_Receiver)
+
+
 class Participant:
     """One ROS 2 node. Close it, or use it in a ``with`` statement.
 
@@ -404,7 +417,7 @@ class Participant:
                 except DDSException as error:
                     log.error("%s", error)
 
-    def _start(self, receiver: Any) -> Any:
+    def _start(self, receiver: _R) -> _R:
         with self._lock:
             self._receivers += (receiver,)
             self._waitset.attach(receiver.condition)
@@ -439,7 +452,7 @@ class Participant:
         return DataWriter(self._publishers, dds_topic, profile.policies(user_data))
 
     def _announce(self) -> None:
-        """Say on ``ros_discovery_info`` which endpoints belong to this node (``ros2 node list``, ``ros2 node info``)."""
+        """Say on ``ros_discovery_info`` which endpoints belong to this node, for ``ros2 node list`` and ``info``."""
 
         def gids(entities: list[Any]) -> list[Any]:
             return [_gid(entity) for entity in entities]

@@ -53,7 +53,7 @@ class Profile:
         return Qos(*policies)
 
     def mismatch(self, offered: Any) -> str:
-        """Why a reader with this profile does not get the data of a writer with the ``offered`` Qos; empty if it does."""
+        """Why a reader with this profile gets nothing from a writer with the ``offered`` Qos; empty if it does."""
         reasons = []
         if self.reliable and offered[Policy.Reliability] == Policy.Reliability.BestEffort:
             reasons.append("it is best effort, reliable is wanted")

@@ -1,8 +1,8 @@
 """ROS 2 messages without ROS 2: definitions, messages with defaults, CDR bytes, type hashes.
 
-The definitions are those of ROS 2 Jazzy in ``rosbags``, this package's own ``msg/`` and ``srv/``, and the few below that
-``rosbags`` does not have. A type is named as ROS 2 names it: ``geometry_msgs/msg/Point``; the two halves of a service are
-``proxy3d_ros/srv/AskSpatial_Request`` and ``..._Response``.
+The definitions are those of ROS 2 Jazzy in ``rosbags``, this package's own ``msg/`` and ``srv/``, and the few below
+that ``rosbags`` does not have. A type is named as ROS 2 names it: ``geometry_msgs/msg/Point``; the two halves of a
+service are ``proxy3d_ros/srv/AskSpatial_Request`` and ``..._Response``.
 """
 
 from __future__ import annotations
@@ -78,9 +78,10 @@ def fields_of(type_name: str) -> list[tuple[str, Any]]:
         KeyError: an unknown type.
     """
     try:
-        return store().get_msgdef(type_name).fields
+        fields: list[tuple[str, Any]] = store().get_msgdef(type_name).fields
     except KeyError as error:
         raise KeyError(f"message type {type_name!r} is not known (missing: {error})") from None
+    return fields
 
 
 def type_hash(type_name: str) -> str:
@@ -90,7 +91,8 @@ def type_hash(type_name: str) -> str:
 
 def serialize(type_name: str, message: Any) -> memoryview:
     """CDR bytes with the 4-byte encapsulation header."""
-    return store().serialize_cdr(message, type_name)
+    cdr: memoryview = store().serialize_cdr(message, type_name)
+    return cdr
 
 
 def deserialize(type_name: str, cdr: bytes | memoryview) -> Any:

@@ -1,0 +1,281 @@
+"""The node on a machine without ROS 2: ``SpatialNode`` joined to the ROS graph over DDS."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from cyclonedds.core import DDSException
+from numpy.typing import NDArray
+
+from proxy3d_core.config import Config
+from proxy3d_core.encodings import (
+    check_labels,
+    decode_compressed,
+    decode_compressed_depth,
+    decode_image,
+    decode_rgb,
+    depth_to_metres,
+    to_rgb,
+)
+from proxy3d_core.errors import BadInput
+from proxy3d_core.frame import Detection2D
+from proxy3d_core.geometry.transform_buffer import TransformBuffer
+from proxy3d_core.geometry.transforms import matrix_from_quaternion
+from proxy3d_ros.dds import qos, types
+from proxy3d_ros.dds.names import Names
+from proxy3d_ros.dds.participant import Participant, Publisher, Subscription
+from proxy3d_ros.node import TICK_PERIOD, SpatialNode
+from proxy3d_ros.port import Input, InputStatus, Output, Service
+
+NODE_NAME = "proxy3d"
+_SECOND = 1_000_000_000
+_COMPRESSED = "sensor_msgs/msg/CompressedImage"
+
+
+def stamp_ns(stamp: Any) -> int:
+    """Nanoseconds of a ``builtin_interfaces/Time``."""
+    return int(stamp.sec) * _SECOND + int(stamp.nanosec)
+
+
+class DdsAdapter:
+    """The port of ``SpatialNode`` over DDS: publishers now, everything that calls the node from ``start`` on.
+
+    Args:
+        config: the node's settings.
+        names: name, namespace and remappings.
+        use_sim_time: take the time from ``/clock``.
+        domain: DDS domain; None = ``ROS_DOMAIN_ID``.
+    """
+
+    def __init__(self, config: Config, names: Names, use_sim_time: bool = False, domain: int | None = None) -> None:
+        self._config = config
+        self._log = logging.getLogger(names.node)
+        self._participant = Participant(names, domain)
+        self._transforms = TransformBuffer()
+        self._sim_time: int | None = None
+        self._use_sim_time = use_sim_time
+        self._inputs: dict[Input, Subscription] = {}
+        self._stop = threading.Event()
+        self._timer: threading.Thread | None = None
+        self._bad_transforms: dict[str, float] = {}
+        self._publishers: dict[Output, Publisher] = {
+            output: self._participant.publisher(
+                output.topic, output.type_name, qos.LATCHED if output.latched else qos.DEFAULT
+            )
+            for output in Output
+        }
+
+    # The port -------------------------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        if self._use_sim_time:
+            return self._sim_time or 0
+        return time.time_ns()
+
+    def new(self, type_name: str, **fields: Any) -> Any:
+        return types.new(type_name, **fields)
+
+    def publish(self, output: Output, message: Any) -> None:
+        try:
+            self._publishers[output].publish(message)
+        except DDSException as error:
+            self._log.warning("a subscriber of %s does not keep up: %s", self._publishers[output].name, error)
+
+    def subscriber_count(self, output: Output) -> int:
+        return self._publishers[output].subscribers
+
+    def lookup_transform(self, target: str, source: str, stamp_ns: int | None) -> NDArray[np.float64]:
+        return self._transforms.lookup(target, source, stamp_ns)
+
+    def clear_transforms(self) -> None:
+        self._transforms.clear()
+
+    def input_status(self) -> dict[Input, InputStatus]:
+        status = {}
+        for source, subscription in self._inputs.items():
+            found = subscription.connection()
+            status[source] = InputStatus(subscription.name, found.publishers, found.mismatch)
+        return status
+
+    def log(self, level: str, text: str) -> None:
+        self._log.log(getattr(logging, level.upper()), text)
+
+    # Life -----------------------------------------------------------------------------------------------------------
+
+    def start(self, node: SpatialNode) -> None:
+        """Subscribe, serve and tick."""
+        if self._use_sim_time:
+            self._participant.subscribe("/clock", "rosgraph_msgs/msg/Clock", self._on_clock, qos.SENSOR_DATA)
+        # Transforms first, so that an image which arrives together with its pose finds it.
+        for name, profile, static in (("/tf_static", qos.TF_STATIC, True), ("/tf", qos.TF, False)):
+            self._participant.subscribe(name, "tf2_msgs/msg/TFMessage", self._on_transforms(static), profile)
+        for source, (suffix, type_name, profile, callback) in self._input_plan(node).items():
+            topic = self._participant.names.resolve(source.topic) + suffix
+
+            def on_error(error: Exception, source: Input = source) -> None:
+                node.on_decode_error(source, error)
+
+            def decode(message: Any, callback: Callable[[Any], None] = callback, source: Input = source) -> None:
+                try:
+                    callback(message)
+                except BadInput as error:
+                    node.on_decode_error(source, error)
+
+            self._inputs[source] = self._participant.subscribe(topic, type_name, decode, profile, on_error)
+        for service in Service:
+            self._participant.serve(service.topic, service.type_name, getattr(node, service.handler))
+        self._timer = threading.Thread(target=self._tick, args=(node,), name="tick", daemon=True)
+        self._timer.start()
+
+    def close(self) -> None:
+        """Leave the graph; requests that are being handled are answered before. May be called twice."""
+        self._stop.set()
+        if self._timer is not None:
+            self._timer.join()
+        self._participant.close()
+
+    def _tick(self, node: SpatialNode) -> None:
+        while not self._stop.wait(TICK_PERIOD):
+            try:
+                node.tick()
+            except Exception:
+                self._log.exception("error in the timer; the node goes on")
+
+    # Inputs ---------------------------------------------------------------------------------------------------------
+
+    def _input_plan(self, node: SpatialNode) -> dict[Input, tuple[str, str, qos.Profile, Callable[[Any], None]]]:
+        """What to subscribe to: topic suffix, type, QoS, and what decodes a message and gives it to the node."""
+
+        def rgb(m: Any) -> None:
+            image = decode_rgb(m.encoding, m.height, m.width, m.step, m.data, bool(m.is_bigendian))
+            node.on_rgb(stamp_ns(m.header.stamp), m.header.frame_id, image)
+
+        def rgb_compressed(m: Any) -> None:
+            node.on_rgb(stamp_ns(m.header.stamp), m.header.frame_id, to_rgb(*decode_compressed(m.format, m.data)))
+
+        def depth(m: Any) -> None:
+            image = decode_image(m.encoding, m.height, m.width, m.step, m.data, bool(m.is_bigendian))
+            node.on_depth(stamp_ns(m.header.stamp), m.header.frame_id, depth_to_metres(image, m.encoding))
+
+        def depth_compressed(m: Any) -> None:
+            image = depth_to_metres(*decode_compressed_depth(m.format, m.data))
+            node.on_depth(stamp_ns(m.header.stamp), m.header.frame_id, image)
+
+        def camera_info(m: Any) -> None:
+            node.on_camera_info(stamp_ns(m.header.stamp), m.header.frame_id, m.width, m.height, m.k, m.d)
+
+        def labels(m: Any) -> None:
+            image = decode_image(m.encoding, m.height, m.width, m.step, m.data, bool(m.is_bigendian))
+            node.on_labels(stamp_ns(m.header.stamp), m.header.frame_id, check_labels(image, m.encoding))
+
+        def label_info(m: Any) -> None:
+            node.on_label_info({int(entry.class_id): entry.class_name for entry in m.class_map})
+
+        def detections(m: Any) -> None:
+            boxes = [box for found in m.detections if (box := detection(found)) is not None]
+            node.on_detections(stamp_ns(m.header.stamp), m.header.frame_id, boxes)
+
+        sensor = qos.SENSOR_DATA
+        compressed = self._config.input.compressed
+        plan: dict[Input, tuple[str, str, qos.Profile, Callable[[Any], None]]] = {
+            Input.CAMERA_INFO: ("", Input.CAMERA_INFO.type_name, sensor, camera_info),
+            Input.DEPTH: ("/compressedDepth", _COMPRESSED, sensor, depth_compressed)
+            if compressed
+            else ("", Input.DEPTH.type_name, sensor, depth),
+            Input.RGB: ("/compressed", _COMPRESSED, sensor, rgb_compressed)
+            if compressed
+            else ("", Input.RGB.type_name, sensor, rgb),
+        }
+        wanted = self._config.input.semantics
+        if wanted != "none":
+            plan[Input.LABEL_INFO] = ("", Input.LABEL_INFO.type_name, qos.LATCHED, label_info)
+        if wanted in ("auto", "labels"):
+            plan[Input.LABELS] = ("", Input.LABELS.type_name, sensor, labels)
+        if wanted in ("auto", "detections"):
+            plan[Input.DETECTIONS] = ("", Input.DETECTIONS.type_name, sensor, detections)
+        return plan
+
+    def _on_clock(self, message: Any) -> None:
+        self._sim_time = stamp_ns(message.clock)
+
+    def _on_transforms(self, static: bool) -> Callable[[Any], None]:
+        def callback(message: Any) -> None:
+            for transform in message.transforms:
+                parent, child = transform.header.frame_id, transform.child_frame_id
+                t, q = transform.transform.translation, transform.transform.rotation
+                try:
+                    pose = matrix_from_quaternion((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+                    self._transforms.add(parent, child, stamp_ns(transform.header.stamp), pose, static)
+                except BadInput as error:
+                    if time.monotonic() - self._bad_transforms.get(child, -10) >= 5:
+                        self._bad_transforms[child] = time.monotonic()
+                        self._log.warning("transform %s -> %s is ignored: %s", parent, child, error)
+
+        return callback
+
+
+def detection(message: Any) -> Detection2D | None:
+    """The best hypothesis of a ``vision_msgs/Detection2D``; None if it has none."""
+    if not message.results:
+        return None
+    best = max((result.hypothesis for result in message.results), key=lambda hypothesis: hypothesis.score)
+    x, y = message.bbox.center.position.x, message.bbox.center.position.y
+    half_x, half_y = message.bbox.size_x / 2, message.bbox.size_y / 2
+    return Detection2D(best.class_id, best.score, x - half_x, y - half_y, x + half_x, y + half_y)
+
+
+def run_dds(
+    config: Config,
+    namespace: str = "/",
+    remaps: Iterable[str] = (),
+    use_sim_time: bool = False,
+    on_ready: Callable[[Names], None] | None = None,
+) -> None:
+    """Run the node until SIGINT or SIGTERM (what ``proxy3d run --middleware dds`` does).
+
+    Args:
+        config: all settings.
+        namespace: such as ``/robot1``.
+        remaps: rules such as ``rgb/image:=/camera/color/image_raw``.
+        use_sim_time: take the time from ``/clock``.
+        on_ready: called once the node is in the graph.
+
+    Raises:
+        BadInput: a bad name, rule, setting or ``ROS_DOMAIN_ID``.
+    """
+    names = Names.parse(NODE_NAME, namespace, remaps)
+    if not logging.getLogger().handlers:
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.INFO, format="[%(levelname)s] [%(created).3f] [%(name)s]: %(message)s"
+        )
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    adapter = DdsAdapter(config, names, use_sim_time)
+    node: SpatialNode | None = None
+    try:
+        node = SpatialNode(adapter, config)
+        adapter.start(node)
+        node.activate()
+        if on_ready is not None:
+            on_ready(names)
+        stop.wait()
+    finally:
+        if node is not None:
+            node.deactivate()
+        adapter.close()
+        if node is not None:
+            node.close()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
