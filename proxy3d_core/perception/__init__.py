@@ -1,0 +1,1 @@
+"""What one frame tells: points, normals, colours and label votes at a working resolution."""

@@ -1,0 +1,182 @@
+"""Voxels -> object candidates: geometry makes the parts, labels vote on what they are.
+
+1. Floor, walls and ceiling go.
+2. What stands or lies on a table, counter or shelf is cut from it.
+3. Voxels of one class that touch form parts; parts that belong together are joined: fragments to their neighbour, and
+   parts of one object that something hides the middle of (a chair's back over the table, its legs under it).
+4. What has no class forms parts by touching alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface
+from proxy3d_core.scene.structure import Structure, find_structure
+from proxy3d_core.scene.supports import find_supports, things_on
+from proxy3d_core.scene.surface import Surface, connected
+
+_FIRM = 0.5  # share of the votes from which a voxel's class is taken against geometry
+_FRAGMENT = 0.2  # a part this much smaller than its neighbour is a piece of it
+_FRAGMENT_GAP = 0.10  # m
+_STACK_GAP = 0.20  # m on the floor plane between two parts of one half-hidden object
+_STACK_HEIGHT = 0.6  # m between them vertically
+_STACK_OVERLAP = 0.3  # of the smaller part's height
+_MIN_VOXELS = 12
+_REACH = 0.35  # m from a named object: what touches it and lies this near is part of it
+_CONTACT = 0.3  # of the square root of a part's size must touch
+_MAX_ABSORBED = 1.2  # m
+_MAX_UNNAMED = 2.5  # m; larger parts without a class are background
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A set of voxels that looks like one object.
+
+    Attributes:
+        members: (M,) indices into the surface.
+        label: vocabulary index, or -1 if nothing names it.
+        on: it stands on a support whose class it was given by mistake; that class is no vote for it.
+    """
+
+    members: NDArray[np.int64]
+    label: int
+    on: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """All candidates and the shell of the room."""
+
+    candidates: list[Candidate]
+    structure: Structure
+
+
+def segment(surface: Surface, vocabulary: list[str], min_size: float, robot_height: float | None) -> Segmentation:
+    """Segment the surface.
+
+    Args:
+        surface: the voxels.
+        vocabulary: label names by index.
+        min_size: smallest longest edge of an object, metres.
+        robot_height: z of the robot's base if it is known.
+    """
+    label, share = surface.best_label()
+    stuff = np.array([name in STRUCTURE for name in vocabulary] + [False])
+    covers = np.array([name in GROUND_COVERS for name in vocabulary] + [False])
+    supporter = np.array([name in SUPPORTERS for name in vocabulary] + [True])
+    is_stuff = stuff[label]
+    firm = (label >= 0) & (share > _FIRM) & ~is_stuff
+    structure = find_structure(surface, firm, robot_height)
+    floor = (
+        structure.floor
+        if structure.floor is not None
+        else (float(surface.position[:, 2].min()) if len(surface) else 0.0)
+    )
+    shell = (structure.on_floor & ~covers[label]) | structure.on_ceiling | structure.on_wall | is_stuff
+
+    left = ~shell
+    candidates: list[Candidate] = []
+    for support in find_supports(surface, label, left & supporter[label], floor):
+        free = left & ((label == support.label) | (label < 0) | (share < _FIRM))
+        for members in things_on(surface, support, free, min_size):
+            candidates.append(Candidate(members, -1, on=support.label))
+            left[members] = False
+
+    named: list[Candidate] = []
+    for c in np.unique(label[left & (label >= 0)]):
+        parts = connected(surface, np.flatnonzero(left & (label == c)))
+        named += [Candidate(part, int(c)) for part in _join(surface, [p for p in parts if len(p) >= _MIN_VOXELS])]
+    unnamed = [p for p in connected(surface, np.flatnonzero(left & (label < 0))) if len(p) >= _MIN_VOXELS]
+    named, unnamed = _absorb(surface, named, unnamed)
+    for candidate in named:
+        if len(candidate.members) * surface.size**2 >= least_surface(vocabulary[candidate.label]):
+            candidates.append(candidate)
+        else:
+            unnamed.append(candidate.members)
+    candidates += [Candidate(p, -1) for p in unnamed if np.ptp(surface.position[p], axis=0).max() <= _MAX_UNNAMED]
+    return Segmentation([c for c in candidates if _large_enough(surface, c, min_size)], structure)
+
+
+def _large_enough(surface: Surface, candidate: Candidate, min_size: float) -> bool:
+    return float(np.ptp(surface.position[candidate.members], axis=0).max()) >= min_size - surface.size
+
+
+def _absorb(
+    surface: Surface, named: list[Candidate], unnamed: list[NDArray[np.int64]]
+) -> tuple[list[Candidate], list[NDArray[np.int64]]]:
+    """Give parts without a class that touch a named object to it: what a segmenter leaves out of a chair is its legs."""
+    if not named:
+        return named, unnamed
+    owner = np.full(len(surface), -1, np.int64)
+    for i, candidate in enumerate(named):
+        owner[candidate.members] = i
+    of_named = np.flatnonzero(owner >= 0)
+    tree = cKDTree(surface.position[of_named])
+    grown: dict[int, list[NDArray[np.int64]]] = {}
+    rest = []
+    for part in unnamed:
+        if np.ptp(surface.position[part], axis=0).max() > _MAX_ABSORBED:
+            rest.append(part)
+            continue
+        distance, nearest = tree.query(surface.position[part], distance_upper_bound=_REACH)
+        touching = distance < 1.8 * surface.size
+        if touching.sum() < max(3, _CONTACT * len(part) ** 0.5):
+            rest.append(part)
+            continue
+        reached = np.isfinite(distance)
+        home = owner[of_named[nearest[reached]]]
+        for i in np.unique(home):
+            grown.setdefault(int(i), []).append(part[reached][home == i])
+        if (~reached).sum() >= _MIN_VOXELS:
+            rest.append(part[~reached])
+    merged = []
+    for i, candidate in enumerate(named):
+        extra = np.concatenate(grown[i]) if i in grown else np.zeros(0, np.int64)
+        if len(extra) > 3 * len(candidate.members):  # a speck of a class does not name what is many times its size
+            rest.append(np.sort(extra))
+            extra = np.zeros(0, np.int64)
+        merged.append(Candidate(np.sort(np.concatenate([candidate.members, extra])), candidate.label))
+    return merged, rest
+
+
+def _join(surface: Surface, parts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Join parts of one class that belong to one object: larger parts first, each to the nearest that fits."""
+    joined: list[NDArray[np.int64]] = []
+    for part in parts:
+        gaps = [_object_gap(surface.position[other], surface.position[part]) for other in joined]
+        if gaps and min(gaps) < np.inf:
+            home = int(np.argmin(gaps))
+            joined[home] = np.sort(np.concatenate([joined[home], part]))
+        else:
+            joined.append(part)
+    return joined
+
+
+def _object_gap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """How far apart two parts (N, 3), (M, 3) of one object are, metres; infinite if they are two objects."""
+    apart = np.maximum(a.min(axis=0) - b.max(axis=0), b.min(axis=0) - a.max(axis=0))
+    if apart.max() > _STACK_HEIGHT:
+        return np.inf
+    if len(b) < _FRAGMENT * len(a):
+        gap = float(cKDTree(a).query(b)[0].min())
+        if gap < _FRAGMENT_GAP:
+            return gap
+    shared = min(a[:, 2].max(), b[:, 2].max()) - max(a[:, 2].min(), b[:, 2].min())
+    if shared > _STACK_OVERLAP * min(np.ptp(a[:, 2]), np.ptp(b[:, 2])):
+        return np.inf  # side by side: two of a kind
+    gap = _outline_gap(a[:, :2], b[:, :2])
+    return gap if gap < _STACK_GAP else np.inf
+
+
+def _outline_gap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Distance of two convex outlines on the floor plane, metres; 0 if they overlap."""
+    hull_a, hull_b = cv2.convexHull(np.ascontiguousarray(a)), cv2.convexHull(np.ascontiguousarray(b))
+    near = [-cv2.pointPolygonTest(hull_a, (float(x), float(y)), True) for x, y in hull_b[:, 0]]
+    near += [-cv2.pointPolygonTest(hull_b, (float(x), float(y)), True) for x, y in hull_a[:, 0]]
+    return max(0.0, min(near))

@@ -1,0 +1,146 @@
+"""Floor, walls and ceiling among the voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy3d_core.scene.surface import Surface
+
+FLOOR_BAND = 0.04
+"""Voxels this little above the floor belong to it [m]."""
+
+_WALL_BAND = 0.06
+_MIN_WALL_AREA = 1.0
+_MIN_WALL_LENGTH = 0.9
+_MIN_WALL_TOP = 1.5
+_MIN_CEILING = 1.9
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """The shell of the room.
+
+    Attributes:
+        floor: height of the floor, or None.
+        on_floor, on_wall, on_ceiling: (N,) masks over the surface.
+    """
+
+    floor: float | None
+    on_floor: NDArray[np.bool_]
+    on_wall: NDArray[np.bool_]
+    on_ceiling: NDArray[np.bool_]
+
+
+def find_structure(surface: Surface, thing: NDArray[np.bool_], robot_height: float | None) -> Structure:
+    """Find floor, walls and ceiling.
+
+    Args:
+        surface: the voxels.
+        thing: (N,) voxels that the segmenter firmly gives to an object class: a table top is no floor.
+        robot_height: z of the robot's base if it is known: the floor is near it.
+    """
+    z, up = surface.position[:, 2], surface.normal[:, 2]
+    floor = floor_height(z[(up > 0.75) & ~thing], surface.size, robot_height, z)
+    none = np.zeros(len(surface), bool)
+    if floor is None:
+        return Structure(None, none, find_walls(surface, thing, float(z.min()) if len(z) else 0.0), none)
+    on_floor = (z < floor + FLOOR_BAND) | ((z < floor + 2 * FLOOR_BAND) & (up > 0.9) & ~thing)
+    on_ceiling = (z > floor + _MIN_CEILING) & (up < -0.75) & ~thing
+    return Structure(floor, on_floor, find_walls(surface, thing | on_floor | on_ceiling, floor), on_ceiling)
+
+
+def floor_height(
+    level: NDArray[np.float32], size: float, robot_height: float | None, everything: NDArray[np.float32]
+) -> float | None:
+    """Height of the lowest large horizontal surface, or None.
+
+    Args:
+        level: (M,) heights of upward-facing voxels.
+        size: voxel edge.
+        robot_height: where the robot stands, if known.
+        everything: (N,) heights of all voxels: next to nothing lies below a floor.
+    """
+    if robot_height is not None:
+        level = level[np.abs(level - robot_height) < 0.15]
+    least = 0.15 / size**2  # voxels of 0.15 m^2
+    if len(level) < least:
+        return None
+    low = float(level.min())
+    histogram = np.bincount(((level - low) / size).astype(np.int64))
+    smooth = np.convolve(histogram, [1, 1, 1], mode="same")
+    for b in np.flatnonzero(smooth >= max(least, 0.25 * smooth.max())):
+        if robot_height is None and (everything < low + (b - 2) * size).mean() > 0.02:
+            break
+        near = level[np.abs(level - (low + (b + 0.5) * size)) < 2 * size]
+        height = float(np.median(near))
+        return float(np.median(level[np.abs(level - height) < size]))
+    return None
+
+
+def find_walls(surface: Surface, not_wall: NDArray[np.bool_], floor: float) -> NDArray[np.bool_]:
+    """(N,) voxels on large vertical planes that reach up: walls, not the fronts of furniture.
+
+    Planes are peaks of a Hough transform over (direction, offset) on the floor plane, strongest first.
+    """
+    on_wall = np.zeros(len(surface), bool)
+    vertical = np.flatnonzero((np.abs(surface.normal[:, 2]) < 0.35) & ~not_wall)
+    least = _MIN_WALL_AREA / surface.size**2
+    if len(vertical) < least:
+        return on_wall
+    p, n = surface.position[vertical].astype(np.float64), surface.normal[vertical]
+    angle = np.arctan2(n[:, 1], n[:, 0]) % np.pi
+    direction_bins, offset_step = 90, 0.04
+    index = np.minimum((angle / np.pi * direction_bins).astype(np.int64), direction_bins - 1)
+    left = np.ones(len(vertical), bool)
+    center = p[:, :2].mean(axis=0)
+    for _ in range(16):
+        theta = (index + 0.5) * np.pi / direction_bins
+        offset = (p[:, 0] - center[0]) * np.cos(theta) + (p[:, 1] - center[1]) * np.sin(theta)
+        bins = np.floor(offset / offset_step).astype(np.int64)
+        low = int(bins.min())
+        width = int(bins.max()) - low + 1
+        votes = np.bincount((index * width + bins - low)[left], minlength=direction_bins * width)
+        peak = int(votes.argmax())
+        if votes[peak] < 0.1 * least:
+            break
+        normal, distance = _fit_line(p, left, peak // width, (peak % width + low + 0.5) * offset_step, center)
+        gap = np.abs((p[:, :2] - center) @ normal - distance)
+        facing = np.abs(n[:, :2] @ normal) > 0.7
+        inlier = left & (gap < _WALL_BAND) & facing
+        left &= ~((gap < _WALL_BAND) & facing)
+        left[(index == peak // width) & (bins == peak % width + low)] = False
+        if inlier.sum() < least:
+            continue
+        along = p[inlier, :2] @ np.array([-normal[1], normal[0]])
+        length = np.quantile(along, 0.98) - np.quantile(along, 0.02)
+        if length >= _MIN_WALL_LENGTH and np.quantile(p[inlier, 2], 0.98) >= floor + _MIN_WALL_TOP:
+            # Everything in the plane's band and extent is wall, whatever its normal: skirting, sockets, noise.
+            q = surface.position[:, :2].astype(np.float64)
+            within = np.abs((q - center) @ normal - distance) < _WALL_BAND
+            t = q @ np.array([-normal[1], normal[0]])
+            on_wall |= within & (t > along.min() - 0.05) & (t < along.max() + 0.05) & ~not_wall
+    return on_wall
+
+
+def _fit_line(
+    p: NDArray[np.float64], left: NDArray[np.bool_], direction: int, offset: float, center: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Least-squares line (unit normal, distance from ``center``) through the voxels near a Hough peak."""
+    theta = (direction + 0.5) * np.pi / 90
+    normal, distance = np.array([np.cos(theta), np.sin(theta)]), offset
+    for _ in range(3):
+        near = left & (np.abs((p[:, :2] - center) @ normal - distance) < _WALL_BAND)
+        if near.sum() < 20:
+            break
+        q = p[near, :2] - center
+        mean = q.mean(axis=0)
+        _, axes = np.linalg.eigh(np.cov((q - mean).T))
+        candidate = axes[:, 0]
+        if abs(candidate @ normal) < 0.9:
+            break
+        normal = candidate * np.sign(candidate @ normal)
+        distance = float(mean @ normal)
+    return normal, distance

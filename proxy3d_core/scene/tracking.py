@@ -1,0 +1,222 @@
+"""Objects over time: candidates of one extraction are matched to what was known; ids are stable and never reused.
+
+An object is gone when its place was seen empty (its voxels were carved away), not when it is out of view or hidden. If
+something of the same kind and size turned up since, it is the same object, moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject
+
+_OVERLAP = 0.2  # of the smaller one's voxels, to be the same object
+_GONE_SHARE = 0.55  # of an object's voxels seen empty: it is gone
+_SAME_SIZE = 0.35  # relative difference of box edges of one object seen from two sides
+_SAME_SIZE_SLACK = 0.12  # m
+
+
+@dataclass
+class Track:
+    """One object, as long as the map lives.
+
+    Attributes:
+        id: stable id.
+        voxels: how many voxels it has.
+        carved: how many of its voxels were seen empty since it last was whole.
+        named_by: name that a user gave, or empty.
+        others: see SceneObject.
+    """
+
+    id: int
+    box: OrientedBox
+    label: str = UNKNOWN_LABEL
+    score: float = 0.0
+    votes: dict[str, float] = field(default_factory=dict)
+    color: tuple[float, float, float] | None = None
+    state: ObjectState = ObjectState.PRESENT
+    first_seen_ns: int = 0
+    last_seen_ns: int = 0
+    observations: int = 0
+    previous_boxes: tuple[OrientedBox, ...] = ()
+    named_by: str = ""
+    voxels: int = 0
+    carved: int = 0
+
+    def freeze(self) -> SceneObject:
+        """As it goes into a snapshot."""
+        return SceneObject(
+            id=self.id,
+            label=self.named_by or self.label,
+            score=1.0 if self.named_by else self.score,
+            box=self.box,
+            votes=dict(self.votes),
+            color=self.color,
+            state=self.state,
+            first_seen_ns=self.first_seen_ns,
+            last_seen_ns=self.last_seen_ns,
+            observations=self.observations,
+            previous_boxes=self.previous_boxes,
+            named_by_user=bool(self.named_by),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """A candidate, described: what the tracker needs of it."""
+
+    owner_counts: dict[int, int]  # object ids of its voxels at the last extraction
+    voxels: int
+    box: OrientedBox
+    label: str
+    score: float
+    votes: dict[str, float]
+    color: tuple[float, float, float] | None
+    first_ns: int
+    last_ns: int
+
+
+class Tracker:
+    """Keeps the tracks; ``assign`` returns for every sighting the id of its object (or -1: not admitted)."""
+
+    def __init__(self, max_objects: int) -> None:
+        self._max = max_objects
+        self.tracks: dict[int, Track] = {}
+        self.next_id = 1
+
+    def carve(self, owners: NDArray[np.int64]) -> None:
+        """Voxels of these owners were seen empty and removed."""
+        ids, counts = np.unique(owners[owners >= 0], return_counts=True)
+        for i, n in zip(ids.tolist(), counts.tolist(), strict=True):
+            if i in self.tracks:
+                self.tracks[i].carved += n
+
+    def observe(self, owners: NDArray[np.int64], least: int = 4) -> None:
+        """A frame hit voxels of these owners."""
+        ids, counts = np.unique(owners[owners >= 0], return_counts=True)
+        for i in ids[counts >= least].tolist():
+            if i in self.tracks:
+                self.tracks[i].observations += 1
+
+    def assign(self, sightings: list[Sighting], min_seen_ns: int) -> tuple[list[int], list[int]]:
+        """Match sightings to tracks.
+
+        Returns:
+            ids of the sightings' objects (-1 = not admitted yet), and ids of the objects that are gone since.
+        """
+        ids = self._match(sightings)
+        gone = []
+        for track in list(self.tracks.values()):
+            if track.state is ObjectState.GONE:
+                continue
+            seen_empty = track.carved >= _GONE_SHARE * max(track.voxels, 1)
+            if track.id in ids:
+                sighting = sightings[ids.index(track.id)]
+                if seen_empty and sighting.voxels < (1 - _GONE_SHARE) * track.voxels:
+                    ids[ids.index(track.id)] = -1
+                else:
+                    self._update(track, sighting)
+                    continue
+            if seen_empty:
+                track.state = ObjectState.GONE
+                gone.append(track.id)
+            elif not any(track.id in s.owner_counts for s in sightings) and not track.named_by:
+                # Its voxels are there but no longer look like an object (a speck whose label was outvoted).
+                del self.tracks[track.id]
+            elif track.id not in ids and not track.named_by:
+                del self.tracks[track.id]  # it turned out to be part of another object
+        for i, sighting in enumerate(sightings):
+            if (
+                ids[i] < 0
+                and sighting.last_ns - sighting.first_ns >= min_seen_ns
+                and not self._left_over(sighting, gone)
+            ):
+                ids[i] = self._admit(sighting)
+        self._find_moved(ids)
+        self._bound()
+        return ids, gone
+
+    def _match(self, sightings: list[Sighting]) -> list[int]:
+        """Greedy by shared voxels, most first; then by overlapping boxes of one label."""
+        pairs = sorted(
+            ((n, i, t) for i, s in enumerate(sightings) for t, n in s.owner_counts.items() if t in self.tracks),
+            key=lambda pair: (-pair[0], pair[1], pair[2]),
+        )
+        ids, used = [-1] * len(sightings), set()
+        for n, i, t in pairs:
+            small = min(sightings[i].voxels, self.tracks[t].voxels)
+            if ids[i] < 0 and t not in used and n >= _OVERLAP * small:
+                ids[i] = t
+                used.add(t)
+        return ids
+
+    def _left_over(self, sighting: Sighting, gone: Iterable[int]) -> bool:
+        """What remains of a gone object for a moment is no new object."""
+        return sum(sighting.owner_counts.get(g, 0) for g in gone) > 0.5 * sighting.voxels
+
+    def _update(self, track: Track, s: Sighting) -> None:
+        if track.state is ObjectState.GONE:
+            track.state = ObjectState.PRESENT
+        track.box, track.label, track.score, track.votes, track.color = s.box, s.label, s.score, s.votes, s.color
+        track.last_seen_ns = max(track.last_seen_ns, s.last_ns)
+        if s.voxels >= 0.8 * track.voxels:
+            track.carved = 0
+        track.voxels = max(s.voxels, int(0.9 * track.voxels))
+
+    def _admit(self, s: Sighting) -> int:
+        track = Track(self.next_id, s.box, first_seen_ns=s.first_ns, observations=1)
+        self.next_id += 1
+        self.tracks[track.id] = track
+        self._update(track, s)
+        return track.id
+
+    def _find_moved(self, ids: list[int]) -> None:
+        """A gone object and one of its kind and size that turned up since are one object that was moved."""
+        for old in [t for t in self.tracks.values() if t.state is ObjectState.GONE]:
+            fits = [
+                t
+                for t in self.tracks.values()
+                if t.state is ObjectState.PRESENT
+                and not t.previous_boxes
+                and t.first_seen_ns >= old.last_seen_ns
+                and (t.named_by or t.label) == (old.named_by or old.label)
+                and _same_size(t.box, old.box)
+                and (t.label != UNKNOWN_LABEL or _same_color(t.color, old.color))
+            ]
+            if not fits:
+                continue
+            new = min(fits, key=lambda t: (_size_difference(t.box, old.box), t.id))
+            del self.tracks[new.id]
+            old.previous_boxes = (*old.previous_boxes, old.box)
+            old.box, old.score, old.votes, old.color = new.box, new.score, new.votes, new.color
+            old.last_seen_ns, old.voxels, old.carved = new.last_seen_ns, new.voxels, new.carved
+            old.observations += new.observations
+            old.state = ObjectState.MOVED
+            if new.id in ids:
+                ids[ids.index(new.id)] = old.id
+
+    def _bound(self) -> None:
+        """Forget first what is gone for longest, then what was not seen for longest."""
+        excess = len(self.tracks) - self._max
+        if excess > 0:
+            order = sorted(self.tracks.values(), key=lambda t: (t.state is not ObjectState.GONE, t.last_seen_ns))
+            for track in order[:excess]:
+                del self.tracks[track.id]
+
+
+def _size_difference(a: OrientedBox, b: OrientedBox) -> float:
+    return float(np.abs(np.sort(a.size) - np.sort(b.size)).sum())
+
+
+def _same_size(a: OrientedBox, b: OrientedBox) -> bool:
+    p, q = np.sort(a.size), np.sort(b.size)
+    return bool((np.abs(p - q) <= _SAME_SIZE_SLACK + _SAME_SIZE * np.maximum(p, q)).all())
+
+
+def _same_color(a: tuple[float, float, float] | None, b: tuple[float, float, float] | None) -> bool:
+    return a is None or b is None or float(np.linalg.norm(np.subtract(a, b))) < 40
