@@ -96,3 +96,17 @@ def yaw_matrix(yaw: float) -> Array:
     """Rotation (3x3) by ``yaw`` radians about z, counter-clockwise seen from above."""
     c, s = np.cos(yaw), np.sin(yaw)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def robot_from_camera(pose: ArrayLike) -> Array:
+    """The body (4x4 ``fixed_from_robot``, x forward, z up) that goes with a camera (``fixed_from_camera``, optical).
+
+    A recorded camera carries no robot, so the body stands at its centre and faces where it looks; where that is
+    straight up or down, the top of the picture is behind or in front.
+    """
+    m = np.asarray(pose, dtype=np.float64)
+    forward = m[:3, 2] if np.hypot(m[0, 2], m[1, 2]) > 1e-3 else m[:3, 1] * np.sign(m[2, 2])
+    out = np.eye(4)
+    out[:3, :3] = yaw_matrix(float(np.arctan2(forward[1], forward[0])))
+    out[:3, 3] = m[:3, 3]
+    return out
