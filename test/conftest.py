@@ -9,15 +9,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Before anything creates a DDS participant: loopback only, and a domain of its own for every run.
-os.environ["ROS_LOCALHOST_ONLY"] = "1"
+# Before anything creates a DDS participant: this machine only, and a domain of its own for every run.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ.setdefault("PROXY3D_TEST_DOMAIN", str(60 + os.getpid() % 40))
-os.environ["ROS_DOMAIN_ID"] = os.environ["PROXY3D_TEST_DOMAIN"]
-os.environ["CYCLONEDDS_URI"] = (
-    "<CycloneDDS><Domain><General><Interfaces><NetworkInterface name='lo' multicast='true'/></Interfaces>"
-    "</General></Domain></CycloneDDS>"
-)
+os.environ["ROS_DOMAIN_ID"] = str(60 + os.getpid() % 40)
 
 
 def find_data() -> Path | None:

@@ -98,15 +98,20 @@ def yaw_matrix(yaw: float) -> Array:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def robot_from_camera(pose: ArrayLike) -> Array:
+def robot_from_camera(pose: ArrayLike, floor: float | None = None) -> Array:
     """The body (4x4 ``fixed_from_robot``, x forward, z up) that goes with a camera (``fixed_from_camera``, optical).
 
-    A recorded camera carries no robot, so the body stands at its centre and faces where it looks; where that is
-    straight up or down, the top of the picture is behind or in front.
+    A recorded camera carries no robot, so the body stands below it and faces where it looks; where that is straight up
+    or down, the top of the picture is behind or in front.
+
+    Args:
+        floor: z of the floor, metres; None = the body is at the camera's height.
     """
     m = np.asarray(pose, dtype=np.float64)
     forward = m[:3, 2] if np.hypot(m[0, 2], m[1, 2]) > 1e-3 else m[:3, 1] * np.sign(m[2, 2])
     out = np.eye(4)
     out[:3, :3] = yaw_matrix(float(np.arctan2(forward[1], forward[0])))
     out[:3, 3] = m[:3, 3]
+    if floor is not None:
+        out[2, 3] = floor
     return out

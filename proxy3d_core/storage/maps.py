@@ -86,7 +86,7 @@ def save_map(scene: Scene, folder: str | Path, overwrite: bool = False) -> Saved
         MapError: the folder is taken or cannot be written; what was there before is unchanged.
     """
     target = _absolute(Path(folder).expanduser())
-    old = _check_target(target, overwrite)
+    old = check_target(target, overwrite)
     snapshot = scene.snapshot()
     meta, arrays = scene.state_dict()
     meta = json.loads(json.dumps(meta, allow_nan=False))  # as it will be read
@@ -187,8 +187,16 @@ def _read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def _check_target(target: Path, overwrite: bool) -> dict[str, Any] | None:
-    """The index of the map that will be overwritten, None if there is none. Raises MapError if the place is taken."""
+def check_target(folder: str | Path, overwrite: bool) -> dict[str, Any] | None:
+    """Whether a map may be saved to a folder.
+
+    Returns:
+        The index of the map that will be overwritten, or None.
+
+    Raises:
+        MapError: the folder is taken, or holds something that is not a map.
+    """
+    target = _absolute(Path(folder).expanduser())
     if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
         return None
     if not target.is_dir():
