@@ -394,8 +394,8 @@ def _sqa3d(scorer: str, types: Sequence[str], rows: list[dict[str, float]], leo:
         chosen = [r for r, t in zip(rows, types, strict=True) if t == name]
         if not chosen:
             continue
-        # Both implementations begin to count at 1e-10, LEO once per batch (here one) and once over all batches.
-        n = 1e-10 + len(chosen)
+        # Both implementations count up from 1e-10 one by one, LEO once per batch (here one) and once over all batches.
+        n = _total([1e-10, *[1.0] * len(chosen)])
         for key, label in (("em", name), ("em_refined", f"{name} EM-R")):
             right = sum(int(r[key]) for r in chosen)
             score = right / n * n / (1e-10 + n) if leo else right / n
