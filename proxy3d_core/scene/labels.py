@@ -25,6 +25,17 @@ def normalise(name: str) -> str:
     return " ".join(name.replace("_", " ").lower().split())
 
 
+_FLOOR_STANDING = frozenset(
+    "chair armchair table diningtable desk sofa couch bed bench stool toilet bathtub wardrobe dresser refrigerator fridge "
+    "bookshelf bookcase nightstand ottoman person washer dishwasher stove oven piano crib".split()
+)
+
+
+def stands_on_floor(name: str) -> bool:
+    """Whether such things stand on the floor, so that their hidden feet do too."""
+    return bool(name) and name.split()[-1] in _FLOOR_STANDING
+
+
 _LEAST_LENGTH = {
     0.08: "mug cup glass bottle apple orange remote mouse phone book can bowl plate candle clock vase",
     0.15: "lamp box bag basket keyboard laptop plant pottedplant potted_plant toaster kettle pillow picture backpack printer fan "

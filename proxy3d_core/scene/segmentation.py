@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface
 from proxy3d_core.scene.structure import Structure, find_structure
 from proxy3d_core.scene.supports import find_supports, things_on
@@ -31,6 +32,8 @@ _MIN_VOXELS = 12
 _REACH = 0.35  # m from a named object: what touches it and lies this near is part of it
 _CONTACT = 0.3  # of the square root of a part's size must touch
 _MAX_ABSORBED = 1.2  # m
+_MIN_UNNAMED_SURFACE = 0.025  # m^2
+_MIN_THICKNESS = 0.05  # m
 _MAX_UNNAMED = 2.5  # m; larger parts without a class are background
 
 
@@ -99,8 +102,19 @@ def segment(surface: Surface, vocabulary: list[str], min_size: float, robot_heig
             candidates.append(candidate)
         else:
             unnamed.append(candidate.members)
-    candidates += [Candidate(p, -1) for p in unnamed if np.ptp(surface.position[p], axis=0).max() <= _MAX_UNNAMED]
+    candidates += [Candidate(p, -1) for p in unnamed if _solid(surface, p)]
     return Segmentation([c for c in candidates if _large_enough(surface, c, min_size)], structure)
+
+
+def _solid(surface: Surface, part: NDArray[np.int64]) -> bool:
+    """Whether a part without a class is a thing: not a speck, not a sheet that a wall left over, not half the room."""
+    if len(part) * surface.size**2 < _MIN_UNNAMED_SURFACE:
+        return False
+    extent = np.ptp(surface.position[part], axis=0)
+    if extent.max() > _MAX_UNNAMED:
+        return False
+    thickness = OrientedBox.around(surface.position[part], trim=0.02).size.min()
+    return bool(thickness > _MIN_THICKNESS)
 
 
 def _large_enough(surface: Surface, candidate: Candidate, min_size: float) -> bool:

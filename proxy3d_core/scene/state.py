@@ -15,7 +15,7 @@ from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.perception.observation import NO_CLASS, Observation, Observer
 from proxy3d_core.proxies.cluster import cluster_proxies
 from proxy3d_core.scene.floorplan import floor_plan
-from proxy3d_core.scene.labels import STRUCTURE, normalise
+from proxy3d_core.scene.labels import STRUCTURE, least_surface, normalise, stands_on_floor
 from proxy3d_core.scene.segmentation import Candidate, Segmentation, segment
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, FloorPlan, ObjectState, ProxySet, SceneObject, Snapshot
 from proxy3d_core.scene.surface import BACKGROUND_WEIGHT, Surface
@@ -30,6 +30,8 @@ _TURN = (
 )
 _STEP_EVIDENCE = 0.1  # s
 _CARVE_PERIOD = 0.1  # s
+_HAND = 0.15  # m
+_FEET = 0.8  # m
 _TRIM = 0.01  # share of stray points outside a box at each end
 
 
@@ -72,6 +74,11 @@ class SceneState:
     def snapshot(self) -> Snapshot:
         """The newest snapshot."""
         return self._snapshot
+
+    @property
+    def frame_id(self) -> str:
+        """The fixed frame of the map (z up)."""
+        return self._frame_id
 
     @property
     def voxel_count(self) -> int:
@@ -120,10 +127,11 @@ class SceneState:
             if self._last is not None:
                 self._extract(self._last[0])
 
-    def reset(self) -> None:
-        """Forget the map and begin a new epoch; ids go on."""
+    def reset(self, frame_id: str | None = None) -> None:
+        """Forget the map and begin a new epoch, in another fixed frame if one is given; ids go on."""
         with self._lock:
             self._clear()
+            self._frame_id = frame_id or self._frame_id
             self._epoch += 1
             self._publish(0)
 
@@ -178,22 +186,21 @@ class SceneState:
             surface = Surface.of(self._voxels, min(settings.min_seen, 0.25))
             segmentation = segment(surface, self._vocabulary, settings.min_size, height)
         with self.times.measure("track"):
-            self._track(surface, segmentation, int(settings.min_seen * 1e9))
+            self._track(surface, segmentation)
         with self.times.measure("proxies"):
             self._proxies = self._cluster(surface)
             self._floor = floor_plan(surface, segmentation.structure, settings.robot_height)
         self._extracted_ns = stamp_ns
         self._publish(stamp_ns)
 
-    def _track(self, surface: Surface, segmentation: Segmentation, min_seen_ns: int) -> None:
+    def _track(self, surface: Surface, segmentation: Segmentation) -> None:
         sightings = [self._describe(surface, c, segmentation.structure.floor) for c in segmentation.candidates]
-        ids, gone = self._tracker.assign(sightings, min_seen_ns)
+        ids = self._tracker.assign(sightings, self._config.map.min_seen)
         self._voxels.owner[surface.rows] = -1
         surface.owner[:] = -1
         for candidate, i in zip(segmentation.candidates, ids, strict=True):
             self._voxels.owner[surface.rows[candidate.members]] = i
             surface.owner[candidate.members] = i
-        del gone
 
     def _describe(self, surface: Surface, candidate: Candidate, floor: float | None) -> Sighting:
         members = candidate.members
@@ -206,20 +213,24 @@ class SceneState:
         total = float(seconds.sum()) + BACKGROUND_WEIGHT * background
         best = candidate.label
         if best < 0 and len(seconds) and seconds.max() > 0.5 * total:
-            best = int(seconds.argmax())
+            named = int(seconds.argmax())
+            if len(members) * surface.size**2 >= least_surface(self._vocabulary[named]):
+                best = named
         score = 0.0
         if best >= 0:
             # A share of the votes, less sure while they are few: one second per voxel settles it.
             per_voxel = float(seconds[best]) / len(members)
             score = float(seconds[best]) / max(total, 1e-6) * (1 - np.exp(-per_voxel / 0.15))
+        label = self._vocabulary[best] if best >= 0 else UNKNOWN_LABEL
         owners, counts = np.unique(surface.owner[members], return_counts=True)
         rows = surface.rows[members]
         color = surface.color[members].mean(axis=0)
         return Sighting(
             owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
             voxels=len(members),
-            box=_tight_box(surface.position[members], floor),
-            label=self._vocabulary[best] if best >= 0 else UNKNOWN_LABEL,
+            seen_s=float(surface.seen[members].mean()),
+            box=_tight_box(surface.position[members], floor, label),
+            label=label,
             score=score,
             votes={
                 self._vocabulary[i]: round(float(seconds[i]) / max(total, 1e-6), 4) for i in np.flatnonzero(seconds)
@@ -280,11 +291,13 @@ class SceneState:
                 voxels = VoxelMap(float(meta["voxel_size"]), self._config.map.max_voxels)
                 voxels.load_state_dict({k.removeprefix("voxels."): v for k, v in arrays.items()})
                 stamp_ns, frames, next_id = int(meta["stamp_ns"]), int(meta["frames"]), int(meta["next_id"])
+                frame_id = str(meta["frame_id"])
             except (KeyError, ValueError, TypeError, BadInput) as error:
                 raise MapError(f"the map's content is damaged ({error!r}); save it anew") from None
             next_id = max(next_id, self._tracker.next_id)
             self._clear()
             self._epoch += 1
+            self._frame_id = frame_id
             self._voxels = voxels
             self._vocabulary = vocabulary
             self._label_index = {name: i for i, name in enumerate(vocabulary)}
@@ -294,16 +307,18 @@ class SceneState:
             self._extract(stamp_ns)
 
 
-def _tight_box(points: NDArray[np.float32], floor: float | None) -> OrientedBox:
-    """Gravity-aligned box around an object's voxels; it reaches the floor where the object nearly does.
+def _tight_box(points: NDArray[np.float32], floor: float | None, label: str) -> OrientedBox:
+    """Gravity-aligned box around an object's voxels; it reaches the floor if the object stands there.
 
-    The lowest centimetres of a leg are taken for floor, so that a gap of less than a hand means that it stands on it.
+    The lowest centimetres of a leg are taken for floor, and what stands before a chair hides its feet: anything that ends
+    less than a hand above the floor stands on it, and so does furniture whose kind does.
     """
     box = OrientedBox.around(points, trim=_TRIM if len(points) >= 100 else 0.0)
-    if floor is None or not floor < box.bottom < floor + 0.15:
+    reach = _FEET if stands_on_floor(label) else _HAND
+    if floor is None or not floor < box.bottom < floor + reach:
         return box
-    rise = box.bottom - floor
-    return OrientedBox(box.center - (0, 0, rise / 2), box.size + (0, 0, rise), box.rotation)
+    rise = np.array([0.0, 0.0, box.bottom - floor])
+    return OrientedBox(box.center - rise / 2, box.size + rise, box.rotation)
 
 
 def _track_to_json(track: Track) -> dict[str, Any]:

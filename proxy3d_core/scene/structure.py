@@ -13,6 +13,7 @@ FLOOR_BAND = 0.04
 """Voxels this little above the floor belong to it [m]."""
 
 _WALL_BAND = 0.06
+_WALL_SAMPLES = 10_000
 _MIN_WALL_AREA = 1.0
 _MIN_WALL_LENGTH = 0.9
 _MIN_WALL_TOP = 1.5
@@ -90,6 +91,8 @@ def find_walls(surface: Surface, not_wall: NDArray[np.bool_], floor: float) -> N
     least = _MIN_WALL_AREA / surface.size**2
     if len(vertical) < least:
         return on_wall
+    step = -(-len(vertical) // _WALL_SAMPLES)  # planes are large: a sample finds them
+    vertical, least = vertical[::step], least / step
     p, n = surface.position[vertical].astype(np.float64), surface.normal[vertical]
     angle = np.arctan2(n[:, 1], n[:, 0]) % np.pi
     direction_bins, offset_step = 90, 0.04

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from proxy3d_core.scene.surface import Surface, adjacent, components, connected
 
@@ -21,7 +22,10 @@ _RISE = 0.015  # m above the plane: what rises more is not the support
 _TALL = 0.035  # m above the plane: what rises more is not lying flat
 _REACH = 0.5  # m above the plane: things on it are at most this tall
 _STANDS = 0.05  # m: a thing's lowest part is this near to the plane
+_THING_VOXELS = 12
+_CORE_CELLS = 5
 _FLAT_COLOR_STEP = 18.0  # CIE76 colour difference between a flat thing and its support
+_FLAT_WIDTH = 0.06  # m
 _FLAT_AREA = (0.008, 0.15)  # m^2
 
 
@@ -149,7 +153,7 @@ def things_on(surface: Surface, support: Support, free: NDArray[np.bool_], min_s
 def _standing(surface: Surface, support: Support, raised: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Parts of the raised voxels: tall ones first, so that the paper under a mug does not join it to the next mug."""
     rise = surface.position[raised, 2] - support.plane_height(surface.position[raised])
-    tall = connected(surface, raised[rise > _TALL])
+    tall = [piece for part in connected(surface, raised[rise > _TALL]) for piece in _cut_necks(surface, part)]
     low = raised[rise <= _TALL]
     if not tall or not len(low):
         return connected(surface, raised)
@@ -160,9 +164,28 @@ def _standing(surface: Surface, support: Support, raised: NDArray[np.int64]) -> 
     return grown + connected(surface, low[home < 0])
 
 
+def _cut_necks(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Split a part where its outline on the floor plane is at most two voxels wide: two things that all but touch."""
+    cells = surface.cells[members, :2]
+    origin = cells.min(axis=0) - 1
+    at = cells - origin
+    grid = np.zeros(at.max(axis=0) + 2, np.uint8)
+    grid[at[:, 0], at[:, 1]] = 1
+    n, cores, stats, _ = cv2.connectedComponentsWithStats(cv2.erode(grid, np.ones((3, 3), np.uint8)))
+    kept = [i for i in range(1, n) if stats[i, cv2.CC_STAT_AREA] >= _CORE_CELLS]
+    if len(kept) < 2:
+        return [members]
+    points = [np.argwhere(cores == i) for i in kept]
+    core = np.repeat(np.arange(len(kept)), [len(p) for p in points])
+    home = core[cKDTree(np.concatenate(points)).query(at)[1]]
+    return [members[home == i] for i in range(len(kept))]
+
+
 def _is_thing(surface: Surface, members: NDArray[np.int64], min_size: float) -> bool:
+    if len(members) < _THING_VOXELS:
+        return False
     extent = np.ptp(surface.position[members], axis=0)
-    return len(members) >= 4 and float(extent.max()) >= min_size - surface.size
+    return float(extent.max()) >= min_size - surface.size and float(extent[:2].min()) > surface.size
 
 
 def _flat_things(
@@ -182,6 +205,8 @@ def _flat_things(
         if not _FLAT_AREA[0] <= area <= _FLAT_AREA[1] or len(members) > 0.4 * len(flat):
             continue
         if _touches(surface, members, on_thing) > 0.35:  # the colour that a thing sheds on its surroundings
+            continue
+        if np.ptp(surface.position[members, :2], axis=0).min() < _FLAT_WIDTH:
             continue
         if _compactness(surface, members) > 0.45:
             found.append(members)

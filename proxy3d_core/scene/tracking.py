@@ -17,6 +17,8 @@ from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject
 
 _OVERLAP = 0.2  # of the smaller one's voxels, to be the same object
 _GONE_SHARE = 0.55  # of an object's voxels seen empty: it is gone
+_WORTH_MISSING_NS = 1_000_000_000  # an object that was seen for less than this is not missed
+_KNOWN_VOXELS = 40  # an object without a name must be this large to be known again
 _SAME_SIZE = 0.35  # relative difference of box edges of one object seen from two sides
 _SAME_SIZE_SLACK = 0.12  # m
 
@@ -79,6 +81,7 @@ class Sighting:
     color: tuple[float, float, float] | None
     first_ns: int
     last_ns: int
+    seen_s: float  # mean over its voxels
 
 
 class Tracker:
@@ -103,11 +106,15 @@ class Tracker:
             if i in self.tracks:
                 self.tracks[i].observations += 1
 
-    def assign(self, sightings: list[Sighting], min_seen_ns: int) -> tuple[list[int], list[int]]:
+    def assign(self, sightings: list[Sighting], min_seen: float) -> list[int]:
         """Match sightings to tracks.
 
+        Args:
+            sightings: all candidates of one extraction.
+            min_seen: seconds for which a new object must have been seen.
+
         Returns:
-            ids of the sightings' objects (-1 = not admitted yet), and ids of the objects that are gone since.
+            ids of the sightings' objects; -1 = not admitted yet.
         """
         ids = self._match(sightings)
         gone = []
@@ -123,23 +130,19 @@ class Tracker:
                     self._update(track, sighting)
                     continue
             if seen_empty:
-                track.state = ObjectState.GONE
                 gone.append(track.id)
-            elif not any(track.id in s.owner_counts for s in sightings) and not track.named_by:
-                # Its voxels are there but no longer look like an object (a speck whose label was outvoted).
-                del self.tracks[track.id]
-            elif track.id not in ids and not track.named_by:
-                del self.tracks[track.id]  # it turned out to be part of another object
+                if track.last_seen_ns - track.first_seen_ns < _WORTH_MISSING_NS and not track.named_by:
+                    del self.tracks[track.id]  # it was hardly there: noise, or somebody walking through
+                else:
+                    track.state = ObjectState.GONE
+            elif not track.named_by:
+                del self.tracks[track.id]  # it turned out to be part of another object, or a speck that was outvoted
         for i, sighting in enumerate(sightings):
-            if (
-                ids[i] < 0
-                and sighting.last_ns - sighting.first_ns >= min_seen_ns
-                and not self._left_over(sighting, gone)
-            ):
+            if ids[i] < 0 and sighting.seen_s >= min_seen and not self._left_over(sighting, gone):
                 ids[i] = self._admit(sighting)
         self._find_moved(ids)
         self._bound()
-        return ids, gone
+        return ids
 
     def _match(self, sightings: list[Sighting]) -> list[int]:
         """Greedy by shared voxels, most first; then by overlapping boxes of one label."""
@@ -186,7 +189,7 @@ class Tracker:
                 and t.first_seen_ns >= old.last_seen_ns
                 and (t.named_by or t.label) == (old.named_by or old.label)
                 and _same_size(t.box, old.box)
-                and (t.label != UNKNOWN_LABEL or _same_color(t.color, old.color))
+                and (t.label != UNKNOWN_LABEL or (t.voxels >= _KNOWN_VOXELS and _same_color(t.color, old.color)))
             ]
             if not fits:
                 continue
