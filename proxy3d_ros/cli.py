@@ -1,0 +1,347 @@
+"""The command ``proxy3d``.
+
+Commands import what they need when they run, so that ``--help`` is quick and a missing extra is named only where it is
+needed. The training distribution adds commands through the entry-point group ``proxy3d.commands``; such an entry is a
+``typer.Typer`` or a function.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from proxy3d_core.config import Config
+from proxy3d_core.errors import MissingExtra, Proxy3DError
+
+if TYPE_CHECKING:
+    from proxy3d_core.reasoning.answer import Viewpoint
+
+TRAINING = {
+    "eval": "Score answers on a benchmark.",
+    "simulate": "Render a simulated room as a sequence.",
+    "data": "Prepare training data.",
+    "train": "Train a model.",
+}
+"""Commands of the training distribution."""
+
+app = typer.Typer(
+    name="proxy3d",
+    help="Ask a robot about the space it has seen.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+Params = Annotated[
+    Path | None, typer.Option("--params", help="YAML file of settings (ROS 2 parameter file or plain).", metavar="FILE")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="One setting, such as map.voxel_size=0.05.", metavar="NAME=VALUE")
+]
+View = Annotated[
+    str | None,
+    typer.Option(help="Where the asker stands and looks: metres, metres, radians in the map.", metavar="X,Y,YAW"),
+]
+Namespace = Annotated[str, typer.Option(help="Namespace of the node.")]
+SequencePath = Annotated[Path, typer.Argument(help="Folder or file of a recorded sequence.", show_default=False)]
+
+
+def main() -> None:
+    """Entry point: exit code 0 done, 1 failed, 2 wrong usage."""
+    try:
+        app()
+    except Proxy3DError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def fail(message: str) -> NoReturn:
+    """End with exit code 1 and one line that says what to do."""
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(1)
+
+
+@app.command(epilog="Example: proxy3d run --params config/robot.yaml --remap rgb/image:=/camera/color/image_raw")
+def run(
+    params: Params = None,
+    settings: Settings = None,
+    middleware: Annotated[
+        Literal["auto", "rclpy", "dds"], typer.Option(help="auto = rclpy where ROS 2 is sourced, else DDS.")
+    ] = "auto",
+    namespace: Namespace = "/",
+    remap: Annotated[
+        list[str] | None, typer.Option(help="Remap a name; may be given often.", metavar="FROM:=TO")
+    ] = None,
+    use_sim_time: Annotated[bool, typer.Option("--use-sim-time", help="Take the time from /clock.")] = False,
+) -> None:
+    """Run the live node until Ctrl-C."""
+    config = load_config(params, settings)
+    if middleware == "rclpy" or (middleware == "auto" and _has_rclpy()):
+        _run_rclpy(config, namespace, remap or [], use_sim_time)
+        return
+    with extra("dds"):
+        from proxy3d_ros.dds.adapter import run_dds
+    run_dds(config, namespace, remap or [], use_sim_time)
+
+
+def _has_rclpy() -> bool:
+    """Whether ROS 2 and our own generated messages can be imported."""
+    try:
+        import rclpy  # noqa: F401
+
+        import proxy3d_ros.srv
+    except ImportError:
+        return False
+    return hasattr(proxy3d_ros.srv, "AskSpatial")
+
+
+def _run_rclpy(config: Config, namespace: str, remaps: list[str], use_sim_time: bool) -> None:
+    """Hand the settings over as ROS arguments, as ``ros2 run`` would."""
+    from proxy3d_ros.rclpy_node import main as run_node
+
+    default = Config().flat()
+    changed = {name: value for name, value in config.flat().items() if value != default[name]}
+    arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
+    for rule in remaps:
+        arguments += ["-r", rule]
+    for name, value in {**changed, "use_sim_time": use_sim_time}.items():
+        arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
+    run_node(arguments)
+
+
+def load_config(params: Path | None, settings: list[str] | None) -> Config:
+    """Settings of a file, changed by ``NAME=VALUE`` texts. Raises BadInput."""
+    import yaml
+
+    values = (Config.load(params) if params else Config()).flat()
+    for text in settings or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE, such as map.voxel_size=0.05")
+        if name not in values:
+            raise typer.BadParameter(f"there is no setting {name!r}; docs/parameters.md lists them")
+        try:
+            values[name] = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError:
+            raise typer.BadParameter(f"the value of {name} cannot be read: {value!r}") from None
+    return Config.from_flat(values)
+
+
+def parse_viewpoint(text: str | None, height: float = 0.0) -> Viewpoint | None:
+    """``X,Y,YAW`` (m, m, rad), at ``height`` metres. Wrong usage ends with exit code 2."""
+    if text is None:
+        return None
+    import numpy as np
+
+    from proxy3d_core.reasoning.answer import Viewpoint
+
+    x, y, yaw = parse_pose(text)
+    return Viewpoint(np.array([x, y, height]), np.array([math.cos(yaw), math.sin(yaw), 0.0]))
+
+
+def parse_pose(text: str) -> tuple[float, float, float]:
+    """``X,Y,YAW`` as numbers. Wrong usage ends with exit code 2."""
+    try:
+        x, y, yaw = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not X,Y,YAW, such as 1.5,0,3.14") from None
+    if not all(map(math.isfinite, (x, y, yaw))):
+        raise typer.BadParameter(f"{text!r} holds numbers that are not finite")
+    return x, y, yaw
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Turn a failed import into the name of the extra that is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(("proxy3d_core", "proxy3d_ros")):
+            raise
+        raise MissingExtra(f"this needs {error.name}; install it: pip install 'proxy3d_ros[{name}]'") from None
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Any]:
+    """A progress bar on stderr, silent where that is no terminal; yields a function to call after each step."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda *_: bar.advance(task)
+
+
+def print_json(document: Any) -> None:
+    """JSON on stdout."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_objects(objects: list[dict[str, Any]]) -> None:
+    """A table of objects."""
+    table = Table("id", "label", "score", "centre [m]", "size [m]", "seen", title=f"{len(objects)} objects")
+    for item in sorted(objects, key=lambda o: (o["label"], o["id"])):
+        center, size = (" ".join(f"{v:6.2f}" for v in item[key]) for key in ("center", "size"))
+        table.add_row(str(item["id"]), item["label"], f"{item['score']:.2f}", center, size, str(item["observations"]))
+    out.print(table)
+
+
+def print_answers(answers: list[dict[str, Any]]) -> None:
+    """Questions and answers."""
+    for answer in answers:
+        out.print(f"[bold]{answer['question']}[/bold]")
+        if answer["status"] == "OK":
+            out.print(f"  {answer['answer']}   (confidence {answer['confidence']:.2f}, objects {answer['object_ids']})")
+        else:
+            out.print(f"  {answer['status']}: {answer['message']}")
+
+
+@app.command(epilog="Example: proxy3d play recordings/kitchen --rate 1.0 --loop")
+def play(
+    sequence: SequencePath,
+    rate: Annotated[float, typer.Option(help="Speed: 2 = twice as fast as recorded.", min=0.01, max=100)] = 1.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
+    wait: Annotated[float, typer.Option(help="How long to wait for a listener first [s].", min=0)] = 10.0,
+    compressed: Annotated[bool, typer.Option("--compressed", help="Publish compressed images.")] = False,
+    namespace: Namespace = "/",
+    remap: Annotated[
+        list[str] | None, typer.Option(help="Remap a name; may be given often.", metavar="FROM:=TO")
+    ] = None,
+) -> None:
+    """Play a recorded sequence as camera topics and TF, like a robot, until its end or Ctrl-C."""
+    from proxy3d_core.sequences import open_sequence
+
+    with extra("dds"):
+        from proxy3d_ros.dds.player import play as publish
+    source = open_sequence(sequence)
+    with progress(f"playing {source.name}", None if loop else len(source)) as step:
+        try:
+            played = publish(
+                source,
+                rate,
+                loop,
+                namespace=namespace,
+                remaps=remap or [],
+                compressed=compressed,
+                wait=wait,
+                on_frame=step,
+                on_message=err.print,
+            )
+        except KeyboardInterrupt:
+            return
+    err.print(f"{played.frames} frames in {played.seconds:.1f} s, {played.dropped} dropped, {played.late} late")
+
+
+@app.command(
+    epilog="Example: proxy3d replay kitchen --ask 'How many chairs are there?' --plot room.png --save-map kitchen_map"
+)
+def replay(
+    sequence: SequencePath,
+    ask: Annotated[list[str] | None, typer.Option(help="A question; may be given often.", metavar="QUESTION")] = None,
+    viewpoint: View = None,
+    save_map: Annotated[Path | None, typer.Option(help="Save the map to this folder.", metavar="DIR")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="An existing map may be replaced.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the room from above.", metavar="FILE.png")] = None,
+    record: Annotated[Path | None, typer.Option(help="Write a Rerun recording.", metavar="FILE.rrd")] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.", min=1)] = None,
+    params: Params = None,
+    settings: Settings = None,
+    json_: Json = False,
+) -> None:
+    """Build the scene from a recorded sequence, offline and deterministic, and ask about it."""
+    from proxy3d_core.sequences import open_sequence
+    from proxy3d_core.storage import check_target
+    from proxy3d_core.storage import save_map as save
+    from proxy3d_ros import replay as offline
+
+    config = load_config(params, settings)
+    asker = parse_viewpoint(viewpoint)
+    if save_map is not None:
+        check_target(save_map, overwrite)  # now, not after minutes of work
+    source = open_sequence(sequence)
+    total = min(len(source), max_frames or len(source))
+    with progress(f"frames of {source.name}", total) as step:
+        run_ = offline.replay(source, config, step, max_frames)
+    for question in ask or []:
+        run_.ask(question, asker)
+    document = offline.document(run_)
+    if save_map is not None:
+        saved = save(run_.scene, save_map, overwrite)
+        err.print(f"map: {saved.path} ({saved.objects} objects, {saved.proxies} proxies)")
+    if json_:
+        print_json(document)
+        return
+    dropped = sum(document["dropped"].values())
+    out.print(f"{source.name} ({source.format}): {document['frames']} frames, {dropped} dropped")
+    for reason, count in document["dropped"].items():
+        out.print(f"  {count}x {reason}")
+    print_objects(document["objects"])
+    print_answers(document["answers"])
+
+
+@app.command(name="ask-map", epilog="Example: proxy3d ask-map maps/kitchen 'How far is the table from the sink?'")
+def ask_map(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a saved map.", show_default=False)],
+    question: Annotated[list[str], typer.Argument(help="One or more questions.", show_default=False)],
+    viewpoint: View = None,
+    params: Params = None,
+    settings: Settings = None,
+    json_: Json = False,
+) -> None:
+    """Question a saved map. Exit code 1 if a question has no answer."""
+    from proxy3d_core.scene.state import SceneState
+    from proxy3d_core.storage import load_map
+    from proxy3d_ros.replay import answer_entry, answer_question
+
+    scene = SceneState(load_config(params, settings))
+    load_map(scene, folder)
+    asker = parse_viewpoint(viewpoint)
+    answers = [answer_entry(text, answer_question(scene.snapshot(), text, asker)) for text in question]
+    if json_:
+        print_json(answers[0] if len(answers) == 1 else answers)
+    else:
+        print_answers(answers)
+    if any(answer["status"] != "OK" for answer in answers):
+        raise typer.Exit(1)
+
+
+def _forward(name: str, about: str) -> None:
+    """Register a command of the training distribution; it is loaded when it is called."""
+
+    @app.command(
+        name,
+        help=about + " (training package)",
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    )
+    def command(context: typer.Context) -> None:
+        found = [entry for entry in entry_points(group="proxy3d.commands") if entry.name == name]
+        if not found:
+            fail(f"proxy3d {name} needs the training package; in the repository: pip install -e training")
+        loaded = found[0].load()
+        if not isinstance(loaded, typer.Typer):
+            single = typer.Typer(add_completion=False)
+            single.command(context_settings={"help_option_names": ["-h", "--help"]})(loaded)
+            loaded = single
+        typer.main.get_command(loaded).main(context.args, prog_name=f"proxy3d {name}", standalone_mode=True)
+
+
+for _name, _about in TRAINING.items():
+    _forward(_name, _about)
