@@ -19,3 +19,7 @@ class MapError(Proxy3DError):
 
 class MissingExtra(Proxy3DError, ImportError):
     """A feature needs an optional package; the message says what to install."""
+
+
+class ServiceError(Proxy3DError):
+    """A service of a running node cannot be reached, does not answer in time, or refuses; the message says why."""

@@ -40,7 +40,7 @@ from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 from rosbags.serde import SerdeError
 
-from proxy3d_core.errors import BadInput
+from proxy3d_core.errors import BadInput, ServiceError
 from proxy3d_ros.dds import qos, types
 from proxy3d_ros.dds.idl import topic_class
 from proxy3d_ros.dds.names import Names, reply_topic, request_topic, ros_type, topic
@@ -51,10 +51,6 @@ _HEADER = struct.Struct("<Qq")
 _BATCH = 8
 _domains: dict[int, Domain] = {}
 _domains_lock = threading.Lock()
-
-
-class ServiceError(RuntimeError):
-    """A service cannot be called: it is not there, or it did not answer in time."""
 
 
 def domain_id() -> int:
@@ -294,14 +290,15 @@ class Client(_Receiver):
         """Call and wait for the response.
 
         Raises:
-            ServiceError: no answer within ``timeout`` seconds.
+            TimeoutError: no answer within ``timeout`` seconds.
+            ServiceError: the request cannot be sent, or the response is of another type.
         """
         future = self.call_async(**fields)
         try:
             return future.result(timeout)
         except FutureTimeout:
             self._forget(future)
-            raise ServiceError(f"{self.name} did not answer within {timeout:g} s") from None
+            raise TimeoutError(f"{self.name} did not answer within {timeout:g} s") from None
 
     def _forget(self, future: Future[Any]) -> None:
         with self._lock:
