@@ -1,0 +1,157 @@
+"""Light of a room, computed once and kept at the vertices: soft shadows and bounced light for the price of none per frame.
+
+Diffuse radiosity by Monte Carlo gathering: every vertex sees the lights through shadow rays, and its surroundings through
+cosine-distributed rays whose hits are kept, so that further bounces need no further rays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from proxy3d_core.geometry.transforms import yaw_matrix
+from proxy3d_training.simulation.materials import albedo, sky
+from proxy3d_training.simulation.rooms import Geometry, Opening, Room
+
+Array = NDArray[np.float64]
+
+SUN = np.array([9.0, 8.2, 6.6])
+"""Irradiance of the sun on a surface that faces it, in the units of ``materials.sky``."""
+
+_LIFT = 2e-3  # ray origins stand off their surface by this, metres
+
+
+class Caster:
+    """Rays against all triangles of a room (Embree)."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._scene = EmbreeScene()
+        TriangleMesh(self._scene, geometry.vertices[geometry.faces].astype(np.float32))
+
+    def first(self, origins: Array, directions: Array) -> tuple[NDArray[np.int64], Array, Array]:
+        """First hits of rays (N, 3): face (N,) or -1, distance in lengths of the direction (N,), weights (N, 3) of the corners."""
+        hit = self._scene.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), query="INTERSECT", output=1
+        )
+        u, v = hit["u"].astype(np.float64), hit["v"].astype(np.float64)
+        return hit["primID"].astype(np.int64), hit["tfar"].astype(np.float64), np.stack([1 - u - v, u, v], axis=1)
+
+    def blocked(self, origins: Array, directions: Array, reach: Array) -> NDArray[np.bool_]:
+        """(N,) whether anything stands within ``reach`` (lengths of the direction) along each ray."""
+        result = self._scene.run(
+            np.ascontiguousarray(origins, np.float32),
+            np.ascontiguousarray(directions, np.float32),
+            np.ascontiguousarray(reach, np.float32),
+            query="OCCLUDED",
+        )
+        return result != -1
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """Irradiance (V, 3) at the vertices of a geometry; the direct sun is left out, the renderer adds it per pixel."""
+
+    irradiance: Array
+    sun: Array | None
+
+
+def _on_window(room: Room, opening: Opening, places: Array) -> tuple[Array, Array, float]:
+    """Points (N, 3) on a window at ``places`` (N, 2) in the unit square, its inward normal, its area."""
+    position, yaw = room.wall_pose(opening.wall, opening.along, opening.bottom)
+    height = opening.top - opening.bottom
+    local = np.stack([np.full(len(places), 0.01), (places[:, 0] - 0.5) * opening.width, places[:, 1] * height], axis=1)
+    turn = yaw_matrix(np.deg2rad(yaw))
+    return local @ turn.T + np.asarray(position), turn[:, 0], opening.width * height
+
+
+def light_room(room: Room, geometry: Geometry, caster: Caster, rays: int = 64, shadow_rays: int = 16, bounces: int = 3, smoothing: int = 8) -> Light:
+    """Irradiance at all vertices from windows, lamps, sun and ``bounces`` reflections between surfaces.
+
+    The noise of the gathering is averaged ``smoothing`` times over neighbouring vertices.
+    """
+    origins = geometry.vertices + _LIFT * geometry.normals
+    direct = np.zeros_like(origins)
+    rng = np.random.default_rng(0)
+
+    for opening in room.openings:
+        if opening.kind == "window":
+            shift = rng.random((len(origins), 2))
+            for place in qmc.Sobol(2, scramble=False).random(shadow_rays):
+                points, inward, area = _on_window(room, opening, (place + shift) % 1)
+                way = points - origins
+                square = (way**2).sum(axis=1)
+                unit = way / np.sqrt(square)[:, None]
+                facing = np.maximum((unit * geometry.normals).sum(axis=1), 0) * np.maximum(-unit @ inward, 0)
+                lit = np.flatnonzero(facing > 0)
+                lit = lit[~caster.blocked(origins[lit], way[lit], np.full(len(lit), 0.999))]
+                seen = sky(way[lit]) * (facing[lit] / np.maximum(square[lit], 0.02) * area / shadow_rays)[:, None]
+                direct[lit] += seen
+
+    for lamp in room.lamps:
+        for _ in range(shadow_rays):
+            offset = rng.standard_normal((len(origins), 3))
+            offset *= lamp.radius / np.linalg.norm(offset, axis=1, keepdims=True)
+            toward = origins - np.asarray(lamp.position)
+            offset *= np.sign((offset * toward).sum(axis=1, keepdims=True))
+            way = np.asarray(lamp.position) + offset - origins
+            square = (way**2).sum(axis=1)
+            facing = np.maximum((way * geometry.normals).sum(axis=1), 0) / np.sqrt(square)
+            lit = np.flatnonzero(facing > 0)
+            lit = lit[~caster.blocked(origins[lit], way[lit], np.full(len(lit), 0.999))]
+            direct[lit] += np.asarray(lamp.intensity) * (facing[lit] / np.maximum(square[lit], 0.01) / shadow_rays)[:, None]
+
+    sun = None
+    if room.sun is not None:
+        sun = np.asarray(room.sun) / np.linalg.norm(room.sun)
+        bounced_sun = SUN * (sunlit(geometry, caster, origins, geometry.normals, sun))[:, None]
+    else:
+        bounced_sun = np.zeros_like(direct)
+
+    hits = _gather_rays(geometry, caster, origins, rays)
+    colors = np.stack([albedo(np.zeros((1, 3)), m)[0] if m.pattern == "plain" else np.asarray(m.color) for m in geometry.materials])
+    face_color = colors[geometry.face_material]
+    opaque = np.array([m.opaque for m in geometry.materials])[geometry.face_material]
+    indirect = np.zeros_like(direct)
+    for _ in range(bounces):
+        radiosity = face_color * (direct + bounced_sun + indirect)[geometry.faces].mean(axis=1) * opaque[:, None]
+        radiosity = np.concatenate([radiosity, np.zeros((1, 3))])  # a ray that hits nothing (index -1) brings nothing
+        indirect = radiosity[hits].mean(axis=1)
+        for _ in range(smoothing):
+            indirect = geometry.neighbours @ indirect
+    return Light(geometry.neighbours @ (geometry.neighbours @ direct) + indirect, sun)
+
+
+def sunlit(geometry: Geometry, caster: Caster, points: Array, normals: Array, sun: Array) -> Array:
+    """(N,) cosine of the sun's angle where it reaches the points through a window, else 0."""
+    facing = np.maximum(normals @ sun, 0)
+    out = np.zeros(len(points))
+    ask = np.flatnonzero(facing > 0)
+    face, _, _ = caster.first(points[ask], np.broadcast_to(sun, (len(ask), 3)))
+    through = np.array([not m.opaque for m in geometry.materials])[geometry.face_material[face]] & (face >= 0)
+    out[ask[through]] = facing[ask[through]]
+    return out
+
+
+def _gather_rays(geometry: Geometry, caster: Caster, origins: Array, rays: int) -> NDArray[np.int32]:
+    """(V, rays) faces seen from each vertex in cosine-distributed directions; -1 for nothing or the back of a surface."""
+    u = qmc.Sobol(2, scramble=False).random(rays)
+    shift = np.random.default_rng(1).random((len(origins), 2))
+    hits = np.empty((len(origins), rays), np.int32)
+    helper = np.where(np.abs(geometry.normals[:, 2:3]) < 0.9, [0.0, 0, 1], [1.0, 0, 0])
+    tangent = np.cross(geometry.normals, helper)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    bitangent = np.cross(geometry.normals, tangent)
+    corners = geometry.vertices[geometry.faces]
+    face_normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    for i in range(rays):
+        a, b = ((u[i] + shift) % 1).T
+        radius, angle = np.sqrt(a)[:, None], (2 * np.pi * b)[:, None]
+        way = radius * (np.cos(angle) * tangent + np.sin(angle) * bitangent) + np.sqrt(1 - radius**2) * geometry.normals
+        face, _, _ = caster.first(origins, way)
+        hits[:, i] = np.where((way * face_normal[face]).sum(axis=1) < 0, face, -1)
+    return hits

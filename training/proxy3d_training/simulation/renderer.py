@@ -1,0 +1,141 @@
+"""Pictures of a room: colour, exact depth, instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy3d_core.geometry import Intrinsics
+from proxy3d_core.geometry.camera import pixel_rays
+from proxy3d_training.simulation.lighting import SUN, Caster, light_room, sunlit
+from proxy3d_training.simulation.materials import albedo, sky
+from proxy3d_training.simulation.rooms import Geometry, Room
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One rendered view.
+
+    Attributes:
+        radiance: (H, W, 3) linear.
+        depth: (H, W) exact depth along the optical axis, metres; 0 where nothing solid is seen (sky).
+        instance: (H, W) int32 id of the item, 0 for floor, walls, ceiling.
+        cosine: (H, W) of the angle between the view ray and the surface normal.
+        gloss: (H, W) of the surface, 0 = matt.
+    """
+
+    radiance: Array
+    depth: Array
+    instance: NDArray[np.int32]
+    cosine: Array
+    gloss: Array
+
+
+class Renderer:
+    """Renders one state of a room. Lighting is computed on construction (seconds), pictures after that are fast."""
+
+    def __init__(self, room: Room, max_edge: float = 0.10, rays: int = 64) -> None:
+        self.room = room
+        self.geometry = Geometry.of(room, max_edge)
+        self._caster = Caster(self.geometry)
+        self.light = light_room(room, self.geometry, self._caster, rays)
+        g = self.geometry
+        self._opaque = np.array([m.opaque for m in g.materials])
+        self._gloss = np.array([m.gloss for m in g.materials])
+        self._emission = np.array([m.emission for m in g.materials])
+        # Index -1 (floor, walls, ceiling) is the last row: no item, the room's own frame.
+        self._ids = np.array([item.id for item in g.items] + [0], np.int32)
+        self._rotations = np.stack([item.rotation for item in g.items] + [np.eye(3)])
+        self._positions = np.array([item.position for item in g.items] + [(0.0, 0.0, 0.0)])
+
+    def render(self, pose: Array, k: Intrinsics, samples: int = 1) -> Picture:
+        """A view from ``pose`` (4x4 room_from_camera, optical axes).
+
+        Args:
+            samples: colour samples per pixel and axis (2 = four per pixel); depth and instances are those of the pixel's centre.
+        """
+        rays = pixel_rays(k).astype(np.float64).reshape(-1, 3)
+        count = len(rays)
+        face, depth, weights = self._caster.first(np.broadcast_to(pose[:3, 3], (count, 3)), rays @ pose[:3, :3].T)
+        material = self.geometry.face_material[face]
+        solid = (face >= 0) & self._opaque[material]
+        instance = np.where(face >= 0, self._ids[self.geometry.face_item[face]], 0).astype(np.int32)
+        normals = self._interpolate(self.geometry.normals, face, weights)
+        directions = rays @ pose[:3, :3].T
+        cosine = np.abs((normals * directions).sum(axis=1)) / np.linalg.norm(directions, axis=1)
+        if samples == 1:
+            radiance = self._shade(pose[:3, 3], directions, face, depth, weights)
+        else:
+            radiance = np.zeros((count, 3))
+            steps = (np.arange(samples) + 0.5) / samples - 0.5
+            for dy in steps:
+                for dx in steps:
+                    shifted = (rays + (dx / k.fx, dy / k.fy, 0)) @ pose[:3, :3].T
+                    hit = self._caster.first(np.broadcast_to(pose[:3, 3], (count, 3)), shifted)
+                    # Very bright pixels would leave jagged edges; displays cannot show them anyway.
+                    radiance += np.minimum(self._shade(pose[:3, 3], shifted, *hit), 4.0)
+            radiance /= samples**2
+        shape = (k.height, k.width)
+        return Picture(
+            radiance.reshape(*shape, 3),
+            np.where(solid, depth, 0).reshape(shape),
+            instance.reshape(shape),
+            np.where(solid, cosine, 0).reshape(shape),
+            np.where(solid, self._gloss[material], 0).reshape(shape),
+        )
+
+    def _interpolate(self, values: Array, face: NDArray[np.int64], weights: Array) -> Array:
+        return np.einsum("nk,nkc->nc", weights, values[self.geometry.faces[face]])
+
+    def _shade(self, eye: Array, directions: Array, face: NDArray[np.int64], distance: Array, weights: Array, mirror: bool = True) -> Array:
+        """(N, 3) radiance that comes back along the rays."""
+        g = self.geometry
+        out = sky(directions)
+        material = g.face_material[face]
+        solid = np.flatnonzero((face >= 0) & self._opaque[material])
+        face, material, weights, view = face[solid], material[solid], weights[solid], directions[solid]
+        points = eye[solid] if eye.ndim == 2 else eye
+        points = points + distance[solid, None] * view
+        normals = self._interpolate(g.normals, face, weights)
+        irradiance = self._interpolate(self.light.irradiance, face, weights)
+        if self.light.sun is not None:
+            irradiance = irradiance + SUN * sunlit(g, self._caster, points + 2e-3 * normals, normals, self.light.sun)[:, None]
+
+        item = g.face_item[face]
+        local = np.einsum("nji,nj->ni", self._rotations[item], points - self._positions[item])
+        color = np.empty((len(solid), 3))
+        order = np.argsort(material, kind="stable")
+        bounds = np.flatnonzero(np.diff(material[order], prepend=-1, append=-1))
+        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+            rows = order[low:high]
+            color[rows] = albedo(local[rows], g.materials[material[rows[0]]])
+        radiance = color * (irradiance / np.pi + self._emission[material, None])
+
+        if mirror:
+            shiny = np.flatnonzero(self._gloss[material] > 0)
+            unit = view[shiny] / np.linalg.norm(view[shiny], axis=1, keepdims=True)
+            cosine = (unit * normals[shiny]).sum(axis=1)
+            reflected = unit - 2 * cosine[:, None] * normals[shiny]
+            start = points[shiny] + 2e-3 * normals[shiny]
+            hit = self._caster.first(start, reflected)
+            # Fresnel reflection (Schlick 1994) of a coating with refractive index 1.5, scaled by the gloss.
+            share = np.clip(self._gloss[material[shiny]] * (0.04 + 0.5 * (1 - np.abs(cosine)) ** 5), 0, 0.7)
+            radiance[shiny] += share[:, None] * (self._shade(start, reflected, *hit, mirror=False) - radiance[shiny])
+        out[solid] = radiance
+        return out
+
+
+def exposure(renderer: Renderer) -> float:
+    """Factor that brings the light of a room to middle brightness, as a camera's automatic exposure does."""
+    light = renderer.light.irradiance.mean(axis=1)
+    return float(2.2 / np.percentile(light[light > 1e-3 * light.max()], 70))
+
+
+def develop(radiance: Array, gain: float) -> Array:
+    """(H, W, 3) display values 0..1 of linear radiance: exposure, filmic curve (Narkowicz's ACES fit), display gamma."""
+    x = radiance * gain * 0.75
+    return np.clip(x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14), 0, 1) ** (1 / 2.2)
