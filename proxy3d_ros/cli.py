@@ -26,6 +26,7 @@ from proxy3d_core.errors import MissingExtra, Proxy3DError
 
 if TYPE_CHECKING:
     from proxy3d_core.reasoning.answer import Viewpoint
+    from proxy3d_ros.client import FoundObject
 
 TRAINING = {
     "eval": "Score answers on a benchmark.",
@@ -57,6 +58,7 @@ View = Annotated[
     str | None,
     typer.Option(help="Where the asker stands and looks: metres, metres, radians in the map.", metavar="X,Y,YAW"),
 ]
+Timeout = Annotated[float, typer.Option(help="How long to wait for the node and its answer [s].", min=0.1, max=600)]
 Namespace = Annotated[str, typer.Option(help="Namespace of the node.")]
 SequencePath = Annotated[Path, typer.Argument(help="Folder or file of a recorded sequence.", show_default=False)]
 
@@ -153,7 +155,6 @@ def parse_viewpoint(text: str | None, height: float = 0.0) -> Viewpoint | None:
     import numpy as np
 
     from proxy3d_core.reasoning.answer import Viewpoint
-
     x, y, yaw = parse_pose(text)
     return Viewpoint(np.array([x, y, height]), np.array([math.cos(yaw), math.sin(yaw), 0.0]))
 
@@ -247,6 +248,85 @@ def play(
         except KeyboardInterrupt:
             return
     err.print(f"{played.frames} frames in {played.seconds:.1f} s, {played.dropped} dropped, {played.late} late")
+
+
+@app.command(epilog="Example: proxy3d ask 'How far is the sofa from the door?' --viewpoint 1.5,0,3.14")
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.", show_default=False)],
+    viewpoint: View = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="An answer to choose from; may be given often.", metavar="TEXT")
+    ] = None,
+    answerer: Annotated[Literal["auto", "geometric", "vlm"], typer.Option(help="Who answers.")] = "auto",
+    frame: Annotated[str, typer.Option(help="Frame of the viewpoint.")] = "map",
+    timeout: Timeout = 10.0,
+    namespace: Namespace = "/",
+    json_: Json = False,
+) -> None:
+    """Ask a running node. Exit code 1 if there is no answer."""
+    from proxy3d_ros.client import SpatialClient
+
+    asker = None if viewpoint is None else parse_pose(viewpoint)
+    with SpatialClient(namespace=namespace, timeout=timeout) as client:
+        reply = client.ask(question, asker, option or [], timeout, frame, answerer)
+    answer = {
+        "question": question,
+        "status": reply.status.name,
+        "answer": reply.answer,
+        "value": reply.value,
+        "unit": reply.unit,
+        "uncertainty": reply.uncertainty,
+        "confidence": round(reply.confidence, 4),
+        "object_ids": [found.id for found in reply.objects],
+        "objects": [_found(found) for found in reply.objects],
+        "message": reply.message,
+        "program": reply.program,
+        "frame_id": reply.frame_id,
+        "scene_stamp": reply.scene_stamp,
+        "map_epoch": reply.map_epoch,
+        "answerer": reply.answerer,
+        "latency_ms": round(reply.latency_ms, 3),
+    }
+    if json_:
+        print_json(answer)
+    else:
+        print_answers([answer])
+    if not reply.ok:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: proxy3d objects --json")
+def objects(
+    gone: Annotated[bool, typer.Option("--gone", help="Also those that are gone.")] = False,
+    timeout: Timeout = 10.0,
+    namespace: Namespace = "/",
+    json_: Json = False,
+) -> None:
+    """List the objects that a running node knows."""
+    from proxy3d_ros.client import SpatialClient
+
+    with SpatialClient(namespace=namespace, timeout=timeout) as client:
+        found = [_found(item) for item in client.objects(gone)]
+    if json_:
+        print_json(found)
+    else:
+        print_objects(found)
+
+
+def _found(item: FoundObject) -> dict[str, Any]:
+    """An object of a running node for JSON; named as in ``replay --json``."""
+    return {
+        "id": item.id,
+        "label": item.label,
+        "score": round(item.score, 4),
+        "center": [round(float(v), 4) for v in item.center],
+        "size": [round(float(v), 4) for v in item.size],
+        "yaw": round(item.yaw, 4),
+        "state": item.state.value,
+        "first_seen": item.first_seen,
+        "last_seen": item.last_seen,
+        "observations": item.observations,
+    }
 
 
 @app.command(
