@@ -164,7 +164,7 @@ def decode_compressed(fmt: str, data: Any) -> tuple[NDArray[Any], str]:
 def decode_compressed_depth(fmt: str, data: Any) -> tuple[NDArray[Any], str]:
     """The pixels of a compressedDepth image and their encoding, ``16UC1`` (millimetres) or ``32FC1`` (metres).
 
-    The bytes are those of ``compressed_depth_image_transport``: a header (int32 format, float32 a, float32 b) and a PNG.
+    ``compressed_depth_image_transport`` writes a header (int32 format, float32 a, float32 b), then a PNG.
     A 32FC1 image was quantised as inverse depth, q = a / depth + b, with q = 0 where there is no measurement.
 
     Raises:
