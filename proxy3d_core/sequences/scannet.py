@@ -1,7 +1,8 @@
 """Export of ScanNet's SensReader: ``color/``, ``depth/`` (mm), ``pose/``, ``intrinsic/``.
 
-Dai et al., CVPR 2017. Poses are camera to world, -inf where the camera was lost. Colour and depth are of different cameras and sizes; depth is registered to colour.
-Label images (``label-filt/``, ``label/`` or ``labels/``) are used if ``labels.json`` names their ids.
+Dai et al., CVPR 2017. Poses are camera to world, -inf where the camera was lost. Colour and depth are of different
+cameras and sizes; depth is registered to colour. Label images (``label-filt/``, ``label/`` or ``labels/``) are used if
+``labels.json`` names their ids.
 """
 
 from __future__ import annotations
