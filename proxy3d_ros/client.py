@@ -296,10 +296,10 @@ class SpatialClient:
                 return found.approach
         raise ServiceError(f"no free floor has been seen in front of {target!r}; let the robot look at the floor there")
 
-    def _call(self, service: Service, timeout: float, **fields: Any) -> Any:
+    def _call(self, service: Service, limit: float, /, **fields: Any) -> Any:
         prefix = self._namespace.rstrip("/")
         name = f"{prefix}/{service.topic}".replace("/~/", f"/{self._name}/")
-        return self._middleware.call(name, service, timeout, self._timeout, fields)
+        return self._middleware.call(name, service, limit, self._timeout, fields)
 
     @staticmethod
     def _done(response: Any) -> Any:

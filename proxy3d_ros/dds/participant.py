@@ -270,7 +270,7 @@ class Client(_Receiver):
             time.sleep(0.01)
         return True
 
-    def call_async(self, **fields: Any) -> Future[Any]:
+    def call_async(self, /, **fields: Any) -> Future[Any]:
         """Send a request made of these fields; the future gets the response."""
         cdr = types.serialize(self._request, types.new(self._request, **fields))
         future: Future[Any] = Future()
@@ -286,19 +286,19 @@ class Client(_Receiver):
             raise ServiceError(f"cannot send a request to {self.name}: {error}") from None
         return future
 
-    def call(self, timeout: float, **fields: Any) -> Any:
+    def call(self, limit: float, /, **fields: Any) -> Any:
         """Call and wait for the response.
 
         Raises:
-            TimeoutError: no answer within ``timeout`` seconds.
+            TimeoutError: no answer within ``limit`` seconds.
             ServiceError: the request cannot be sent, or the response is of another type.
         """
         future = self.call_async(**fields)
         try:
-            return future.result(timeout)
+            return future.result(limit)
         except FutureTimeout:
             self._forget(future)
-            raise TimeoutError(f"{self.name} did not answer within {timeout:g} s") from None
+            raise TimeoutError(f"{self.name} did not answer within {limit:g} s") from None
 
     def _forget(self, future: Future[Any]) -> None:
         with self._lock:
