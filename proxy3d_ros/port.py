@@ -69,11 +69,13 @@ class InputStatus:
         topic: full topic name.
         publishers: how many publishers were discovered.
         incompatible_qos: what does not match, in words; empty if all does.
+        qos: what was subscribed with, in words, such as "best effort, volatile".
     """
 
     topic: str
     publishers: int
     incompatible_qos: str = ""
+    qos: str = ""
 
 
 class Port(Protocol):
