@@ -508,23 +508,27 @@ def scanrefer_unique(
     return {key: count[key[0], label] == 1 for key, label in found.items()}
 
 
-def scanrefer(ious: Sequence[float], unique: Sequence[bool]) -> Result:
+def scanrefer(ious: Sequence[float], unique: Sequence[bool] | None = None, variant: str = "") -> Result:
     """ScanRefer's Acc@0.25 and Acc@0.5 (IoU >= threshold), over all and by unique and multiple.
 
     Args:
         ious: IoU of the chosen box with the true one: :func:`m3dref_iou`, or :func:`aabb_iou` with
             :func:`chat_scene_choice`; 0 where no box was chosen.
+        unique: per description whether its object is the only one of its class (:func:`scanrefer_unique`); None = unknown.
+        variant: whose IoU it is, for the name of the result.
     """
-    _same_length(ious, unique)
+    _same_length(ious, ious if unique is None else unique)
     rows = [{"iou": iou, "acc@0.25": float(iou >= 0.25), "acc@0.5": float(iou >= 0.5)} for iou in ious]
     tasks = {}
-    groups = {"": rows, "unique ": [r for r, u in zip(rows, unique, strict=True) if u]}
-    groups["multiple "] = [r for r, u in zip(rows, unique, strict=True) if not u]
+    groups = {"": rows}
+    if unique is not None:
+        groups["unique "] = [r for r, u in zip(rows, unique, strict=True) if u]
+        groups["multiple "] = [r for r, u in zip(rows, unique, strict=True) if not u]
     for name, chosen in groups.items():
         for key in ("acc@0.25", "acc@0.5"):
             if chosen:
                 tasks[f"{name}{key}"] = TaskScore(sum(int(r[key]) for r in chosen) / len(chosen) * 100, len(chosen))
-    return Result("scanrefer", tasks["acc@0.5"].score, tasks, rows)
+    return Result(f"scanrefer-{variant}".removesuffix("-"), tasks["acc@0.5"].score, tasks, rows)
 
 
 def multi3drefer_f1(
