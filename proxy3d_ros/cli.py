@@ -58,7 +58,9 @@ View = Annotated[
     str | None,
     typer.Option(help="Where the asker stands and looks: metres, metres, radians in the map.", metavar="X,Y,YAW"),
 ]
-Timeout = Annotated[float, typer.Option(help="How long to wait for the node and its answer [s].", min=0.1, max=600)]
+Timeout = Annotated[
+    float, typer.Option(help="How long to wait for the node and its answer in seconds.", min=0.1, max=600)
+]
 Namespace = Annotated[str, typer.Option(help="Namespace of the node.")]
 SequencePath = Annotated[Path, typer.Argument(help="Folder or file of a recorded sequence.", show_default=False)]
 
@@ -155,6 +157,7 @@ def parse_viewpoint(text: str | None, height: float = 0.0) -> Viewpoint | None:
     import numpy as np
 
     from proxy3d_core.reasoning.answer import Viewpoint
+
     x, y, yaw = parse_pose(text)
     return Viewpoint(np.array([x, y, height]), np.array([math.cos(yaw), math.sin(yaw), 0.0]))
 
@@ -219,7 +222,7 @@ def play(
     sequence: SequencePath,
     rate: Annotated[float, typer.Option(help="Speed: 2 = twice as fast as recorded.", min=0.01, max=100)] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
-    wait: Annotated[float, typer.Option(help="How long to wait for a listener first [s].", min=0)] = 10.0,
+    wait: Annotated[float, typer.Option(help="How long to wait for a listener first in seconds.", min=0)] = 10.0,
     compressed: Annotated[bool, typer.Option("--compressed", help="Publish compressed images.")] = False,
     namespace: Namespace = "/",
     remap: Annotated[
@@ -400,6 +403,58 @@ def ask_map(
         print_answers(answers)
     if any(answer["status"] != "OK" for answer in answers):
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: proxy3d bench --json > bench.json")
+def bench(
+    sequence: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recorded sequence; default: the demo's and, where it is, redkitchen.", metavar="SEQUENCE"),
+    ] = None,
+    frames: Annotated[int, typer.Option(help="Length of the long run; 0 = leave it out.", min=0)] = 10_000,
+    live: Annotated[
+        float, typer.Option(help="Seconds for which the live node is measured; 0 = leave it out.", min=0)
+    ] = 20.0,
+    params: Params = None,
+    settings: Settings = None,
+    json_: Json = False,
+) -> None:
+    """Measure speed and memory on this machine: stages, frames a second, the long run, answers, the live node."""
+    from proxy3d_core.sequences import open_sequence
+    from proxy3d_ros import bench as measure
+
+    config = load_config(params, settings)
+    sources = [open_sequence(path) for path in sequence or measure.default_sequences()]
+    if not sources:
+        fail("there is no sequence to measure with; name one: proxy3d bench --sequence DIR")
+    figures: dict[str, dict[str, Any]] = {"machine": measure.machine()}
+    for source in sources:
+        err.print(f"{source.name}: {len(source)} frames")
+        found, scene = measure.bench_sequence(source, source.name, config)
+        figures |= found
+    figures |= measure.bench_proxies(scene, config)
+    if live:
+        err.print(f"live node for {live:g} s")
+        with extra("dds"):
+            figures |= measure.bench_live(sources[0], config, live)
+    if frames:
+        with progress("long run", frames) as step:
+            figures |= measure.bench_long(sources[0], frames, config, step)
+    if json_:
+        print_json(figures)
+    else:
+        print_figures(figures)
+
+
+def print_figures(figures: dict[str, dict[str, Any]]) -> None:
+    """A table of measurements."""
+    out.print(", ".join(f"{key} {value}" for key, value in figures["machine"].items()))
+    table = Table("what", "p50 [ms]", "p95 [ms]", "more")
+    for name, values in figures.items():
+        if name != "machine":
+            more = ", ".join(f"{key} {value}" for key, value in values.items() if key not in ("p50_ms", "p95_ms"))
+            table.add_row(name, *(str(values.get(key, "")) for key in ("p50_ms", "p95_ms")), more)
+    out.print(table)
 
 
 def _forward(name: str, about: str) -> None:
