@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -45,16 +45,15 @@ class OtherScenes:
             for key in dict.fromkeys(_keys(item.question.text)):
                 self._by_key[key].append((item.scene, given))
 
-    def answers(self, item: Item, accept: Iterable[str] | None = None) -> list[str]:
-        """The answers under the longest beginning that other scenes share; ``accept`` restricts them to options."""
-        options = None if accept is None else set(accept)
+    def answers(self, item: Item, accept: Callable[[str], bool] | None = None) -> list[str]:
+        """The answers under the longest beginning that other scenes share; ``accept`` chooses among them."""
         for key in _keys(item.question.text):
             found = [
                 a
                 for scene, given in self._by_key.get(key, ())
                 if scene != item.scene
                 for a in given
-                if options is None or a in options
+                if accept is None or accept(a)
             ]
             if found:
                 return found

@@ -104,8 +104,10 @@ class _Boxes:
     def nothing(self) -> Prediction:
         return []
 
-    def baselines(self, items: Sequence[Item], scenes: Mapping[str, Snapshot]) -> dict[str, list[Prediction]]:
-        """``constant``: the scene's first object; ``nothing``: no box at all (which pays where there are no targets)."""
+    def baselines(
+        self, items: Sequence[Item], pool: Sequence[Item], scenes: Mapping[str, Snapshot]
+    ) -> dict[str, list[Prediction]]:
+        """``constant``: the scene's first object; ``nothing``: no box (which pays where there are no targets)."""
 
         def first(item: Item) -> list[Bounds]:
             objects = scenes[item.scene].objects if item.scene in scenes else ()
@@ -138,6 +140,12 @@ class ScanRefer(_Boxes):
             return Item(name, row["scene_id"], Question(row["description"]), truth, task, row)
 
         return make_items(rows, questions, make)
+
+    def from_file(self, value: Any, item: Item, scene: Snapshot | None) -> Prediction:
+        # A text that names no object counts as the first one (Chat-Scene).
+        if isinstance(value, str) and scene is not None and scene.objects:
+            return [box_bounds(scene.objects[scorers.chat_scene_choice(value, len(scene.objects))].box)]
+        return super().from_file(value, item, scene)
 
     def score(self, items: Sequence[Item], predictions: Sequence[Prediction], captions: bool) -> list[Result]:
         unique = [item.task == "unique" for item in items] if all(item.task for item in items) else None
@@ -219,7 +227,7 @@ class Multi3DRefer(_Boxes):
 
 
 class Locate3D(_Boxes):
-    """Locate 3D: rows with scene_id, object_id, ann_id, description, gt_boxes (target first; rows x, y, z of low, high)."""
+    """Locate 3D: rows with scene_id, object_id, ann_id, description, gt_boxes (target first; [low, high] by axis)."""
 
     name = "locate3d"
 
@@ -239,7 +247,7 @@ class Locate3D(_Boxes):
 class Scan2Cap:
     """Scan2Cap: ScanRefer's rows (scene_id, object_id, object_name, token); a caption is asked for every object once.
 
-    A prediction is a text, or an object with ``prediction`` (or ``caption``) and the box that it was given for: ``box``,
+    A prediction is a text, or an object with ``prediction`` (or ``caption``) and the box it was given for: ``box``,
     or its ``iou`` with the true one. Without either it was given for the true box.
     """
 
@@ -297,7 +305,9 @@ class Scan2Cap:
             caption_metrics.scan2cap_ll3da(boxes, {key: item.truth for key, item in named.items()}, 0.5),
         ]
 
-    def baselines(self, items: Sequence[Item], scenes: Mapping[str, Snapshot]) -> dict[str, list[Prediction]]:
+    def baselines(
+        self, items: Sequence[Item], pool: Sequence[Item], scenes: Mapping[str, Snapshot]
+    ) -> dict[str, list[Prediction]]:
         """``constant``: the most frequent of all references, as if every box were found."""
         text = most_common(c for item in items for c in item.truth).removeprefix("sos ").removesuffix(" eos")
         return {"constant": [(text, 1.0)] * len(items)}

@@ -64,8 +64,10 @@ class Benchmark(Protocol):
         """The named rules' results; the benchmark's own rule comes first."""
         ...
 
-    def baselines(self, items: Sequence[Item], scenes: Mapping[str, Snapshot]) -> dict[str, list[Prediction]]:
-        """Predictions made without looking, by name."""
+    def baselines(
+        self, items: Sequence[Item], pool: Sequence[Item], scenes: Mapping[str, Snapshot]
+    ) -> dict[str, list[Prediction]]:
+        """Predictions made without looking, by name; ``pool`` holds all questions of the file, ``items`` among them."""
         ...
 
 
@@ -134,20 +136,26 @@ def read_predictions(path: Path, items: Sequence[Item]) -> dict[str, Any]:
     """Predictions by item id: an object ``{id: prediction}``, or rows with an id and a prediction.
 
     A row's id is its ``id``, ``question_id`` or ``qid``, or ``scene_id|object_id|ann_id`` of what it has of these; the
-    prediction is its ``prediction``, ``pred``, ``answer_top10`` or ``answer``; else the row itself (boxes).
+    prediction is its ``prediction``, ``pred``, ``answer_top10`` or ``answer``; the row itself where it has boxes.
 
     Raises:
         BadInput: not such a file, or a question has no prediction.
     """
     data = read_json(path)
     if isinstance(data, list):
-        data = {_row_id(row, path): next((row[k] for k in _VALUES if k in row), row) for row in data}
+        data = {_row_id(row, path): _row_value(row) for row in data}
     if not isinstance(data, Mapping):
         raise BadInput(f"{path} holds neither an object {{id: prediction}} nor a list of rows")
     missing = [item.id for item in items if item.id not in data]
     if missing:
         raise BadInput(f"{path} has no prediction for {len(missing)} of {len(items)} questions, e.g. {missing[0]!r}")
     return {item.id: data[item.id] for item in items}
+
+
+def _row_value(row: Row) -> Any:
+    if row.keys() & {"box", "boxes", "aabb", "aabb_bound", "iou"}:
+        return row
+    return next((row[k] for k in _VALUES if k in row), row)
 
 
 def _row_id(row: Any, path: Path) -> str:

@@ -36,9 +36,11 @@ class _Words:
     def nothing(self) -> Prediction:
         return ""
 
-    def baselines(self, items: Sequence[Item], scenes: Mapping[str, Snapshot]) -> dict[str, list[Prediction]]:
+    def baselines(
+        self, items: Sequence[Item], pool: Sequence[Item], scenes: Mapping[str, Snapshot]
+    ) -> dict[str, list[Prediction]]:
         constant = most_common(a for item in items for a in item.truth)
-        others = OtherScenes(items, [item.truth for item in items])
+        others = OtherScenes(pool, [item.truth for item in pool])
         return {
             "constant": [constant] * len(items),
             "blind": [most_common(others.answers(item) or [constant]) for item in items],
@@ -79,22 +81,31 @@ class VsiBench(_Words):
             scorers.vsibench_lmms(tasks, predictions, truths, partial=True),
         ]
 
-    def baselines(self, items: Sequence[Item], scenes: Mapping[str, Snapshot]) -> dict[str, list[Prediction]]:
+    def baselines(
+        self, items: Sequence[Item], pool: Sequence[Item], scenes: Mapping[str, Snapshot]
+    ) -> dict[str, list[Prediction]]:
         by_task: dict[str, list[str]] = {}
         for item in items:
             by_task.setdefault(item.task, []).append(item.truth)
         constant = {t: (best_number if t in scorers.VSI_NUMERIC else most_common)(v) for t, v in by_task.items()}
-        others = OtherScenes(items, [[_option(item)] for item in items])
+        others = OtherScenes(pool, [[_option(item)] for item in pool])
 
         def blind(item: Item) -> str:
             if item.task in scorers.VSI_NUMERIC:
-                found = others.answers(item)
+                found = others.answers(item, _is_number)
                 return best_number(found) if found else constant[item.task]
             texts = {option.partition(". ")[2]: option for option in item.question.options}
-            found = others.answers(item, texts)
+            found = others.answers(item, texts.__contains__)
             return texts[most_common(found)][0] if found else constant[item.task]
 
         return {"constant": [constant[item.task] for item in items], "blind": [blind(item) for item in items]}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False
 
 
 def _option(item: Item) -> str:

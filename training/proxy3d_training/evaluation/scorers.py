@@ -514,7 +514,7 @@ def scanrefer(ious: Sequence[float], unique: Sequence[bool] | None = None, varia
     Args:
         ious: IoU of the chosen box with the true one: :func:`m3dref_iou`, or :func:`aabb_iou` with
             :func:`chat_scene_choice`; 0 where no box was chosen.
-        unique: per description whether its object is the only one of its class (:func:`scanrefer_unique`); None = unknown.
+        unique: per description whether its object is alone in its class (:func:`scanrefer_unique`); None = unknown.
         variant: whose IoU it is, for the name of the result.
     """
     _same_length(ious, ious if unique is None else unique)
