@@ -3,24 +3,74 @@
 An adapter (``rclpy_node``, ``dds``) turns messages into numpy arrays and calls the ``on_...`` methods, forwards service
 requests to the method that ``port.Service`` names, and calls ``tick`` from a timer. Everything else happens here.
 
-All methods may be called from any thread. None of the ``on_...`` methods blocks or raises: what is wrong with a message is
-counted, logged and shown in ``/diagnostics``.
+All methods may be called from any thread. None of the ``on_...`` methods blocks or raises: what is wrong with a message
+is counted, logged and shown in ``/diagnostics``.
 """
 
 from __future__ import annotations
 
+import json
+import threading
+import time
+import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from proxy3d_core.assembly import FrameAssembler
 from proxy3d_core.config import Config
-from proxy3d_core.frame import Detection2D
-from proxy3d_ros.port import Input, Port
+from proxy3d_core.errors import BadInput, MapError
+from proxy3d_core.frame import Detection2D, Frame
+from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.geometry.transforms import is_rigid, robot_from_camera
+from proxy3d_core.reasoning.answer import Answer, Question, Status, Viewpoint
+from proxy3d_core.scene.snapshot import Snapshot
+from proxy3d_core.scene.state import SceneState
+from proxy3d_core.storage.maps import inside, load_map, save_map
+from proxy3d_ros import messages
+from proxy3d_ros.diagnostics import ERROR, NORMAL_DROPS, OK, WARN, InputMonitor, drops_since, memory_mb
+from proxy3d_ros.diagnostics import Status as HealthStatus
+from proxy3d_ros.port import Input, Output, Port, TransformNotReady, TransformUnknown
+
+try:  # until the answerer lands
+    from proxy3d_core.reasoning.approach import approach_pose
+    from proxy3d_core.reasoning.geometric import GeometricAnswerer
+except ImportError:
+
+    def approach_pose(snapshot, object_id):
+        return np.eye(4), False
+
+    class GeometricAnswerer:
+        name = "geometric"
+
+        def answer(self, question, snapshot):
+            found = [o for o in snapshot.present if o.label in question.text]
+            return Answer(Status.OK, str(len(found)), len(found), "count", 0.1, 0.9, tuple(o.id for o in found))
+
+
+Array = NDArray[np.float64]
 
 TICK_PERIOD = 0.05
 """How often an adapter calls ``SpatialNode.tick``, seconds of wall time."""
+
+NEEDS_CONFIGURE = ("frames.", "map.", "perception.", "proxies.", "input.compressed", "input.label_names")
+"""Settings whose names begin so take effect when the node is configured, not while it runs."""
+
+_DIAGNOSTICS_PERIOD = 1.0
+_REMIND_PERIOD = 10.0  # the same complaint is logged at most this often, seconds
+_MAX_TIMEOUT = 600.0
+_ANSWERERS = ("auto", "geometric", "vlm")
+
+
+class _TransformError(Exception):
+    """A stated frame cannot be brought into the fixed frame."""
 
 
 class SpatialNode:
@@ -35,93 +85,599 @@ class SpatialNode:
     """
 
     def __init__(self, port: Port, config: Config) -> None:
-        raise NotImplementedError
+        self._port = port
+        self._config = config
+        self._given_names = _label_names(config.input.label_names)
+        self._inputs = InputMonitor()
+        self._assembler = FrameAssembler(config.input, self._camera_pose, port.log)
+        self._assembler.set_label_names(self._given_names)
 
-    # Life cycle ------------------------------------------------------------------------------------------------------
+        self._scene_lock = threading.RLock()  # whoever changes the scene; snapshots need no lock
+        self._scene = SceneState(config, config.frames.fixed)
+        self._fixed = config.frames.fixed
+        self._fixed_missing_since: float | None = None
+
+        self._answerer = GeometricAnswerer()
+        self._answering = ThreadPoolExecutor(max_workers=2, thread_name_prefix="answer")
+        self._last_answer: tuple[int, Answer] | None = None  # map epoch, answer
+
+        self._publish_lock = threading.Lock()
+        self._markers = messages.MarkerLayers(port.new)
+        self._published: dict[str, tuple[Any, float]] = {}
+        self._reminded: dict[str, float] = {}
+        self._logged_drops: Counter[str] = Counter()
+        self._diagnostics_at = 0.0
+        self._frames_before = 0
+
+        self._active = False
+        self._enabled = True
+        self._closed = False
+        self._dirty = False
+        self._jumps_seen = 0
+        self._worker = threading.Thread(target=self._work, name="proxy3d-map", daemon=True)
+        self._worker.start()
+
+    # Life cycle -------------------------------------------------------------------------------------------------------
 
     def activate(self) -> None:
         """Begin to take frames and to publish. Services answer in any state."""
-        raise NotImplementedError
+        self._inputs.restart()
+        self._assembler.clear()
+        self._published.clear()
+        self._active = True
 
     def deactivate(self) -> None:
         """Stop taking frames; the map stays and questions are still answered."""
-        raise NotImplementedError
+        self._active = False
+        self._assembler.clear()
 
     def close(self) -> None:
         """Stop the worker thread; the node cannot be used any more. May be called twice."""
-        raise NotImplementedError
+        self._active = False
+        self._closed = True
+        self._assembler.wake()
+        if threading.current_thread() is not self._worker:
+            self._worker.join(timeout=10.0)
+        self._answering.shutdown(wait=False, cancel_futures=True)
 
     def tick(self) -> None:
         """Called every ``TICK_PERIOD`` by the adapter's timer: publishes what is due, diagnostics once a second."""
-        raise NotImplementedError
+        if self._closed:
+            return
+        self._publish()
+        now = time.monotonic()
+        if now - self._diagnostics_at >= _DIAGNOSTICS_PERIOD:
+            period, self._diagnostics_at = now - self._diagnostics_at, now
+            self._port.publish(
+                Output.DIAGNOSTICS, messages.diagnostics(self._port.new, self._port.now_ns(), self._health(period))
+            )
 
-    def set_config(self, config: Config) -> None:
-        """Change settings at run time.
+    @property
+    def config(self) -> Config:
+        """The settings in use."""
+        return self._config
+
+    def check_config(self, config: Config) -> None:
+        """Whether the node could change to these settings at run time.
 
         Raises:
-            BadInput: a setting changed that only takes effect when the node is configured (``needs_configure``);
-                nothing has been changed then.
+            BadInput: a setting changes that begins with one of ``NEEDS_CONFIGURE``.
         """
-        raise NotImplementedError
+        old, new = self._config.flat(), config.flat()
+        fixed = [name for name in new if new[name] != old[name] and name.startswith(NEEDS_CONFIGURE)]
+        if fixed:
+            raise BadInput(
+                f"{', '.join(fixed)} cannot change while the node is configured; clean it up or restart it first"
+            )
 
-    # Inputs ----------------------------------------------------------------------------------------------------------
+    def set_config(self, config: Config) -> None:
+        """Change settings at run time. Raises BadInput as ``check_config`` does; nothing has been changed then."""
+        self.check_config(config)
+        self._config = config
+        self._assembler.configure(config.input)
+
+    # Inputs -----------------------------------------------------------------------------------------------------------
 
     def on_rgb(self, stamp_ns: int, frame_id: str, rgb: NDArray[np.uint8]) -> None:
         """Colour image (H, W, 3) uint8, r g b. The array is kept: the adapter must not write to it afterwards."""
-        raise NotImplementedError
+        if self._takes(Input.RGB, stamp_ns):
+            self._assembler.add_rgb(stamp_ns, frame_id, rgb)
+            self._watch_clock()
 
     def on_depth(self, stamp_ns: int, frame_id: str, depth: NDArray[np.float32]) -> None:
         """Depth image (H, W) float32 metres, 0 or NaN where there is no measurement. The array is kept."""
-        raise NotImplementedError
+        if self._takes(Input.DEPTH, stamp_ns):
+            self._assembler.add_depth(stamp_ns, frame_id, depth)
+            self._watch_clock()
 
     def on_camera_info(
         self, stamp_ns: int, frame_id: str, width: int, height: int, k: ArrayLike, d: ArrayLike = ()
     ) -> None:
         """Calibration: image size, camera matrix K (9 numbers, row by row), distortion coefficients."""
-        raise NotImplementedError
+        self._inputs.arrived(Input.CAMERA_INFO, stamp_ns)
+        self._assembler.set_camera_info(frame_id, width, height, k, d)
 
     def on_labels(self, stamp_ns: int, frame_id: str, labels: NDArray[np.integer]) -> None:
         """Label image (H, W) of class ids; stamp of the colour image that it was made from. The array is kept."""
-        raise NotImplementedError
+        if self._takes(Input.LABELS, stamp_ns):
+            self._assembler.add_labels(stamp_ns, frame_id, labels)
 
     def on_label_info(self, names: Mapping[int, str]) -> None:
         """Names of label ids; ``input.label_names`` wins where both name an id."""
-        raise NotImplementedError
+        self._inputs.arrived(Input.LABEL_INFO, 0)
+        self._assembler.set_label_names({**names, **self._given_names})
 
     def on_detections(self, stamp_ns: int, frame_id: str, detections: Sequence[Detection2D]) -> None:
-        """2D boxes in pixels of the colour image, with its stamp. A label that is a number is an id of ``on_label_info``."""
-        raise NotImplementedError
+        """2D boxes in pixels of the colour image, with its stamp. A label that is a number is an id of a label name."""
+        if self._takes(Input.DETECTIONS, stamp_ns):
+            self._assembler.add_detections(stamp_ns, frame_id, detections)
 
     def on_decode_error(self, source: Input, error: Exception | str) -> None:
         """A message that the adapter could not decode (unknown encoding, truncated data)."""
-        raise NotImplementedError
+        self._inputs.arrived(source, 0)
+        self._assembler.drop("decode_error", f"{source.topic}: {error}")
 
-    # Services: the fields of requests and responses are those of msg/ and srv/ -----------------------------------------
+    def _takes(self, source: Input, stamp_ns: int) -> bool:
+        self._inputs.arrived(source, stamp_ns)
+        return self._active and self._enabled
+
+    def _watch_clock(self) -> None:
+        if self._assembler.jumps != self._jumps_seen:
+            self._jumps_seen = self._assembler.jumps
+            self._port.clear_transforms()
+
+    # Poses ------------------------------------------------------------------------------------------------------------
+
+    def _camera_pose(self, camera: str, stamp_ns: int) -> Array:
+        """4x4 ``fixed_from_camera``; the fallback frame is taken once the fixed frame has been missing for a while."""
+        try:
+            pose = self._port.lookup_transform(self._fixed, camera, stamp_ns)
+        except TransformUnknown:
+            if self._fall_back(camera):
+                return self._port.lookup_transform(self._fixed, camera, stamp_ns)
+            raise
+        self._fixed_missing_since = None
+        return pose
+
+    def _fall_back(self, camera: str) -> bool:
+        """Whether the fixed frame has just been replaced by ``frames.fallback``; only while the map is still empty."""
+        frames = self._config.frames
+        if self._fixed != frames.fixed or not frames.fallback or not self._empty(self._scene.snapshot()):
+            return False
+        now = time.monotonic()
+        if self._fixed_missing_since is None:
+            self._fixed_missing_since = now
+        if now - self._fixed_missing_since < self._config.input.tf_timeout or self._connected(frames.fixed, camera):
+            return False
+        if not self._connected(frames.fallback, camera):
+            return False
+        self._fixed = frames.fallback
+        self._port.log("warning", self._fallback_text())
+        return True
+
+    def _connected(self, target: str, source: str) -> bool:
+        try:
+            self._port.lookup_transform(target, source, None)
+        except TransformNotReady:
+            return True
+        except TransformUnknown:
+            return False
+        return True
+
+    def _fallback_text(self) -> str:
+        frames = self._config.frames
+        return (
+            f"Fixed frame {frames.fixed!r} is not in TF: the map is kept in {frames.fallback!r}, which drifts. "
+            f"Start localization, then call ~/reset; or set frames.fixed to {frames.fallback!r}"
+        )
+
+    def _robot_pose(self, stamp_ns: int | None) -> Array | None:
+        """4x4 ``fixed_from_robot`` (x forward), or None if TF does not have it."""
+        try:
+            pose = self._port.lookup_transform(self._fixed, self._config.frames.robot, stamp_ns)
+        except LookupError:
+            return None
+        return pose if is_rigid(pose) else None
+
+    def _to_fixed(self, frame_id: str, stamp_ns: int, deadline: float) -> Array:
+        """4x4 ``fixed_from_frame`` at a stamp (0 = newest); waits until ``deadline`` for a transform that may come.
+
+        Raises:
+            _TransformError: it did not come, or never will.
+        """
+        frame_id = frame_id.lstrip("/")
+        if not frame_id or frame_id == self._fixed:
+            return np.eye(4)
+        while True:
+            try:
+                pose = self._port.lookup_transform(self._fixed, frame_id, stamp_ns or None)
+            except TransformNotReady as error:
+                if time.monotonic() > deadline:
+                    raise _TransformError(f"{error}; ask with a stamp of zero for the newest transform") from None
+                time.sleep(0.01)
+            except TransformUnknown as error:
+                raise _TransformError(str(error)) from None
+            else:
+                if not is_rigid(pose):
+                    raise _TransformError(f"the transform of {frame_id!r} is NaN or not rigid")
+                return pose
+
+    # The worker: frames into the scene --------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        jumps = 0
+        while not self._closed:
+            try:
+                frame = self._assembler.take(timeout=0.2)
+                if self._assembler.jumps != jumps:
+                    jumps = self._assembler.jumps
+                    with self._scene_lock:
+                        self._scene.clear_buffers()
+                if frame is None:
+                    self._refresh_when_idle()
+                else:
+                    self._update(frame)
+                self._publish()
+            except BadInput as error:
+                self._assembler.drop("rejected", str(error))
+            except Exception as error:  # whatever a frame does, the node stays up
+                self._assembler.drop("internal_error", f"{type(error).__name__}: {error}")
+                self._remind(
+                    "internal_error", "error", f"Frame skipped after an internal error:\n{traceback.format_exc()}"
+                )
+                time.sleep(0.05)
+
+    def _update(self, frame: Frame) -> None:
+        robot = self._robot_pose(frame.stamp_ns)
+        with self._scene_lock:
+            if self._scene.frame_id != self._fixed:
+                self._scene.reset(self._fixed)
+            floor = self._scene.snapshot().floor.height
+            if robot is None and floor is not None:
+                robot = robot_from_camera(frame.pose, floor)
+            self._scene.update(frame, robot)
+            self._dirty = True
+
+    def _refresh_when_idle(self) -> None:
+        """Bring the objects up to the last frame when no more frames come."""
+        if self._dirty:
+            with self._scene_lock:
+                self._scene.refresh()
+                self._dirty = False
+
+    # Outputs ----------------------------------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        """Publish what changed, at most at the set rates, all of it from one snapshot."""
+        if not self._active or not self._publish_lock.acquire(blocking=False):
+            return
+        try:
+            new, port, output = self._port.new, self._port, self._config.output
+            snapshot = self._scene.snapshot()
+            if self._due("objects", (snapshot,), output.rate):
+                port.publish(Output.OBJECTS, messages.detections(new, snapshot, snapshot.present))
+                port.publish(Output.MAP_INFO, messages.map_info(new, snapshot, self._scene.voxel_count))
+            answer = self._shown_answer(snapshot)
+            if self._due("markers", (snapshot, answer), output.rate):
+                port.publish(Output.MARKERS, self._markers.build(snapshot, answer))
+            if port.subscriber_count(Output.PROXIES) > 0 and self._due("proxies", (snapshot,), output.proxies_rate):
+                port.publish(Output.PROXIES, messages.proxy_cloud(new, snapshot))
+        finally:
+            self._publish_lock.release()
+
+    def _due(self, what: str, content: tuple[Any, ...], rate: float) -> bool:
+        """Whether there is something new to publish and the rate allows it now; if so, it counts as published."""
+        now = time.monotonic()
+        before, at = self._published.get(what, ((), -np.inf))
+        same = len(before) == len(content) and all(a is b for a, b in zip(before, content, strict=True))
+        if same or now - at < 1.0 / rate:
+            return False
+        self._published[what] = (content, now)
+        return True
+
+    def _shown_answer(self, snapshot: Snapshot) -> Answer | None:
+        last = self._last_answer
+        return last[1] if last is not None and last[0] == snapshot.epoch else None
+
+    # Health -----------------------------------------------------------------------------------------------------------
+
+    def _health(self, period: float) -> list[HealthStatus]:
+        """The statuses of ``/diagnostics``; new trouble is logged too."""
+        snapshot, config = self._scene.snapshot(), self._config
+        return [
+            self._health_of_inputs(config),
+            self._health_of_frames(snapshot, period),
+            self._health_of_map(snapshot, config),
+            (OK, "proxy3d: timing", "stage times", self._times()),
+        ]
+
+    def _health_of_inputs(self, config: Config) -> HealthStatus:
+        connections = self._port.input_status()
+        values: dict[str, Any] = {"state": self._state()}
+        for source in Input:
+            values[f"{source.topic} rate [Hz]"] = f"{self._inputs.rate(source):.1f}"
+            values[f"{source.topic} messages"] = self._inputs.count(source)
+            if source in connections:
+                values[f"{source.topic} publishers"] = connections[source].publishers
+                if connections[source].incompatible_qos:
+                    values[f"{source.topic} incompatible QoS"] = connections[source].incompatible_qos
+        if self._state() != "active":
+            return OK, "proxy3d: inputs", self._state(), values
+        silent = self._inputs.silent(config.input.silent_after, config.input.semantics, connections)
+        for source, text in silent.items():
+            self._remind(f"silent {source.topic}", "warning", text)
+        notes = self._assembler.notes()
+        if silent:
+            needed = {Input.RGB, Input.DEPTH, Input.CAMERA_INFO} & silent.keys()
+            return (ERROR if needed else WARN), "proxy3d: inputs", "; ".join([*silent.values(), *notes]), values
+        return (WARN if notes else OK), "proxy3d: inputs", "; ".join(notes) or "all inputs arrive", values
+
+    def _health_of_frames(self, snapshot: Snapshot, period: float) -> HealthStatus:
+        drops = Counter(self._assembler.drops)
+        values: dict[str, Any] = {
+            "frames in map": snapshot.frames,
+            "frames per second": f"{max(0, snapshot.frames - self._frames_before) / period:.1f}",
+            "frames waiting": self._assembler.waiting,
+            "TF failures": drops["no_transform"] + drops["bad_transform"],
+            "clock jumps": self._assembler.jumps,
+        }
+        self._frames_before = snapshot.frames
+        for reason, count in sorted(drops.items()):
+            values[f"dropped: {reason}"] = count
+            values[f"last {reason}"] = self._assembler.last_drop.get(reason, "")
+        grown = {r: n for r, n in drops_since(drops, self._logged_drops).items() if r not in NORMAL_DROPS}
+        self._logged_drops = drops
+        texts = [f"{n} x {r}: {self._assembler.last_drop.get(r, '')}" for r, n in grown.items()]
+        for reason, text in zip(grown, texts, strict=True):
+            self._remind(f"drop {reason}", "warning", f"Dropped {text}")
+        if texts:
+            return WARN, "proxy3d: frames", "dropped in the last second: " + "; ".join(texts), values
+        return OK, "proxy3d: frames", f"{snapshot.frames} frames in the map", values
+
+    def _health_of_map(self, snapshot: Snapshot, config: Config) -> HealthStatus:
+        memory = memory_mb()
+        values = {
+            "fixed frame": snapshot.frame_id,
+            "map epoch": snapshot.epoch,
+            "objects present": len(snapshot.present),
+            "objects gone": len(snapshot.objects) - len(snapshot.present),
+            "objects limit": config.map.max_objects,
+            "proxies": len(snapshot.proxies),
+            "proxies limit": config.proxies.budget,
+            "voxels": self._scene.voxel_count,
+            "voxels limit": config.map.max_voxels,
+            "memory [MB]": "unknown" if memory is None else f"{memory:.0f}",
+        }
+        if self._fixed != config.frames.fixed:
+            return WARN, "proxy3d: map", self._fallback_text(), values
+        return OK, "proxy3d: map", f"{len(snapshot.present)} objects", values
+
+    def _times(self) -> dict[str, str]:
+        return {
+            f"{stage} {name} [ms]": f"{ms:.2f}"
+            for stage, summary in self._scene.times.summary().items()
+            for name, ms in summary.items()
+        }
+
+    def _state(self) -> str:
+        if not self._active:
+            return "inactive"
+        return "active" if self._enabled else "disabled"
+
+    def _remind(self, key: str, level: str, text: str) -> None:
+        """Log, but the same complaint at most every ``_REMIND_PERIOD`` seconds."""
+        now = time.monotonic()
+        if now - self._reminded.get(key, -np.inf) >= _REMIND_PERIOD:
+            self._reminded[key] = now
+            self._port.log(level, text)
+
+    # Services: the fields of requests and responses are those of msg/ and srv/ ----------------------------------------
 
     def ask_spatial(self, request: Any) -> Any:
         """proxy3d_ros/srv/AskSpatial. Waits at most the request's timeout; never raises on a bad question."""
-        raise NotImplementedError
+        start = time.perf_counter()
+        snapshot = self._scene.snapshot()
+        try:
+            answer = self._answer(request, snapshot)
+        except _TransformError as error:
+            answer = Answer(Status.TF_ERROR, message=str(error))
+        except BadInput as error:
+            answer = Answer(Status.NOT_UNDERSTOOD, message=str(error))
+        except FutureTimeout:
+            answer = Answer(Status.TIMEOUT, message="no answer in time; ask again with a longer timeout")
+        except Exception as error:
+            self._port.log("error", f"Question failed after an internal error:\n{traceback.format_exc()}")
+            answer = Answer(Status.NOT_UNDERSTOOD, message=f"internal error, see the node's log: {error}")
+        answer = replace(answer, latency_ms=(time.perf_counter() - start) * 1e3)
+        if answer.status is Status.OK:
+            self._last_answer = (snapshot.epoch, answer)
+        return messages.answer_response(self._port.new, answer, snapshot)
+
+    def _answer(self, request: Any, snapshot: Snapshot) -> Answer:
+        config = self._config.answer
+        timeout = float(request.timeout)
+        timeout = min(timeout, _MAX_TIMEOUT) if np.isfinite(timeout) and timeout > 0 else config.timeout
+        deadline = time.monotonic() + timeout
+        text = request.question.strip()
+        if not text:
+            raise BadInput('the question is empty; ask for example "How many chairs are there?"')
+        length = len(text) + sum(len(option) for option in request.options)
+        if length > config.max_length:
+            raise BadInput(f"the question has {length} characters, answer.max_length allows {config.max_length}")
+        who = request.answerer.strip().lower() or "auto"
+        if who not in _ANSWERERS:
+            raise BadInput(f"answerer {who[:50]!r} is unknown; use one of {', '.join(_ANSWERERS)}")
+        if (config.answerer if who == "auto" else who) == "vlm":
+            return Answer(
+                Status.MODEL_UNAVAILABLE,
+                answerer="vlm",
+                message="no vision-language model is loaded; ask with answerer: auto",
+            )
+        if self._empty(snapshot):
+            return Answer(Status.NO_SCENE, message=self._why_empty())
+        question = Question(
+            text,
+            viewpoint=self._viewpoint(request.viewpoint, deadline),
+            options=tuple(request.options),
+            regions=tuple(self._region(region, deadline) for region in request.regions),
+        )
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise FutureTimeout
+        pending = self._answering.submit(self._answerer.answer, question, snapshot)
+        try:
+            return pending.result(timeout=left)
+        finally:
+            pending.cancel()
+
+    def _viewpoint(self, stamped: Any, deadline: float) -> Viewpoint | None:
+        """The stated viewpoint in the fixed frame, else where the robot is now, else None (where it was last).
+
+        Raises:
+            _TransformError
+        """
+        if not stamped.header.frame_id:
+            robot = self._robot_pose(None)
+            return None if robot is None else Viewpoint.from_pose(robot)
+        fixed_from_frame = self._to_fixed(stamped.header.frame_id, messages.stamp_ns(stamped.header.stamp), deadline)
+        try:
+            return Viewpoint.from_pose(fixed_from_frame @ messages.matrix_of(stamped.pose))
+        except BadInput as error:
+            raise _TransformError(f"viewpoint: {error}") from None
+
+    def _region(self, region: Any, deadline: float) -> OrientedBox:
+        """A region prompt as a 3D box.
+
+        Raises:
+            BadInput: a kind of region that is not supported, or a box with impossible numbers.
+            _TransformError
+        """
+        if region.type != 0:
+            raise BadInput("regions drawn on an image are not supported; give a 3D box (type 0)")
+        return messages.box_of(
+            region.box_3d, self._to_fixed(region.frame_id, messages.stamp_ns(region.stamp), deadline)
+        )
+
+    @staticmethod
+    def _empty(snapshot: Snapshot) -> bool:
+        return snapshot.frames == 0 and not snapshot.objects
+
+    def _why_empty(self) -> str:
+        """What keeps the map empty, as far as it is known."""
+        if not self._active or not self._enabled:
+            return f"the node has no map and is {self._state()}; " + (
+                "activate it" if not self._active else "call ~/set_enabled"
+            )
+        silent = self._inputs.silent(0.5, self._config.input.semantics, self._port.input_status())
+        reasons = list(silent.values()) or [text for _, text in sorted(self._assembler.last_drop.items())]
+        return "nothing has been seen yet: " + ("; ".join(reasons) or "the first frame is on its way")
 
     def list_objects(self, request: Any) -> Any:
         """proxy3d_ros/srv/ListObjects."""
-        raise NotImplementedError
+        new, snapshot = self._port.new, self._scene.snapshot()
+        found = []
+        for o in snapshot.objects if request.include_gone else snapshot.present:
+            pose, ok = approach_pose(snapshot, o.id)
+            found.append(messages.scene_object(new, o, pose if ok else None))
+        return new(
+            "proxy3d_ros/srv/ListObjects_Response",
+            objects=found,
+            scene_stamp=messages.time(new, snapshot.stamp_ns),
+            map_epoch=snapshot.epoch,
+            frame_id=snapshot.frame_id,
+        )
 
     def label_object(self, request: Any) -> Any:
         """proxy3d_ros/srv/LabelObject."""
-        raise NotImplementedError
+        try:
+            with self._scene_lock:
+                named = self._scene.label_object(int(request.id), request.label)
+        except BadInput as error:
+            return self._port.new("proxy3d_ros/srv/LabelObject_Response", success=False, message=str(error))
+        text = f"object {named.id} is now called {named.label}"
+        return self._port.new("proxy3d_ros/srv/LabelObject_Response", success=True, message=text)
 
     def save_map(self, request: Any) -> Any:
         """proxy3d_ros/srv/SaveMap."""
-        raise NotImplementedError
+        kind = "proxy3d_ros/srv/SaveMap_Response"
+        try:
+            folder = inside(self._map_folder, request.path)
+            if self._empty(self._scene.snapshot()):
+                raise MapError(f"there is nothing to save: {self._why_empty()}")
+            with self._scene_lock:
+                saved = save_map(self._scene, folder, overwrite=bool(request.overwrite))
+        except MapError as error:
+            return self._port.new(kind, success=False, message=str(error))
+        return self._port.new(
+            kind,
+            success=True,
+            message=f"saved {saved.objects} objects and {saved.proxies} proxies",
+            path=str(saved.path),
+            objects=saved.objects,
+            proxies=saved.proxies,
+        )
 
     def load_map(self, request: Any) -> Any:
         """proxy3d_ros/srv/LoadMap."""
-        raise NotImplementedError
+        kind = "proxy3d_ros/srv/LoadMap_Response"
+        try:
+            folder = inside(self._map_folder, request.path)
+            with self._scene_lock:
+                loaded = load_map(self._scene, folder)
+                epoch = self._scene.snapshot().epoch
+                self._fixed = self._scene.frame_id
+        except MapError as error:
+            return self._port.new(kind, success=False, message=str(error), map_epoch=self._scene.snapshot().epoch)
+        return self._port.new(
+            kind,
+            success=True,
+            message=f"loaded {loaded.objects} objects and {loaded.proxies} proxies from {loaded.path}",
+            objects=loaded.objects,
+            proxies=loaded.proxies,
+            map_epoch=epoch,
+        )
+
+    @property
+    def _map_folder(self) -> Path:
+        return Path(self._config.output.map_folder).expanduser()
 
     def reset(self, request: Any) -> Any:
-        """std_srvs/srv/Trigger: forget the map, begin a new epoch."""
-        raise NotImplementedError
+        """std_srvs/srv/Trigger: forget the map, begin a new epoch; the fixed frame is looked for anew."""
+        with self._scene_lock:
+            self._fixed = self._config.frames.fixed
+            self._fixed_missing_since = None
+            self._scene.reset(self._fixed)
+            self._dirty = False
+        epoch = self._scene.snapshot().epoch
+        return self._port.new("std_srvs/srv/Trigger_Response", success=True, message=f"map is empty, epoch {epoch}")
 
     def set_enabled(self, request: Any) -> Any:
         """std_srvs/srv/SetBool: false = keep the map but take no frames."""
-        raise NotImplementedError
+        self._enabled = bool(request.data)
+        self._assembler.clear()
+        self._inputs.restart()
+        return self._port.new(
+            "std_srvs/srv/SetBool_Response",
+            success=True,
+            message="enabled" if self._enabled else "disabled; the map stays",
+        )
+
+
+def _label_names(text: str) -> dict[int, str]:
+    """Names of label ids from JSON text or a JSON file: ``{"9": "chair"}``, or a list whose place is the id.
+
+    Raises:
+        BadInput: neither of them.
+    """
+    if not text:
+        return {}
+    where = "input.label_names"
+    try:
+        source = text if text.lstrip()[:1] in ("{", "[") else Path(text).expanduser().read_text()
+        names = json.loads(source)
+        items = names.items() if isinstance(names, dict) else enumerate(names)
+        return {int(k): str(v) for k, v in items}
+    except OSError as error:
+        raise BadInput(f"{where}: cannot read {text!r}: {error.strerror}") from None
+    except (ValueError, TypeError) as error:
+        raise BadInput(f'{where}: expected JSON such as {{"9": "chair"}}: {error}') from None

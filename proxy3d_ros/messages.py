@@ -1,0 +1,331 @@
+"""ROS messages of scenes and answers, built once for every middleware through ``Port.new``, and the few that are read.
+
+``new`` stands for ``Port.new`` in every function. Poses are 4x4 ``frame_from_body``, stamps nanoseconds.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.geometry.transforms import matrix_from_quaternion, quaternion_from_matrix
+from proxy3d_core.reasoning.answer import Answer
+from proxy3d_core.scene.snapshot import ObjectState, SceneObject, Snapshot
+
+New = Callable[..., Any]
+
+_STATES = {ObjectState.PRESENT: 0, ObjectState.MOVED: 1, ObjectState.GONE: 2}
+
+# visualization_msgs/msg/Marker
+CUBE, TEXT = 1, 9
+ADD, DELETE, DELETEALL = 0, 2, 3
+
+POINT_FLOAT32, POINT_INT32 = 7, 5  # sensor_msgs/msg/PointField
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def stamp_ns(time: Any) -> int:
+    """Nanoseconds of a builtin_interfaces/Time."""
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
+
+
+def matrix_of(pose: Any) -> NDArray[np.float64]:
+    """4x4 matrix of a geometry_msgs/Pose.
+
+    Raises:
+        BadInput: NaN, or an orientation without length.
+    """
+    p, q = pose.position, pose.orientation
+    return matrix_from_quaternion((p.x, p.y, p.z), (q.x, q.y, q.z, q.w))
+
+
+# Basic types ----------------------------------------------------------------------------------------------------------
+
+
+def time(new: New, ns: int) -> Any:
+    """builtin_interfaces/Time."""
+    return new("builtin_interfaces/msg/Time", sec=int(ns // 1_000_000_000), nanosec=int(ns % 1_000_000_000))
+
+
+def header(new: New, ns: int, frame_id: str) -> Any:
+    """std_msgs/Header."""
+    return new("std_msgs/msg/Header", stamp=time(new, ns), frame_id=frame_id)
+
+
+def pose(new: New, matrix: NDArray[np.float64]) -> Any:
+    """geometry_msgs/Pose."""
+    x, y, z, w = (float(v) for v in quaternion_from_matrix(matrix))
+    return new(
+        "geometry_msgs/msg/Pose",
+        position=new("geometry_msgs/msg/Point", **dict(zip("xyz", map(float, matrix[:3, 3]), strict=True))),
+        orientation=new("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w),
+    )
+
+
+def _vector(new: New, values: Iterable[float]) -> Any:
+    return new("geometry_msgs/msg/Vector3", **dict(zip("xyz", map(float, values), strict=True)))
+
+
+def _box_pose(new: New, box: OrientedBox) -> Any:
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = box.rotation, box.center
+    return pose(new, matrix)
+
+
+def box_of(message: Any, frame: NDArray[np.float64]) -> OrientedBox:
+    """Box of a vision_msgs/BoundingBox3D given in a frame ``fixed_from_frame``.
+
+    Raises:
+        BadInput: NaN, a negative size, or an orientation without length.
+    """
+    matrix = frame @ matrix_of(message.center)
+    return OrientedBox(matrix[:3, 3], np.array([message.size.x, message.size.y, message.size.z]), matrix[:3, :3])
+
+
+def bounding_box(new: New, box: OrientedBox) -> Any:
+    """vision_msgs/BoundingBox3D."""
+    return new("vision_msgs/msg/BoundingBox3D", center=_box_pose(new, box), size=_vector(new, box.size))
+
+
+# Scene ----------------------------------------------------------------------------------------------------------------
+
+
+def detections(new: New, snapshot: Snapshot, objects: Sequence[SceneObject]) -> Any:
+    """vision_msgs/Detection3DArray; ``id`` of a detection is the object's id."""
+    top = header(new, snapshot.stamp_ns, snapshot.frame_id)
+    return new(
+        "vision_msgs/msg/Detection3DArray",
+        header=top,
+        detections=[
+            new(
+                "vision_msgs/msg/Detection3D",
+                header=top,
+                id=str(o.id),
+                bbox=bounding_box(new, o.box),
+                results=[
+                    new(
+                        "vision_msgs/msg/ObjectHypothesisWithPose",
+                        hypothesis=new(
+                            "vision_msgs/msg/ObjectHypothesis", class_id=o.label, score=float(np.clip(o.score, 0, 1))
+                        ),
+                        pose=new("geometry_msgs/msg/PoseWithCovariance", pose=_box_pose(new, o.box)),
+                    )
+                ],
+            )
+            for o in objects
+        ],
+    )
+
+
+def scene_object(new: New, o: SceneObject, approach: NDArray[np.float64] | None) -> Any:
+    """proxy3d_ros/SceneObject; ``approach`` is a pose in front of it, or None."""
+    return new(
+        "proxy3d_ros/msg/SceneObject",
+        id=o.id,
+        label=o.label,
+        score=float(o.score),
+        box=bounding_box(new, o.box),
+        state=_STATES[o.state],
+        first_seen=time(new, o.first_seen_ns),
+        last_seen=time(new, o.last_seen_ns),
+        observations=o.observations,
+        approach=pose(new, np.eye(4) if approach is None else approach),
+        has_approach=approach is not None,
+    )
+
+
+def map_info(new: New, snapshot: Snapshot, voxels: int) -> Any:
+    """proxy3d_ros/MapInfo."""
+    floor = snapshot.floor
+    return new(
+        "proxy3d_ros/msg/MapInfo",
+        header=header(new, snapshot.stamp_ns, snapshot.frame_id),
+        map_epoch=snapshot.epoch,
+        objects_present=len(snapshot.present),
+        objects_gone=len(snapshot.objects) - len(snapshot.present),
+        proxies=len(snapshot.proxies),
+        voxels=voxels,
+        frames=snapshot.frames,
+        floor_height=float(floor.height or 0.0),
+        has_floor=floor.height is not None,
+        floor_area=float(floor.area or 0.0),
+    )
+
+
+def color_of(label: str) -> tuple[float, float, float]:
+    """The colour (r, g, b in 0..1) of a label: always the same for the same word."""
+    hue = zlib.crc32(label.encode()) / 2**32
+    return colorsys.hsv_to_rgb(hue, 0.65, 0.95)
+
+
+_POINT = np.dtype([("xyz", "<f4", 3), ("rgb", "<u4"), ("object_id", "<i4"), ("weight", "<f4"), ("extent", "<f4")])
+_FIELDS = (
+    ("x", 0, POINT_FLOAT32),
+    ("y", 4, POINT_FLOAT32),
+    ("z", 8, POINT_FLOAT32),
+    ("rgb", 12, POINT_FLOAT32),  # r, g, b in the bytes of a float: what RViz and PCL expect
+    ("object_id", 16, POINT_INT32),
+    ("weight", 20, POINT_FLOAT32),
+    ("extent", 24, POINT_FLOAT32),
+)
+
+
+def proxy_cloud(new: New, snapshot: Snapshot) -> Any:
+    """sensor_msgs/PointCloud2 of the proxies: x, y, z, rgb by label, object_id (-1: background), weight, extent [m]."""
+    proxies = snapshot.proxies
+    points = np.zeros(len(proxies), _POINT)
+    points["xyz"] = proxies.positions
+    points["object_id"] = proxies.groups
+    points["weight"] = proxies.weights
+    points["extent"] = proxies.extents
+    points["rgb"] = 0x909090
+    for o in snapshot.objects:
+        r, g, b = (round(255 * v) for v in color_of(o.label))
+        points["rgb"][proxies.groups == o.id] = r << 16 | g << 8 | b
+    return new(
+        "sensor_msgs/msg/PointCloud2",
+        header=header(new, snapshot.stamp_ns, snapshot.frame_id),
+        height=1,
+        width=len(points),
+        fields=[
+            new("sensor_msgs/msg/PointField", name=name, offset=offset, datatype=kind, count=1)
+            for name, offset, kind in _FIELDS
+        ],
+        is_bigendian=False,
+        point_step=_POINT.itemsize,
+        row_step=_POINT.itemsize * len(points),
+        data=points.tobytes(),
+        is_dense=True,
+    )
+
+
+class MarkerLayers:
+    """MarkerArrays for RViz: namespaces ``boxes``, ``labels`` and ``answer``; the id of a marker is that of its object.
+
+    The topic is latched with depth 1, so every array holds all markers. An object that is no longer shown is deleted by
+    id, again in the next few arrays in case a reader missed one; a new epoch begins with DELETEALL.
+    """
+
+    REPEATS = 5
+
+    def __init__(self, new: New) -> None:
+        self._new = new
+        self._shown: set[tuple[str, int]] = set()
+        self._deleted: dict[tuple[str, int], int] = {}
+        self._epoch: int | None = None
+
+    def build(self, snapshot: Snapshot, answer: Answer | None) -> Any:
+        """visualization_msgs/MarkerArray of a snapshot; the evidence of ``answer`` is highlighted."""
+        top = header(self._new, snapshot.stamp_ns, snapshot.frame_id)
+        markers = {}
+        for o in snapshot.present:
+            markers["boxes", o.id] = self._box(top, "boxes", o, (*color_of(o.label), 0.35))
+            markers["labels", o.id] = self._text(top, "labels", o, f"{o.label} {o.id}", 0.12)
+        evidence = [snapshot.by_id[i] for i in answer.object_ids if i in snapshot.by_id] if answer else []
+        for rank, o in enumerate(evidence):
+            markers["answer", o.id] = self._box(top, "answer", o, (1.0, 0.85, 0.1, 0.5), margin=0.04)
+            if rank == 0 and answer is not None:
+                markers["answer_text", o.id] = self._text(top, "answer_text", o, answer.text, 0.2)
+
+        head = []
+        if snapshot.epoch != self._epoch:
+            head = [self._marker(top, "", 0, DELETEALL)]
+        self._epoch = snapshot.epoch
+        for key in self._shown - markers.keys():
+            self._deleted[key] = self.REPEATS
+        self._deleted = {k: n - 1 for k, n in self._deleted.items() if n > 0 and k not in markers}
+        head += [self._marker(top, ns, id_, DELETE) for ns, id_ in sorted(self._deleted)]
+        self._shown = set(markers)
+        return self._new("visualization_msgs/msg/MarkerArray", markers=head + list(markers.values()))
+
+    def _marker(self, top: Any, ns: str, id_: int, action: int, **fields: Any) -> Any:
+        return self._new("visualization_msgs/msg/Marker", header=top, ns=ns, id=id_, action=action, **fields)
+
+    def _box(
+        self, top: Any, ns: str, o: SceneObject, rgba: tuple[float, float, float, float], margin: float = 0.0
+    ) -> Any:
+        size = np.maximum(o.box.size + 2 * margin, 0.005)  # RViz refuses a scale of 0
+        return self._marker(
+            top,
+            ns,
+            o.id,
+            ADD,
+            type=CUBE,
+            pose=_box_pose(self._new, o.box),
+            scale=_vector(self._new, size),
+            color=self._color(rgba),
+        )
+
+    def _text(self, top: Any, ns: str, o: SceneObject, text: str, height: float) -> Any:
+        place = np.eye(4)
+        place[:3, 3] = (*o.box.center[:2], o.box.top + height * (1.0 if ns == "labels" else 2.0))
+        return self._marker(
+            top,
+            ns,
+            o.id,
+            ADD,
+            type=TEXT,
+            pose=pose(self._new, place),
+            scale=_vector(self._new, (0.0, 0.0, height)),
+            color=self._color((1.0, 1.0, 1.0, 1.0)),
+            text=text,
+        )
+
+    def _color(self, rgba: tuple[float, float, float, float]) -> Any:
+        return self._new("std_msgs/msg/ColorRGBA", **dict(zip("rgba", map(float, rgba), strict=True)))
+
+
+# Answers --------------------------------------------------------------------------------------------------------------
+
+
+def answer_response(new: New, answer: Answer, snapshot: Snapshot) -> Any:
+    """Response of proxy3d_ros/srv/AskSpatial."""
+    evidence = [snapshot.by_id[i] for i in answer.object_ids if i in snapshot.by_id]
+    return new(
+        "proxy3d_ros/srv/AskSpatial_Response",
+        status=int(answer.status),
+        message=answer.message,
+        answer=answer.text,
+        has_value=answer.value is not None,
+        value=float(answer.value or 0.0),
+        unit=answer.unit,
+        uncertainty=float(answer.uncertainty or 0.0),
+        confidence=float(answer.confidence),
+        objects=detections(new, snapshot, evidence),
+        program=answer.program,
+        scene_stamp=time(new, snapshot.stamp_ns),
+        map_epoch=snapshot.epoch,
+        frame_id=snapshot.frame_id,
+        latency_ms=float(answer.latency_ms),
+        answerer=answer.answerer,
+    )
+
+
+# Health ---------------------------------------------------------------------------------------------------------------
+
+
+def diagnostics(new: New, now_ns: int, statuses: Iterable[tuple[int, str, str, dict[str, Any]]]) -> Any:
+    """diagnostic_msgs/DiagnosticArray of ``(level, name, message, values)``."""
+    return new(
+        "diagnostic_msgs/msg/DiagnosticArray",
+        header=header(new, now_ns, ""),
+        status=[
+            new(
+                "diagnostic_msgs/msg/DiagnosticStatus",
+                level=level,
+                name=name,
+                message=message,
+                hardware_id="",
+                values=[new("diagnostic_msgs/msg/KeyValue", key=str(k), value=str(v)) for k, v in values.items()],
+            )
+            for level, name, message, values in statuses
+        ],
+    )
