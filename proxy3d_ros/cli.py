@@ -142,7 +142,7 @@ def load_config(params: Path | None, settings: list[str] | None) -> Config:
         if not equals:
             raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE, such as map.voxel_size=0.05")
         if name not in values:
-            raise typer.BadParameter(f"there is no setting {name!r}; docs/parameters.md lists them")
+            raise typer.BadParameter(f"there is no setting {name!r}; the README lists them")
         try:
             values[name] = yaml.safe_load(value) if value else ""
         except yaml.YAMLError:
