@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,16 @@ class Detection2D:
     top: float
     right: float
     bottom: float
+
+    @classmethod
+    def from_message(cls, message: Any) -> Detection2D | None:
+        """The best hypothesis of a ``vision_msgs/Detection2D`` of any middleware; None if it has none."""
+        best = max((result.hypothesis for result in message.results), key=lambda h: h.score, default=None)
+        if best is None:
+            return None
+        center, half_x, half_y = message.bbox.center.position, message.bbox.size_x / 2, message.bbox.size_y / 2
+        box = (center.x - half_x, center.y - half_y, center.x + half_x, center.y + half_y)
+        return cls(str(best.class_id), float(best.score), *box)
 
 
 @dataclass(frozen=True, eq=False)

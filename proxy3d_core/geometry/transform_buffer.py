@@ -102,6 +102,11 @@ class TransformBuffer:
         with self._lock:
             return set(self._edges) | {edge.parent for edge in self._edges.values()}
 
+    def root(self, frame: str) -> str:
+        """The frame at the top of the tree that ``frame`` is in; itself if it has no parent."""
+        with self._lock:
+            return self._to_root(frame.lstrip("/"))[-1]
+
     def lookup(self, target: str, source: str, stamp_ns: int | None = None) -> Array:
         """4x4 ``target_from_source`` at a stamp; None = the newest stamp that all transforms on the way have.
 

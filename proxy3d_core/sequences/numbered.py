@@ -1,8 +1,8 @@
 """Numbered folders: ``images/``, ``depth/``, ``K.txt``, ``poses.txt``, optional ``labels/`` + ``labels.json``.
 
 ``poses.txt`` has one camera-to-world pose per line: 12 or 16 numbers of the matrix, row by row, or 7 (tx ty tz qx qy qz
-qw). Depth is 16-bit millimetres or floating-point metres (``.npy``, ``.tiff``). Optional ``timestamps.txt``: seconds, one
-per line.
+qw). Depth is 16-bit millimetres or floating-point metres (``.npy``, ``.tiff``). ``timestamps.txt`` is optional and has
+one stamp in seconds per line.
 slambook2's ``color/``, ``depth/*.pgm``, ``pose.txt`` is the same with other names.
 """
 

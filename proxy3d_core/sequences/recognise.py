@@ -47,9 +47,16 @@ def open_sequence(path: str | Path, topics: Mapping[str, str] | None = None, fix
     Raises:
         SequenceError: nothing there, no known format, or an incomplete sequence; the message says what was looked for.
     """
+    # rosbags takes a while to import, and most sequences are folders.
+    from proxy3d_core.sequences import rosbag
+
     path = Path(path).expanduser()
     if not path.exists():
         raise SequenceError(f"there is no file or folder {path}")
+    if rosbag.recognise(path):
+        return rosbag.RosbagSequence(path, topics or {}, fixed_frame)
+    if topics or fixed_frame:
+        raise SequenceError(f"topics and frames can be chosen for bags only; {path} is none")
     found = _recognise(path)
     if found is None:
         raise SequenceError(_unknown(path))

@@ -34,7 +34,7 @@ VISION_MESSAGES = {
 
 @cache
 def typestore() -> Typestore:
-    """The types of Jazzy and ``vision_msgs``; the image, camera, TF and vision messages are the same in all releases."""
+    """The types of Jazzy and of ``vision_msgs``; those that are read here are the same in all releases of ROS 2."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in VISION_MESSAGES.items():
         store.register(get_types_from_msg(text, name))
