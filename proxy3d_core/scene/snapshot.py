@@ -123,6 +123,7 @@ class Snapshot:
         floor: floor and free space.
         robot_pose: 4x4 ``fixed_from_robot`` (x forward, z up) at ``stamp_ns``, or None.
         frames: how many frames the map was made from.
+        vocabulary: names that the semantics can give; a class in it that has no object is absent. Empty = not known.
     """
 
     stamp_ns: int = 0
@@ -133,6 +134,7 @@ class Snapshot:
     floor: FloorPlan = field(default_factory=FloorPlan)
     robot_pose: NDArray[np.float64] | None = None
     frames: int = 0
+    vocabulary: frozenset[str] = frozenset()
 
     @cached_property
     def present(self) -> tuple[SceneObject, ...]:

@@ -1,0 +1,1253 @@
+"""Programs computed on a snapshot. Reads like the geometry: every rule of an answer is one method here or one function in ``relations``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.reasoning import relations as rel
+from proxy3d_core.reasoning import routes
+from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
+from proxy3d_core.reasoning.choices import Option
+from proxy3d_core.reasoning.index import SceneIndex, Thing
+from proxy3d_core.reasoning.lexicon import COLORS, KINDS, NOUNS, concept, plural
+from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
+from proxy3d_core.reasoning.program import (
+    Changed,
+    Changes,
+    Color,
+    Colored,
+    Compare,
+    Condition,
+    Count,
+    CountTest,
+    Describe,
+    Direction,
+    Distance,
+    Exceeds,
+    Exists,
+    Filter,
+    Identify,
+    Kind,
+    Me,
+    Measure,
+    MovedBy,
+    Not,
+    Objects,
+    Order,
+    Pick,
+    Place,
+    Program,
+    Region,
+    Relation,
+    RelationOf,
+    RoomSize,
+    Route,
+    Seen,
+    Side,
+    Size,
+    Stance,
+    The,
+    Union,
+    Verify,
+    Where,
+    Within,
+)
+from proxy3d_core.reasoning.resolve import Match, match_labels, near_misses
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject
+
+Array = NDArray[np.float64]
+
+BOX_SIGMA = 0.03
+"""Standard deviation of the position of a box face, metres, for an object seen often."""
+
+
+class Unanswerable(Exception):
+    """No answer, with the status and the reason."""
+
+    def __init__(self, status: Status, message: str, things: Sequence[Thing] = ()) -> None:
+        super().__init__(message)
+        self.status, self.message, self.things = status, message, tuple(things)
+
+
+@dataclass
+class Result:
+    """What a program yields: words, a number, or things; options are matched afterwards."""
+
+    text: str
+    things: tuple[Thing, ...] = ()
+    value: float | None = None
+    unit: str = ""
+    sigma: float | None = None
+    names: tuple[str, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the asker stands (3,) and the direction on the floor plane in which he looks (2,), or None if not known."""
+
+    position: Array
+    facing: Array | None
+
+
+@dataclass
+class Executor:
+    """Computes one program on one scene.
+
+    ``certainty`` collects how sure the answer is: the names, the margins to the boundaries, the objects' own scores.
+    """
+
+    index: SceneIndex
+    question: Question
+    program: Program
+    options: tuple[Option, ...] = ()
+    certainty: float = 1.0
+    notes: list[str] = field(default_factory=list)
+
+    # ------------------------------------------------------------------ how sure
+
+    def doubt(self, factor: float) -> None:
+        """Lower the certainty."""
+        self.certainty *= factor
+
+    def margin(self, margin: float, sigma: float) -> None:
+        """A decision that lies ``margin`` from its boundary, with that standard deviation."""
+        self.doubt(0.5 * (1 + math.erf(abs(margin) / (sigma * math.sqrt(2)))) if sigma > 0 else 1.0)
+
+    def sigma(self, *things: Thing) -> float:
+        """Standard deviation of a distance between faces of these boxes, metres."""
+        return BOX_SIGMA * math.sqrt(
+            sum(1 + 2 / max(t.object.observations, 1) if t.object and t.object.votes else 1.0 for t in things)
+        )
+
+    def note(self, text: str) -> None:
+        """Something to know about the answer."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    # ------------------------------------------------------------------ where the asker is
+
+    @cached_property
+    def view(self) -> View | None:
+        """The question's own words first, then the given pose, then the situation described before, then the robot."""
+        given = self.question.viewpoint
+        stances = [self.program.stance] + ([self.program.situation] if given is None else [])
+        pose: Viewpoint | None = given
+        if pose is None and self.index.snapshot.robot_pose is not None:
+            pose = Viewpoint.from_pose(self.index.snapshot.robot_pose)
+        view = (
+            None if pose is None else View(np.asarray(pose.position, float), _unit(np.asarray(pose.facing, float)[:2]))
+        )
+        for stance in reversed([s for s in stances if s is not None]):
+            view = self._stand(stance, view)
+        return view
+
+    def _stand(self, stance: Stance, view: View | None) -> View | None:
+        position = None if view is None else view.position
+        facing = None if view is None else view.facing
+        near = None if position is None else self.index.asker(position)
+        if stance.at is not None:
+            at = self.one(stance.at, near=near)
+            position, facing, near = at.center, None, at
+        if position is not None and (stance.facing is not None or stance.back_to is not None):
+            target = self.one(stance.facing or stance.back_to or Me(), near=near)
+            away = _unit((target.center - position)[:2])
+            facing = None if away is None else (away if stance.facing is not None else -away)
+        elif stance.facing is not None and position is None:
+            raise Unanswerable(
+                Status.AMBIGUOUS,
+                f"facing {stance.facing} is known, but not where you stand; add a viewpoint or say where",
+            )
+        if facing is not None and stance.turn:
+            turn = math.radians(stance.turn)
+            facing = np.array(
+                [
+                    math.cos(turn) * facing[0] - math.sin(turn) * facing[1],
+                    math.sin(turn) * facing[0] + math.cos(turn) * facing[1],
+                ]
+            )
+        return None if position is None else View(position, facing)
+
+    def standing(self) -> View:
+        """The viewpoint; raises if there is none."""
+        if self.view is None:
+            raise Unanswerable(
+                Status.AMBIGUOUS,
+                "the question depends on where you stand; give a viewpoint, or say it: standing by the X and facing the Y",
+            )
+        return self.view
+
+    def looking(self) -> tuple[Array, Array]:
+        """Position and facing; raises if either is not known."""
+        view = self.standing()
+        if view.facing is None:
+            raise Unanswerable(
+                Status.AMBIGUOUS,
+                "the question depends on which way you look; say it: standing by the X and facing the Y",
+            )
+        return view.position, view.facing
+
+    # ------------------------------------------------------------------ objects
+
+    def match(self, name: str) -> Match:
+        """Labels of the scene for a name."""
+        return match_labels(name, self.index.labels)
+
+    def could_see(self, name: str) -> bool:
+        """True if the map would have named such a thing: it is in its vocabulary, or the vocabulary is open and the word is known."""
+        vocabulary = self.index.snapshot.vocabulary
+        if vocabulary:
+            return bool(match_labels(name, frozenset(vocabulary)).labels)
+        return name in NOUNS or name in KINDS
+
+    def absent(self, name: str) -> Unanswerable:
+        """NOT_FOUND with what the scene has instead."""
+        known = sorted({label for label in self.index.labels})
+        close = near_misses(name, known)
+        hint = (
+            f"did you mean {' or '.join(close)}?"
+            if close
+            else f"it has {', '.join(known[:15])}{', ...' if len(known) > 15 else ''}"
+            if known
+            else "it has no named objects"
+        )
+        return Unanswerable(Status.NOT_FOUND, f"the scene has no '{name}'; {hint}")
+
+    def all(self, objects: Objects, gone: bool = False) -> list[Thing]:
+        """The things that a description fits; gone ones too if asked. Raises NOT_FOUND if the scene has nothing of the name at all."""
+        if isinstance(objects, Kind):
+            return self._of_kind(objects, gone)
+        if isinstance(objects, Me):
+            return [self.index.asker(self.standing().position)]
+        if isinstance(objects, Region):
+            return [self._region(objects.number)]
+        if isinstance(objects, The):
+            return self.all(objects.objects, gone)
+        if isinstance(objects, Union):
+            return list({id(t): t for item in objects.items for t in self.all(item, gone)}.values())
+        if isinstance(objects, Filter):
+            condition = objects.condition
+            gone = gone or (isinstance(condition, Changed) and condition.state == "gone")
+            return self.keep(self.all(objects.objects, gone), condition)
+        things = self.all(objects.objects, gone)
+        ranked = self.rank(things, objects.measure, objects.most)
+        if len(ranked) < objects.rank:
+            raise Unanswerable(
+                Status.NOT_FOUND, f"there is no number {objects.rank} among {len(ranked)} {objects.objects}", things
+            )
+        return [ranked[objects.rank - 1]]
+
+    def _of_kind(self, kind: Kind, gone: bool) -> list[Thing]:
+        if kind.name == "object":
+            things = list(self.index.things)
+        else:
+            match = self.match(kind.name)
+            if not match.labels:
+                raise self.absent(kind.name)
+            if match.certainty < 1:
+                self.doubt(match.certainty)
+                self.note(f"'{kind.name}' taken as {' or '.join(sorted(match.labels))}")
+            things = [t for label in sorted(match.labels) for t in self.index.by_label[label]]
+        things = things if gone else self.index.present(things)
+        if kind.unknown:
+            if len(things) > 1:
+                raise Unanswerable(
+                    Status.AMBIGUOUS, f"the map does not know which {kind.name} is '{' '.join(kind.unknown)}'", things
+                )
+            self.doubt(0.7)
+            self.note(f"'{' '.join(kind.unknown)}' was not checked")
+        return things
+
+    def _region(self, number: int) -> Thing:
+        regions = self.question.regions
+        if not 0 <= number < len(regions):
+            raise Unanswerable(
+                Status.NOT_FOUND, f"Region [{number}] was not given; the question came with {len(regions)} region(s)"
+            )
+        return Thing(-1, f"region {number}", regions[number])
+
+    def in_region(self, thing: Thing) -> Thing:
+        """The object that a region shows: most overlap, else the one whose centre it holds."""
+        things = self.index.present(self.index.things)
+        overlaps = [thing.box.iou(t.box) for t in things]
+        if things and max(overlaps) > 0.1:
+            return things[int(np.argmax(overlaps))]
+        inside = [t for t in things if thing.box.contains(t.center)[0]]
+        if not inside:
+            raise Unanswerable(Status.NOT_FOUND, f"no object of the map is in {thing.label}")
+        return min(inside, key=lambda t: t.box.volume)
+
+    def one(self, objects: Objects, near: Thing | None = None) -> Thing:
+        """The one thing that is meant; with several, the nearest to ``near``, or AMBIGUOUS."""
+        things = self.all(objects)
+        if not things:
+            things = self.all(objects, gone=True)
+            if things:
+                self.note(f"the {things[0].label} is gone; this is where it was")
+                self.doubt(0.8)
+        if not things:
+            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{objects}'")
+        if len(things) == 1:
+            return things[0]
+        if near is None:
+            raise self.ambiguous(objects, things)
+        distances = self.index.distances(near, things)
+        order = np.argsort(distances, kind="stable")
+        self.note(f"{len(things)} fit '{objects}'; the nearest was taken")
+        self.doubt(0.6)
+        return things[int(order[0])]
+
+    def ambiguous(self, objects: Objects, things: Sequence[Thing]) -> Unanswerable:
+        """AMBIGUOUS with the candidates."""
+        listed = ", ".join(f"{t.label} {t.object.id} at {_at(t.center)}" for t in things[:6] if t.object)
+        return Unanswerable(
+            Status.AMBIGUOUS,
+            f"{len(things)} objects fit '{objects}': {listed}{', ...' if len(things) > 6 else ''}; say which one (nearest, biggest, next to the ...)",
+            things,
+        )
+
+    # ------------------------------------------------------------------ measures
+
+    def measure(self, thing: Thing, measure: Measure) -> float:
+        """A number for one thing, in metres, square or cubic metres, or seconds."""
+        return float(self.measures([thing], measure)[0])
+
+    def measures(self, things: Sequence[Thing], measure: Measure) -> Array:
+        """(N,) numbers for things."""
+        name = measure.name
+        if name == "distance":
+            anchors = self.all(measure.anchor if measure.anchor is not None else Me())
+            if not anchors:
+                raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{measure.anchor}'")
+            rows = []
+            for anchor in anchors:
+                row = self.index.distances(anchor, things)
+                rows.append(np.array([np.inf if _same(t, anchor) else d for t, d in zip(things, row, strict=True)]))
+            return np.min(rows, axis=0)
+        if name == "leftness":
+            position, facing = self.looking()
+            return np.array([rel.angle_to(position, facing, t.center) for t in things])
+        single: Callable[[Thing], float] = {
+            "size": lambda t: float(t.box.size.max()),
+            "height": lambda t: rel.edges(t.box)[2],
+            "length": lambda t: rel.edges(t.box)[0],
+            "width": lambda t: rel.edges(t.box)[1 if concept(t.label) in _LYING else 0],
+            "depth": lambda t: rel.edges(t.box)[1],
+            "area": lambda t: rel.edges(t.box)[0] * rel.edges(t.box)[1],
+            "volume": lambda t: t.box.volume,
+            "elevation": lambda t: t.box.bottom - self.index.floor,
+            "top": lambda t: t.box.top - self.index.floor,
+            "first_seen": lambda t: (t.object.first_seen_ns if t.object else 0) * 1e-9,
+            "last_seen": lambda t: (t.object.last_seen_ns if t.object else 0) * 1e-9,
+        }[name]
+        return np.array([single(t) for t in things])
+
+    def rank(self, things: list[Thing], measure: Measure, most: bool) -> list[Thing]:
+        """Things by a measure; the call between the first two lowers the certainty."""
+        if measure.name == "distance":
+            anchors = self.all(measure.anchor if measure.anchor is not None else Me())
+            things = [t for t in things if not any(_same(t, a) for a in anchors)]
+        if len(things) < 2:
+            return things
+        values = self.measures(things, measure)
+        order = np.argsort(-values if most else values, kind="stable")
+        first, second = order[0], order[1]
+        gap = abs(float(values[first] - values[second]))
+        if measure.name in ("first_seen", "last_seen"):
+            self.margin(gap, 0.05)
+        elif measure.name == "leftness":
+            self.margin(gap, 5.0)
+        elif measure.name in ("volume", "area"):
+            self.margin(gap / max(float(values[first]), float(values[second]), 1e-6), 0.1)
+        else:
+            self.margin(gap, self.sigma(things[first], things[second]))
+        return [things[i] for i in order]
+
+    # ------------------------------------------------------------------ conditions
+
+    def keep(self, things: list[Thing], condition: Condition) -> list[Thing]:
+        """The things for which a condition holds; close calls lower the certainty."""
+        kept = []
+        for thing, (margin, sigma) in zip(things, self.margins(things, condition), strict=True):
+            if sigma > 0 and abs(margin) < 3 * sigma:
+                self.margin(margin, sigma)
+            if margin > 0:
+                kept.append(thing)
+        return kept
+
+    def margins(self, things: Sequence[Thing], condition: Condition) -> list[tuple[float, float]]:
+        """For each thing: how far inside (positive) or outside the condition it is, and the standard deviation of that."""
+        if isinstance(condition, Not):
+            return [(-m, s) for m, s in self.margins(things, condition.condition)]
+        if isinstance(condition, Relation):
+            return self._relation(things, condition)
+        if isinstance(condition, Side):
+            position, facing = self.looking()
+            half = 15.0 if "o'clock" in condition.direction else 22.5 if "-" in condition.direction else 45.0
+            return [self._side(position, facing, t, rel.SIDE_ANGLES[condition.direction], half) for t in things]
+        if isinstance(condition, Within):
+            values = self.measures(things, Measure("distance", condition.anchor))
+            sign = -1 if condition.farther else 1
+            return [(sign * (condition.limit - float(v)), self.sigma(t)) for t, v in zip(things, values, strict=True)]
+        if isinstance(condition, Exceeds):
+            return self._exceeds(things, condition)
+        if isinstance(condition, Place):
+            return [(self._place(t, condition.name), self.sigma(t)) for t in things]
+        if isinstance(condition, Changed):
+            return [(1.0 if self._is(t, condition.state) else -1.0, 0.0) for t in things]
+        if isinstance(condition, Colored):
+            return [(1.0 if self.color(t) == condition.color else -1.0, 0.0) for t in things]
+        except_for = [] if condition.than is None else self.all(condition.than)
+        return [(-1.0 if any(_same(t, e) for e in except_for) else 1.0, 0.0) for t in things]
+
+    def _side(self, position: Array, facing: Array, thing: Thing, middle: float, half: float) -> tuple[float, float]:
+        """Margin in degrees to the edge of a sector, and the angle's standard deviation."""
+        angle = rel.angle_to(position, facing, thing.center)
+        away = float(np.linalg.norm((thing.center - position)[:2]))
+        return half - rel.turn_between(angle, middle), math.degrees(math.atan2(self.sigma(thing), max(away, 0.05)))
+
+    def _exceeds(self, things: Sequence[Thing], condition: Exceeds) -> list[tuple[float, float]]:
+        if isinstance(condition.than, float):
+            limit, other = condition.than, None
+        else:
+            other = self.one(condition.than)
+            limit = self.measure(other, condition.measure)
+        sign = -1 if condition.less else 1
+        relative = condition.measure.name in ("volume", "area")
+        out = []
+        for thing, value in zip(things, self.measures(things, condition.measure), strict=True):
+            scale = max(abs(limit), 1e-6) if relative else 1.0
+            sigma = 0.1 if relative else self.sigma(thing) * (1 if other is None else 1.4)
+            out.append((sign * (float(value) - limit) / scale, sigma))
+        return out
+
+    def _relation(self, things: Sequence[Thing], relation: Relation) -> list[tuple[float, float]]:
+        """The best margin over the anchors that are meant."""
+        if relation.name == "between":
+            return self._between(things, relation)
+        if relation.name == "is":
+            anchors = self.all(relation.anchors[0])
+            return [(1.0 if any(_same(t, a) for a in anchors) else -1.0, 0.0) for t in things]
+        if isinstance(relation.anchors[0], (The, Region)) and relation.name in (
+            "left_of",
+            "right_of",
+            "front_of",
+            "behind",
+            "across",
+        ):
+            near = self.index.asker(self.view.position) if self.view is not None else None
+            anchors = [self.one(relation.anchors[0], near=near)]
+        else:
+            anchors = self.all(relation.anchors[0])
+        if not anchors:
+            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{relation.anchors[0]}'")
+        table = [self._to_anchor(things, anchor, relation.name) for anchor in anchors]
+        sigma = self.sigma(anchors[0], anchors[0])
+        return [(max(row[i] for row in table), sigma) for i in range(len(things))]
+
+    def _to_anchor(self, things: Sequence[Thing], anchor: Thing, name: str) -> list[float]:
+        gaps = self.index.gaps(anchor, things)
+        apart = self.index.distances(anchor, things)
+        b = anchor.box
+        out = []
+        for thing, gap, distance in zip(things, gaps, apart, strict=True):
+            if _same(thing, anchor):
+                out.append(-10.0)
+                continue
+            a = thing.box
+            gap, distance = float(gap), float(distance)
+            if name == "on":
+                out.append(max(rel.on(a, b), self._hangs_on(a, b, distance)))
+            elif name == "under":
+                out.append(rel.under(a, b, gap))
+            elif name == "below":
+                out.append(max(rel.under(a, b, gap), rel.above(b, a, gap)))
+            elif name == "above":
+                out.append(max(rel.above(a, b, gap), rel.on(a, b)))
+            elif name == "in":
+                out.append(max(rel.inside(a, b), rel.on(a, b) if concept(anchor.label) in _HOLDS else -1.0))
+            elif name == "touching":
+                out.append(rel.TOUCHING - distance)
+            elif name == "beside":
+                over = gap == 0 and (a.bottom >= b.top - rel.CONTACT or b.bottom >= a.top - rel.CONTACT)
+                out.append(-0.3 if over else rel.BESIDE - distance)
+            elif name == "near":
+                out.append(rel.NEAR - distance)
+            elif name == "at":
+                out.append(-0.3 if rel.on(a, b) > 0 else rel.BESIDE - gap)
+            else:
+                out.append(self._beside_view(thing, anchor, name))
+        return out
+
+    @staticmethod
+    def _hangs_on(a: OrientedBox, b: OrientedBox, distance: float) -> float:
+        """On a wall or a door: touching a tall flat thing."""
+        return 0.15 - distance if rel.edges(b)[1] < 0.3 and b.top - b.bottom > 1.2 and a.volume < b.volume else -1.0
+
+    def _beside_view(self, thing: Thing, anchor: Thing, name: str) -> float:
+        """Left of, right of, in front of or behind an object, for one who looks at it."""
+        position = self.standing().position
+        view = _unit((anchor.center - position)[:2])
+        if view is None:
+            raise Unanswerable(
+                Status.AMBIGUOUS, f"you stand at the {anchor.label} itself; say from where you look at it"
+            )
+        offset = (thing.center - anchor.center)[:2]
+        behind, left = float(offset @ view), float(view[0] * offset[1] - view[1] * offset[0])
+        value = {"left_of": left, "right_of": -left, "front_of": -behind, "behind": behind}.get(name)
+        if value is None:
+            raise Unanswerable(Status.NOT_UNDERSTOOD, f"'{name}' is not a relation that can be computed from boxes")
+        aside = abs(left) if name in ("front_of", "behind") else abs(behind)
+        return min(value - 0.1, value - 0.5 * aside)
+
+    def _between(self, things: Sequence[Thing], relation: Relation) -> list[tuple[float, float]]:
+        anchors = [self.all(a) for a in relation.anchors]
+        if len(anchors) == 1:
+            if len(anchors[0]) != 2:
+                raise self.ambiguous(relation.anchors[0], anchors[0])
+            first, second = [anchors[0][0]], [anchors[0][1]]
+        else:
+            first, second = anchors
+        if not first or not second:
+            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{relation}'")
+        pairs = [(a, b) for a in first for b in second if not _same(a, b)]
+        out = []
+        for thing in things:
+            margins = [
+                -1.0
+                if _same(thing, a) or _same(thing, b)
+                else rel.between(thing.center[:2], a.center[:2], b.center[:2])
+                for a, b in pairs
+            ]
+            out.append((max(margins, default=-1.0), self.sigma(thing, thing)))
+        return out
+
+    def _place(self, thing: Thing, place: str) -> float:
+        box = thing.box
+        if place == "floor":
+            return rel.FLOOR - (box.bottom - self.index.floor)
+        room, seen = self.index.bounds
+        if not seen:
+            self.doubt(0.6)
+            self.note("the walls are not in the map; the outline of all objects was used")
+        local = np.abs((box.center - room.center) @ room.rotation)
+        corners = np.abs((box.corners - room.center) @ room.rotation).max(axis=0)
+        gaps = np.maximum(room.size[:2] / 2 - np.maximum(corners[:2], local[:2]), 0)
+        if place == "wall":
+            return rel.WALL - float(gaps.min())
+        if place == "corner":
+            return rel.CORNER - float(gaps.max())
+        if place == "middle":
+            return 0.25 - float((local[:2] / np.maximum(room.size[:2], 1e-6)).max())
+        return rel.CONTACT - (float(room.center[2] + room.size[2] / 2) - box.top)
+
+    def _is(self, thing: Thing, state: str) -> bool:
+        thing_object = thing.object
+        if thing_object is None:
+            return state == "present"
+        if state == "new":
+            return thing_object.present and thing_object.first_seen_ns > self._start_ns + _NEW_AFTER_NS
+        return {
+            "moved": thing_object.present
+            and (thing_object.state is ObjectState.MOVED or bool(thing_object.previous_boxes)),
+            "gone": not thing_object.present,
+            "present": thing_object.present,
+        }[state]
+
+    @cached_property
+    def _start_ns(self) -> int:
+        return min((o.first_seen_ns for o in self.index.snapshot.objects), default=0)
+
+    def color(self, thing: Thing) -> str:
+        """Name of the mean colour; raises NOT_FOUND if the map has no colours."""
+        rgb = thing.object.color if thing.object else None
+        if rgb is None:
+            raise Unanswerable(Status.NOT_FOUND, f"the map does not know the color of the {thing.label}", [thing])
+        name, margin = color_name(rgb)
+        if margin < 0.2:
+            self.doubt(0.7)
+        return name
+
+    # ------------------------------------------------------------------ questions
+
+    def run(self) -> Result:
+        """The answer to the program's query."""
+        query = self.program.query
+        return _QUERIES[type(query)](self, query)
+
+    def _counted(self, objects: Objects) -> tuple[int, list[Thing]]:
+        """How many; none if the scene has no such thing but would know it."""
+        try:
+            things = self.all(objects)
+        except Unanswerable as error:
+            absent = _absent_kind(self, objects) if error.status is Status.NOT_FOUND else None
+            if absent is None:
+                raise
+            self.doubt(0.85 if self.index.snapshot.vocabulary else 0.5)
+            self.note(f"no {absent} was seen")
+            return 0, []
+        return len(things), things
+
+    def count(self, query: Count) -> Result:
+        """Number of objects."""
+        number, things = self._counted(query.objects)
+        if query.kinds:
+            names = tuple(sorted({t.label for t in things}))
+            return Result(str(len(names)), tuple(things), len(names), "count", 0.0, names)
+        return Result(str(number), tuple(things), number, "count", self._count_sigma(things))
+
+    @staticmethod
+    def _count_sigma(things: Sequence[Thing]) -> float:
+        return math.sqrt(sum(t.object.score * (1 - t.object.score) for t in things if t.object))
+
+    def count_test(self, query: CountTest) -> Result:
+        """Yes or no, odd or even."""
+        number, things = self._counted(query.objects)
+        other = query.number
+        if query.other is not None:
+            other, more = self._counted(query.other)
+            things = things + more
+        if query.test == "parity":
+            return Result("even" if number % 2 == 0 else "odd", tuple(things), number, "count")
+        if query.test == "multiple" and other == 0:
+            raise Unanswerable(Status.NOT_UNDERSTOOD, "a number cannot be divided by zero")
+        holds = {
+            "odd": number % 2 == 1, "even": number % 2 == 0, "multiple": other != 0 and number % other == 0, "more": number > other,
+            "fewer": number < other, "equal": number == other, "at_least": number >= other, "at_most": number <= other, "exactly": number == other,
+        }[query.test]  # fmt: skip
+        return Result("Yes" if holds else "No", tuple(things), number, "count")
+
+    def exists(self, query: Exists) -> Result:
+        """Yes or no."""
+        number, things = self._counted(query.objects)
+        return Result("Yes" if (number > 0) != query.negated else "No", tuple(things))
+
+    def verify(self, query: Verify) -> Result:
+        """Yes or no."""
+        condition = query.condition
+        changes = isinstance(condition, Changed) or (
+            isinstance(condition, Not) and isinstance(condition.condition, Changed)
+        )
+        things = self.all(query.objects, gone=changes)
+        if not things:
+            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{query.objects}'")
+        if isinstance(query.objects, The) and len(things) > 1 and not changes:
+            things = self._most_likely(query.objects, things)
+        before = self.certainty
+        kept = self.keep(things, condition)
+        if len(things) > 1:
+            self.certainty = min(before, max(self.certainty, 0.5 * before))
+        plural_the = not isinstance(query.objects, The) and len(things) > 1
+        holds = len(kept) == len(things) if plural_the and not changes else bool(kept)
+        evidence = (*kept, *(t for t in things if t not in kept))
+        return Result("Yes" if holds else "No", evidence + self._anchors(condition))
+
+    def _most_likely(self, objects: Objects, things: list[Thing]) -> list[Thing]:
+        """ "The chair" among several: the nearest to the asker, if there is one."""
+        if self.view is None:
+            raise self.ambiguous(objects, things)
+        return [self.one(objects, near=self.index.asker(self.view.position))]
+
+    def _anchors(self, condition: Condition) -> tuple[Thing, ...]:
+        if isinstance(condition, Relation):
+            return tuple(t for a in condition.anchors for t in self.all(a) if t.object)
+        if isinstance(condition, Exceeds) and not isinstance(condition.than, float):
+            return tuple(t for t in self.all(condition.than) if t.object)
+        return ()
+
+    def where(self, query: Where) -> Result:
+        """In words: on or next to what, how far, in which direction."""
+        if query.before:
+            return self._where_before(query)
+        things = self.all(query.objects)
+        if not things:
+            things = [self.one(query.objects)]
+        if len(things) > 1 and isinstance(query.objects, The):
+            raise self.ambiguous(query.objects, things)
+        if len(things) > 1:
+            places = "; ".join(f"{t.label} {self.place(t)}" for t in things[:8])
+            return Result(places, tuple(things))
+        thing = things[0]
+        if thing.object is None:
+            thing = self.in_region(thing)
+        self.note(f"centre at {_at(thing.center)}")
+        return Result(self.place(thing), (thing, *self._support(thing)[1]))
+
+    def _where_before(self, query: Where) -> Result:
+        thing = self.one(query.objects)
+        previous = thing.object.previous_boxes if thing.object else ()
+        if not previous and thing.object and thing.object.present:
+            return Result(
+                "it was not moved",
+                (thing,),
+                message=f"the {thing.label} is where it was first seen, at {_at(thing.center)}",
+            )
+        box = previous[-1] if previous else thing.box
+        ghost = Thing(-1, thing.label, box)
+        return Result(self.place(ghost, other_than=thing), (thing,), message=f"its centre was at {_at(box.center)}")
+
+    def _support(self, thing: Thing, other_than: Thing | None = None) -> tuple[str, list[Thing]]:
+        """What a thing is on, in or next to."""
+        others = [
+            t
+            for t in self.index.present(self.index.things)
+            if not _same(t, thing) and t is not other_than and t.label != UNKNOWN_LABEL
+        ]
+        if not others:
+            return "", []
+        gaps = self.index.gaps(thing, others)
+        below = [(t.box.volume, i) for i, t in enumerate(others) if gaps[i] == 0 and rel.on(thing.box, t.box) > 0]
+        if below:
+            support = others[min(below)[1]]
+            return f"on the {support.label}", [support]
+        nearest = int(np.argmin(self.index.distances(thing, others)))
+        distance = self.index.distance(thing, others[nearest])
+        name = f"the {others[nearest].label}"
+        if rel.under(thing.box, others[nearest].box, float(gaps[nearest])) > 0:
+            return f"under {name}", [others[nearest]]
+        return (f"next to {name}" if distance <= rel.BESIDE else f"{distance:.1f} m from {name}"), [others[nearest]]
+
+    def place(self, thing: Thing, other_than: Thing | None = None) -> str:
+        """On the desk, 2.1 m to the front-left."""
+        words, _ = self._support(thing, other_than)
+        if self.view is not None:
+            away = self.index.distance(self.index.asker(self.view.position), thing)
+            side = ""
+            if self.view.facing is not None:
+                name, _ = rel.nearest_side(rel.angle_to(self.view.position, self.view.facing, thing.center), _EIGHT)
+                side = {"front": " ahead", "back": " behind"}.get(name, f" to the {name}")
+            words = ", ".join(x for x in (words, f"{away:.1f} m{side}" if side else f"{away:.1f} m away") if x)
+        return words or f"at {_at(thing.center)}"
+
+    def distance(self, query: Distance) -> Result:
+        """Closest points; the nearest pair if a class is named, one object each if "the" is said."""
+        first, second = self._pair(query.first), self._pair(query.second)
+        asker = isinstance(query.second, Me)
+        if len(first) > 1 and isinstance(query.first, The):
+            if not asker:
+                raise self.ambiguous(query.first, first)
+            self.note(f"{len(first)} fit '{query.first}'; the nearest was taken")
+            self.doubt(0.6)
+        if len(second) > 1 and isinstance(query.second, The):
+            raise self.ambiguous(query.second, second)
+        pairs = [
+            (float(d), a, b)
+            for a in first
+            for b, d in zip(second, self.index.distances(a, second), strict=True)
+            if not _same(a, b)
+        ]
+        if not pairs:
+            raise Unanswerable(Status.AMBIGUOUS, f"'{query.first}' and '{query.second}' are the same object", first)
+        metres, a, b = min(pairs, key=lambda p: p[0])
+        if a.object is None and b.object is not None:
+            a, b = b, a
+        return self._number(metres, "length", (a, b), self.sigma(a, b))
+
+    def _pair(self, objects: Objects) -> list[Thing]:
+        things = self.all(objects)
+        return things if things else [self.one(objects)]
+
+    def _number(self, value: float, kind: str, things: tuple[Thing, ...], sigma: float) -> Result:
+        """A number in the unit asked for."""
+        unit, factor = {
+            "length": ("m", 1.0),
+            "area": ("m^2", 1.0),
+            "volume": ("m^3", 1.0),
+            "time": ("s", 1.0),
+            "angle": ("deg", 1.0),
+        }[kind]
+        asked = self.program.unit
+        if asked:
+            base = next((name for name, f, k in UNITS.values() if name == asked), asked)
+            table = {
+                "length": {n: f for n, f, k in UNITS.values() if k == "length"},
+                "area": dict(SQUARE.values()),
+                "volume": dict(CUBIC.values()),
+            }
+            table |= {k: {n: f for n, f, kk in UNITS.values() if kk == k} for k in ("time", "angle")}
+            if kind == "area" and base in table["length"]:
+                base = SQUARE.get(base, ("m^2", 1.0))[0]
+            elif kind == "volume" and base in table["length"]:
+                base = CUBIC.get(base, ("m^3", 1.0))[0]
+            if base in table[kind]:
+                unit, factor = base, table[kind][base]
+        shown = value / factor
+        digits = (
+            2
+            if unit in ("m", "m^2", "yd", "ft", "m^3", "ft^2", "yd^2", "rad")
+            else 3
+            if unit == "km"
+            else 0
+            if unit in ("cm", "mm", "deg", "s", "in", "cm^2", "in^2")
+            else 1
+        )
+        return Result(f"{shown:.{digits}f} {unit}", things, shown, unit, sigma / factor)
+
+    def size(self, query: Size) -> Result:
+        """An edge, the floor area or the volume of one object."""
+        things = self.all(query.objects)
+        if len(things) > 1:
+            if self.view is not None and isinstance(query.objects, The) and self.question.viewpoint is not None:
+                things = [self.one(query.objects, near=self.index.asker(self.view.position))]
+            else:
+                raise self.ambiguous(query.objects, things)
+        thing = things[0] if things else self.one(query.objects)
+        sigma = BOX_SIGMA * math.sqrt(2)
+        if query.measure.name == "dimensions":
+            long, short, height = rel.edges(thing.box)
+            result = self._number(max(thing.box.size), "length", (thing,), sigma)
+            scale = result.value / max(float(max(thing.box.size)), 1e-9) if result.value else 1.0
+            result.text = (
+                " x ".join(
+                    f"{edge * scale:.{0 if result.unit in ('cm', 'mm') else 2}f}" for edge in (long, short, height)
+                )
+                + f" {result.unit}"
+            )
+            result.message = "length x width x height; value is the longest edge"
+            return result
+        value = self.measure(thing, query.measure)
+        kind = {"area": "area", "volume": "volume"}.get(query.measure.name, "length")
+        if kind == "area":
+            sigma *= sum(rel.edges(thing.box)[:2])
+        elif kind == "volume":
+            sigma *= value * sum(1 / max(float(e), 1e-3) for e in thing.box.size)
+        return self._number(value, kind, (thing,), sigma)
+
+    def room_size(self, query: RoomSize) -> Result:
+        """The floor area of the map."""
+        area = self.index.snapshot.floor.area
+        if area is not None:
+            return self._number(area, "area", (), 0.05 * area)
+        room, seen = self.index.bounds
+        if not self.index.things and not seen:
+            raise Unanswerable(Status.NO_SCENE, "nothing of the room has been seen yet")
+        self.doubt(0.3)
+        self.note("the floor is not in the map; the outline of what was seen was used")
+        return self._number(float(room.size[0] * room.size[1]), "area", (), 0.3 * float(room.size[0] * room.size[1]))
+
+    def direction(self, query: Direction) -> Result:
+        """Left, right, in front, behind, by the angle of the centre on the floor plane."""
+        if query.of is not None:
+            position = self.standing().position
+            facing = _unit((self.one(query.of, near=self.index.asker(position)).center - position)[:2])
+            if facing is None:
+                raise Unanswerable(
+                    Status.AMBIGUOUS, f"you stand at the {query.of} itself; say from where you look at it"
+                )
+        else:
+            position, facing = self.looking()
+        asker = self.index.asker(position)
+        thing = self.one(query.objects, near=asker)
+        angle = rel.angle_to(position, facing, thing.center)
+        sigma = math.degrees(
+            math.atan2(self.sigma(thing), max(float(np.linalg.norm((thing.center - position)[:2])), 0.05))
+        )
+        if query.form == "angle":
+            result = self._number(abs(angle), "angle", (thing,), sigma)
+            result.text += " to the left" if angle > 0 else " to the right"
+            result.message = f"{angle:+.0f} degrees, counter-clockwise positive"
+            return result
+        sides = query.choices or self._offered_sides() or {"clock": _CLOCK, "go": _FOUR}.get(query.form, _EIGHT)
+        side, margin = rel.nearest_side(angle, sides)
+        self.margin(margin, max(sigma, 3.0))
+        words = dict(zip(query.choices, query.said, strict=False)).get(side, side)
+        if query.form == "go":
+            words = {"front": "forward", "back": "backward"}.get(side, side)
+        return Result(
+            words,
+            (thing,),
+            angle,
+            "deg",
+            sigma,
+            (side,),
+            f"{angle:+.0f} degrees, counter-clockwise from straight ahead",
+        )
+
+    def _offered_sides(self) -> tuple[str, ...]:
+        """The directions among the options."""
+        sides = tuple(s for s in (side_of(o.text) for o in self.options) if s)
+        return sides if len(sides) >= 2 and len(sides) == len(self.options) else ()
+
+    def relation_of(self, query: RelationOf) -> Result:
+        """Which of the relations holds best."""
+        near = self.index.asker(self.view.position) if self.view is not None else None
+        thing = self.one(query.objects, near=near)
+        margins = [self.margins([thing], c)[0] for c in query.choices]
+        best = max(range(len(margins)), key=lambda i: margins[i][0])
+        ordered = sorted((m for m, _ in margins), reverse=True)
+        self.margin(ordered[0] - ordered[1], max(margins[best][1], 0.05) * 1.4)
+        if margins[best][0] <= -0.5:
+            self.doubt(0.5)
+        return Result(words_of(query.choices[best]), (thing, *self._anchors(query.choices[best])))
+
+    def identify(self, query: Identify) -> Result:
+        """Names of what fits."""
+        objects = query.objects
+        if isinstance(objects, (Region, The)) and isinstance(getattr(objects, "objects", objects), Region):
+            thing = self.in_region(self.all(objects)[0])
+            return Result(thing.label, (thing,), names=(thing.label,))
+        if self.options:
+            things = self._among_options(objects)
+        else:
+            things = self.all(objects)
+        if not things:
+            self.doubt(0.6)
+            return Result("nothing", names=("nothing",))
+        if self.view is not None and len(things) > 1:
+            order = np.argsort(self.index.distances(self.index.asker(self.view.position), things), kind="stable")
+            things = [things[i] for i in order]
+        if all(t.label == UNKNOWN_LABEL for t in things):
+            self.note("the map has no name for it")
+            self.doubt(0.5)
+        return Result(listed(things), tuple(things), names=tuple(dict.fromkeys(t.label for t in things)))
+
+    def _among_options(self, objects: Objects) -> list[Thing]:
+        """What fits, of the things that the options name."""
+        offered = [t for o in self.options for t in self._named(o.text)]
+        if not offered:
+            return self.all(objects)
+        return [t for t in self._restricted(objects, offered)]
+
+    def _restricted(self, objects: Objects, offered: list[Thing]) -> list[Thing]:
+        if isinstance(objects, The):
+            return self._restricted(objects.objects, offered)
+        if isinstance(objects, Filter):
+            return self.keep(self._restricted(objects.objects, offered), objects.condition)
+        if isinstance(objects, Pick):
+            ranked = self.rank(self._restricted(objects.objects, offered), objects.measure, objects.most)
+            return ranked[objects.rank - 1 : objects.rank]
+        allowed = {t.index for t in self.all(objects)}
+        return [t for t in dict.fromkeys(offered) if t.index in allowed]
+
+    def _named(self, text: str) -> list[Thing]:
+        """Present things of the class that an option names."""
+        name = concept(text.lower().strip(" .").removeprefix("the ").removeprefix("a ").removeprefix("an "))
+        match = self.match(name)
+        return self.index.present(t for label in sorted(match.labels) for t in self.index.by_label[label])
+
+    def compare(self, query: Compare) -> Result:
+        """Which has most: classes count by their best instance (VSI-Bench: minimum over instances)."""
+        if query.measure.name == "count":
+            return self._compare_counts(query)
+        items = query.items or tuple(Kind(concept(o.text.lower())) for o in self.options)
+        if not items:
+            raise Unanswerable(Status.NOT_UNDERSTOOD, "the question names nothing to choose from")
+        first_seen = query.measure.name == "first_seen"
+        best: list[tuple[float, Thing, int]] = []
+        for k, item in enumerate(items):
+            things = self.all(item, gone=first_seen)
+            if not things:
+                raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{item}'")
+            if (
+                len(things) > 1
+                and query.measure.name not in ("distance", "first_seen", "last_seen")
+                and isinstance(item, The)
+            ):
+                raise self.ambiguous(item, things)
+            values = self.measures(things, query.measure)
+            # Of several instances the nearest counts for distances, the first for times, else the largest.
+            at = int(np.argmin(values)) if query.measure.name in ("distance", "first_seen") else int(np.argmax(values))
+            best.append((float(values[at]), things[at], k))
+        best.sort(key=lambda v: -v[0] if query.most else v[0])
+        if len(best) > 1:
+            gap = abs(best[0][0] - best[1][0])
+            relative = query.measure.name in ("volume", "area")
+            self.margin(
+                gap / max(best[0][0], best[1][0], 1e-6) if relative else gap,
+                0.1 if relative else self.sigma(best[0][1], best[1][1]),
+            )
+        value, thing, k = best[min(query.rank, len(best)) - 1]
+        name = said(items[k]) or thing.label
+        others = tuple(t for _, t, _ in best if t is not thing)
+        return Result(name, (thing, *others), names=(name, thing.label), message=f"{query.measure.name} {value:.2f}")
+
+    def _compare_counts(self, query: Compare) -> Result:
+        counts = [(self._counted(item)[0], k) for k, item in enumerate(query.items)]
+        counts.sort(key=lambda c: -c[0])
+        if counts[0][0] == counts[1][0]:
+            return Result("equal", names=("equal", "the same"))
+        name = plural(said(query.items[counts[0][1]]))
+        return Result(name, names=(name,), message=f"{counts[0][0]} against {counts[1][0]}")
+
+    def order(self, query: Order) -> Result:
+        """Classes by the time when the first of them was seen."""
+        if query.items:
+            items = list(query.items)
+        else:
+            items = [
+                Kind(concept(w.strip().lower())) for w in (self.options[0].text.split(",") if self.options else ())
+            ]
+        if len(items) < 2:
+            raise Unanswerable(Status.NOT_UNDERSTOOD, "the question names nothing to put in order")
+        times = []
+        for item in items:
+            things = self.all(item, gone=True)
+            first = min(things, key=lambda t: t.object.first_seen_ns if t.object else 0)
+            times.append((first.object.first_seen_ns if first.object else 0, said(item), first))
+        if len({t for t, _, _ in times}) == 1:
+            raise Unanswerable(
+                Status.NOT_FOUND, "the scene does not say when its objects were first seen", [t for _, _, t in times]
+            )
+        times.sort(key=lambda t: t[0])
+        for (a, _, _), (b, _, _) in zip(times, times[1:], strict=False):
+            self.margin((b - a) * 1e-9, 0.05)
+        names = tuple(name for _, name, _ in times)
+        return Result(", ".join(names), tuple(t for _, _, t in times), names=(", ".join(names),))
+
+    def color_of(self, query: Color) -> Result:
+        """The name of the mean colour."""
+        things = self.all(query.objects)
+        if len(things) > 1:
+            colors = {self.color(t) for t in things}
+            if len(colors) == 1:
+                return Result(colors.pop(), tuple(things))
+            if isinstance(query.objects, The):
+                things = self._most_likely(query.objects, things)
+            else:
+                return Result(", ".join(sorted(colors)), tuple(things))
+        thing = things[0] if things else self.one(query.objects)
+        self.doubt(0.8)
+        return Result(self.color(thing), (thing,))
+
+    def changes(self, query: Changes) -> Result:
+        """What was moved, is gone, or is new."""
+        found = {
+            state: [t for t in self.index.things if self._is(t, state)]
+            for state in (("moved", "gone", "new") if query.state == "any" else (query.state,))
+        }
+        things = tuple(
+            dict.fromkeys(t for group in found.values() for t in group if t.label != UNKNOWN_LABEL or len(group) == 1)
+        )
+        if query.yes_no:
+            return Result(
+                "Yes" if things else "No", things, message="; ".join(f"{s}: {listed(g)}" for s, g in found.items() if g)
+            )
+        parts = [
+            f"{listed(group)} {_BECAME[state]}" if query.state == "any" else listed(group)
+            for state, group in found.items()
+            if group
+        ]
+        return Result("; ".join(parts) or "nothing", things, names=tuple(dict.fromkeys(t.label for t in things)))
+
+    def moved_by(self, query: MovedBy) -> Result:
+        """Between the last place before and the place now, centre to centre."""
+        thing = self.one(query.objects)
+        previous = thing.object.previous_boxes if thing.object else ()
+        metres = float(np.linalg.norm(thing.center - previous[-1].center)) if previous else 0.0
+        if not previous:
+            self.note(f"the {thing.label} was not moved")
+        return self._number(metres, "length", (thing,), self.sigma(thing, thing))
+
+    def seen(self, query: Seen) -> Result:
+        """How long ago, from the newest frame of the map."""
+        things = self.all(query.objects, gone=True)
+        objects = [(t, t.object) for t in things if t.object is not None]
+        if not objects:
+            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{query.objects}'")
+        if query.first:
+            thing, stamp = min(((t, o.first_seen_ns) for t, o in objects), key=lambda x: x[1])
+        else:
+            thing, stamp = max(((t, o.last_seen_ns) for t, o in objects), key=lambda x: x[1])
+        seconds = (self.index.snapshot.stamp_ns - stamp) * 1e-9
+        result = self._number(max(seconds, 0.0), "time", (thing,), 0.1)
+        result.text = "now" if seconds < 1 and not self.program.unit else f"{result.text} ago"
+        result.message = f"at stamp {stamp * 1e-9:.2f} s"
+        return result
+
+    def describe(self, query: Describe) -> Result:
+        """All there is, by class."""
+        things = [t for t in self.index.present(self.index.things) if t.label != UNKNOWN_LABEL]
+        unnamed = len(self.index.present(self.index.things)) - len(things)
+        if unnamed:
+            self.note(f"{unnamed} more without a name")
+        return Result(
+            listed(things, counts=True) or "nothing with a name",
+            tuple(things),
+            names=tuple(sorted({t.label for t in things})),
+        )
+
+    def route(self, query: Route) -> Result:
+        """Turns that complete a given route, or a way over free floor."""
+        if query.steps:
+            return self._complete_route(query)
+        view = self.standing()
+        goal = self.one(query.goal, near=self.index.asker(view.position))
+        path = routes.plan(self.index.snapshot.floor, view.position[:2], goal.box)
+        if query.yes_no:
+            if path is None:
+                self.doubt(0.7)
+            return Result(
+                "Yes" if path is not None else "No",
+                (goal,),
+                message="" if path is not None else "no free floor leads there",
+            )
+        if path is None:
+            self.doubt(0.3)
+            self.note("no free floor is known on the way; this is the straight line")
+            path = np.stack([view.position[:2], goal.center[:2]])
+        length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
+        return Result(routes.in_words(path, view.facing, goal.label), (goal,), length, "m", 0.1 + 0.05 * length)
+
+    def _complete_route(self, query: Route) -> Result:
+        """Turns of a robot that goes from object to object: left, right, or back beyond 135 degrees (VSI-Bench route planning)."""
+        position, facing = self.looking()
+        position = position[:2]
+        turns: list[str] = []
+        things: list[Thing] = []
+        stops = [None if s.until is None else self.one(s.until) for s in query.steps]
+        for k, stop in enumerate(stops):
+            if stop is not None:
+                heading = _unit(stop.center[:2] - position)
+                facing = facing if heading is None else heading
+                position = stop.center[:2]
+                things.append(stop)
+                continue
+            target = next((s for s in stops[k + 1 :] if s is not None), None) or self.one(query.goal)
+            side, margin = rel.nearest_side(rel.angle_to(position, facing, target.center), ("left", "right", "back"))
+            self.margin(margin, 15.0)
+            turns.append(f"turn {side}")
+            facing_to = _unit(target.center[:2] - position)
+            facing = facing if facing_to is None else facing_to
+        text = ", ".join(turns)
+        return Result(text, tuple(things), names=(text,))
+
+
+_QUERIES: dict[type, Callable[[Executor, object], Result]] = {
+    Count: Executor.count, CountTest: Executor.count_test, Exists: Executor.exists, Verify: Executor.verify, Where: Executor.where,
+    Distance: Executor.distance, Size: Executor.size, RoomSize: Executor.room_size, Direction: Executor.direction,
+    RelationOf: Executor.relation_of, Identify: Executor.identify, Compare: Executor.compare, Order: Executor.order, Color: Executor.color_of,
+    Changes: Executor.changes, MovedBy: Executor.moved_by, Seen: Executor.seen, Describe: Executor.describe, Route: Executor.route,
+}  # type: ignore[dict-item]  # fmt: skip
+_LYING = frozenset(
+    ("table", "dining table", "coffee table", "bed", "rug", "mat", "mattress", "towel", "bathtub", "crib")
+)
+"""Of these the shorter floor edge is called the width; of things that one faces (sofa, door, desk) the longer one."""
+_HOLDS = frozenset(
+    (
+        "sink",
+        "bathtub",
+        "box",
+        "trash bin",
+        "basket",
+        "bed",
+        "sofa",
+        "shelf",
+        "bookshelf",
+        "cabinet",
+        "closet",
+        "drawer",
+    )
+)
+_EIGHT = ("front", "front-left", "left", "back-left", "back", "back-right", "right", "front-right")
+_FOUR = ("front", "left", "back", "right")
+_CLOCK = tuple(f"{h} o'clock" for h in range(1, 13))
+_NEW_AFTER_NS = 10_000_000_000
+_BECAME = {"moved": "moved", "gone": "gone", "new": "new"}
+
+
+def _unit(vector: Array) -> Array | None:
+    norm = float(np.linalg.norm(vector))
+    return None if norm < 1e-6 else vector / norm
+
+
+def _same(a: Thing, b: Thing) -> bool:
+    return a.index >= 0 and a.index == b.index
+
+
+def _at(point: Array) -> str:
+    return f"({point[0]:.2f}, {point[1]:.2f}, {point[2]:.2f})"
+
+
+def _absent_kind(executor: Executor, objects: Objects) -> str | None:
+    """The class asked about if it is the scene's lack of it (not of an anchor) that leaves nothing, and the map would have named it."""
+    while isinstance(objects, (The, Filter, Pick)):
+        objects = objects.objects
+    kinds = objects.items if isinstance(objects, Union) else (objects,)
+    names = [k.name for k in kinds if isinstance(k, Kind)]
+    missing = [n for n in names if n != "object" and not executor.match(n).labels]
+    return (
+        ", ".join(missing) if missing and len(missing) == len(kinds) and all(map(executor.could_see, missing)) else None
+    )
+
+
+def said(objects: Objects) -> str:
+    """The class name in a description."""
+    while isinstance(objects, (The, Filter, Pick)):
+        objects = objects.objects
+    return objects.name if isinstance(objects, Kind) else str(objects)
+
+
+def listed(things: Sequence[Thing], counts: bool = False) -> str:
+    """Names of things, each once, with their number."""
+    numbers: dict[str, int] = {}
+    for thing in things:
+        numbers[thing.label] = numbers.get(thing.label, 0) + 1
+    return ", ".join(
+        label if n == 1 and not counts else f"{n} {plural(label) if n > 1 else label}" for label, n in numbers.items()
+    )
+
+
+def words_of(condition: Condition) -> str:
+    """A condition in words."""
+    if isinstance(condition, Relation):
+        return _RELATION_WORDS.get(condition.name, condition.name) + (
+            f" the {said(condition.anchors[0])}" if condition.name in ("on", "in", "at", "beside", "near") else ""
+        )
+    if isinstance(condition, Side):
+        return condition.direction
+    return f"on the {condition.name}" if isinstance(condition, Place) else str(condition)
+
+
+_RELATION_WORDS = {
+    "front_of": "in front",
+    "left_of": "left",
+    "right_of": "right",
+    "beside": "next to",
+    "touching": "touching",
+}
+
+
+def side_of(text: str) -> str | None:
+    """The direction that an option names: "to the back left" -> back-left."""
+    words = (
+        text.lower()
+        .replace("-", " ")
+        .replace("forward", "front")
+        .replace("behind", "back")
+        .replace("backward", "back")
+        .replace("ahead", "front")
+        .split()
+    )
+    found = [w for w in ("front", "back", "left", "right") if w in words]
+    return "-".join(found) if found and len(words) <= 6 and "-".join(found) in rel.SIDE_ANGLES else None
+
+
+def color_name(rgb: tuple[float, float, float]) -> tuple[str, float]:
+    """The nearest colour name in CIE Lab, and by how much it is nearer than the next (share of the distance)."""
+    lab = _lab(np.array([rgb, *COLORS.values()]))
+    distances = np.linalg.norm(lab[1:] - lab[0], axis=1)
+    order = np.argsort(distances)
+    return list(COLORS)[int(order[0])], float(1 - distances[order[0]] / max(distances[order[1]], 1e-9))
+
+
+def _lab(rgb: Array) -> Array:
+    """sRGB 0..255 (N, 3) to CIE L*a*b* under D65 (IEC 61966-2-1)."""
+    c = np.asarray(rgb, dtype=np.float64) / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    xyz = (
+        linear
+        @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
+        / (0.95047, 1.0, 1.08883)
+    )
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.column_stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])])
+
+
+__all__ = ["Executor", "Result", "SceneObject", "Unanswerable"]

@@ -1,0 +1,131 @@
+"""The geometric answerer: understands a question as a small program and computes it from the boxes of a snapshot, in milliseconds."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from weakref import WeakKeyDictionary
+
+from proxy3d_core.reasoning.answer import Answer, Question, Status
+from proxy3d_core.reasoning.choices import Option, number_in, split_options
+from proxy3d_core.reasoning.execute import Executor, Result, Unanswerable, side_of
+from proxy3d_core.reasoning.index import SceneIndex
+from proxy3d_core.reasoning.lexicon import NUMBER_WORDS, concept
+from proxy3d_core.reasoning.parser import NotUnderstood, parse
+from proxy3d_core.reasoning.program import Program
+from proxy3d_core.scene.snapshot import Snapshot
+
+MAX_LENGTH = 4000
+"""Longer texts are not read [characters]."""
+
+
+class GeometricAnswerer:
+    """Answers from boxes and viewpoint; implements ``Answerer``. Safe to use from several threads."""
+
+    name = "geometric"
+
+    def __init__(self) -> None:
+        self._indices: WeakKeyDictionary[Snapshot, SceneIndex] = WeakKeyDictionary()
+        self._lock = Lock()
+
+    def answer(self, question: Question, snapshot: Snapshot) -> Answer:
+        """Answer, or say with a status why not; never raises on any text."""
+        start = time.perf_counter()
+        answer = self._answer(question, snapshot)
+        object.__setattr__(answer, "latency_ms", (time.perf_counter() - start) * 1e3)
+        return answer
+
+    def _answer(self, question: Question, snapshot: Snapshot) -> Answer:
+        text = question.text
+        if not text.strip():
+            return Answer(
+                Status.NOT_UNDERSTOOD, message="the question is empty; ask for example: How many chairs are there?"
+            )
+        if len(text) > MAX_LENGTH:
+            return Answer(
+                Status.NOT_UNDERSTOOD, message=f"the question has {len(text)} characters; at most {MAX_LENGTH} are read"
+            )
+        text, options = split_options(text, question.options)
+        index = self._index(snapshot)
+        try:
+            program = parse(text, index.labels)
+        except NotUnderstood as error:
+            return Answer(
+                Status.NOT_UNDERSTOOD,
+                message=f"did not understand '{error.part}'" if error.part else "found no question in the text",
+            )
+        if not snapshot.objects and snapshot.floor.area is None:
+            return Answer(Status.NO_SCENE, message="nothing has been seen yet", program=str(program))
+        executor = Executor(index, question, program, options)
+        try:
+            return self._finish(executor, executor.run(), program, options)
+        except Unanswerable as error:
+            ids = tuple(t.object.id for t in error.things if t.object)
+            return Answer(error.status, object_ids=ids, message=error.message, program=str(program))
+
+    def _index(self, snapshot: Snapshot) -> SceneIndex:
+        with self._lock:
+            index = self._indices.get(snapshot)
+            if index is None:
+                index = self._indices[snapshot] = SceneIndex(snapshot)
+            return index
+
+    def _finish(self, executor: Executor, result: Result, program: Program, options: tuple[Option, ...]) -> Answer:
+        text = result.text
+        if options:
+            letter, certainty = choose(result, options)
+            executor.doubt(certainty)
+            if letter is None:
+                raise Unanswerable(
+                    Status.NOT_FOUND, f"the answer would be '{text}', which is not among the options", result.things
+                )
+            text = letter
+        objects = [t.object for t in result.things if t.object is not None]
+        scores = [o.score for o in objects[:8]]
+        confidence = program.certainty * executor.certainty * (sum(scores) / len(scores) if scores else 1.0)
+        message = "; ".join(m for m in (result.message, *executor.notes) if m)
+        return Answer(
+            Status.OK,
+            text,
+            result.value,
+            result.unit,
+            result.sigma,
+            float(min(max(confidence, 0.0), 1.0)),
+            tuple(dict.fromkeys(o.id for o in objects)),
+            message,
+            str(program),
+        )
+
+
+def choose(result: Result, options: tuple[Option, ...]) -> tuple[str | None, float]:
+    """The letter of the option that says the same, and how sure that is."""
+    wanted = {_plain(w) for w in (result.text, *result.names)}
+    for option in options:
+        if _plain(option.text) in wanted:
+            return option.letter, 1.0
+    if result.value is not None and result.unit != "deg":
+        numbers = [(abs(n - result.value), o.letter) for o in options if (n := _as_number(o.text)) is not None]
+        if numbers:
+            return min(numbers)[1], 0.9
+    sides = {side_of(o.text): o.letter for o in options}
+    for word in (*result.names, result.text):
+        if word in sides:
+            return sides[word], 1.0
+    concepts = {concept(n) for n in result.names}
+    for option in options:
+        if concept(_plain(option.text)) in concepts:
+            return option.letter, 0.95
+    partial = [o for o in options if any(w and (w in _plain(o.text) or _plain(o.text) in w) for w in wanted)]
+    if len(partial) == 1:
+        return partial[0].letter, 0.7
+    return None, 0.0
+
+
+def _plain(text: str) -> str:
+    words = "".join(c if c.isalnum() or c == "." else " " for c in text.lower()).strip(" .").split()
+    return " ".join(w for w in words if w not in ("the", "a", "an", "to", "my", "your", "of", "me"))
+
+
+def _as_number(text: str) -> float | None:
+    number = number_in(text)
+    return NUMBER_WORDS.get(text.strip().lower()) if number is None else number

@@ -1,0 +1,412 @@
+"""Words: what things are called, how words are written, and which words mean the same.
+
+The tables follow WordNet's relations (synonym, hypernym) for things found indoors, plus the class names of Pascal VOC, COCO, ADE20K,
+ScanNet and ARKitScenes that segmenters publish.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+SYNONYMS: tuple[tuple[str, ...], ...] = (
+    ("sofa", "couch", "settee", "loveseat", "chesterfield", "sofa bed"),
+    (
+        "tv",
+        "television",
+        "telly",
+        "tv set",
+        "television set",
+        "tv screen",
+        "television screen",
+        "flat screen",
+        "flatscreen",
+    ),
+    ("monitor", "computer monitor", "computer screen", "pc monitor", "pc screen", "desktop monitor"),
+    (
+        "trash bin",
+        "trash can",
+        "garbage can",
+        "garbage bin",
+        "waste bin",
+        "wastebasket",
+        "waste basket",
+        "bin",
+        "dustbin",
+        "rubbish bin",
+        "trashcan",
+        "trashbin",
+        "litter bin",
+        "wastebin",
+        "waste paper basket",
+        "wastepaper basket",
+        "garbage",
+        "trash",
+        "dumpster",
+        "rubbish",
+        "garbage basket",
+        "trash basket",
+        "dust bin",
+    ),
+    ("recycling bin", "recycle bin", "recycling can"),
+    ("refrigerator", "fridge", "fridge freezer", "icebox", "refridgerator", "freezer"),
+    ("stove", "cooker", "hob", "cooktop", "cooking range", "stovetop", "stove top", "cook top", "kitchen range"),
+    ("oven", "baking oven"),
+    ("microwave", "microwave oven"),
+    ("washer", "washing machine", "laundry machine", "clothes washer"),
+    ("dryer", "tumble dryer", "clothes dryer", "drier", "tumble drier"),
+    ("dishwasher", "dish washer"),
+    ("telephone", "phone", "landline"),
+    ("cell phone", "mobile phone", "smartphone", "cellphone", "mobile", "smart phone"),
+    ("bookshelf", "bookcase", "book shelf", "book case", "bookrack"),
+    ("nightstand", "bedside table", "night table", "night stand", "bedside cabinet", "bed side table"),
+    ("bathtub", "tub", "bath", "bath tub", "bathing tub"),
+    ("closet", "wardrobe", "armoire"),
+    ("cabinet", "cupboard"),
+    ("dresser", "chest of drawers", "bureau", "drawers", "drawer"),
+    ("counter", "countertop", "worktop", "kitchen counter", "counter top", "kitchen countertop", "work surface"),
+    ("plant", "potted plant", "houseplant", "pot plant", "indoor plant", "house plant", "pottedplant", "flower pot"),
+    ("dining table", "diningtable", "dinner table", "dinning table", "dinning room table", "dining room table"),
+    ("coffee table", "cocktail table"),
+    ("desk", "writing desk", "writing table", "office desk", "computer desk", "workdesk", "work desk"),
+    ("armchair", "arm chair", "easy chair", "lounge chair", "recliner"),
+    ("stool", "bar stool", "barstool", "bar chair"),
+    ("ottoman", "footstool", "pouf", "foot stool", "footrest"),
+    ("backpack", "rucksack", "knapsack", "back pack", "schoolbag", "school bag", "book bag"),
+    ("handbag", "purse"),
+    ("suitcase", "luggage"),
+    ("mug", "coffee mug"),
+    ("cup", "coffee cup", "tea cup", "teacup"),
+    ("wine glass", "wineglass"),
+    ("laptop", "notebook computer", "laptop computer", "notebook pc"),
+    ("computer", "pc", "desktop computer", "computer tower", "pc tower"),
+    ("keyboard", "computer keyboard"),
+    ("mouse", "computer mouse"),
+    ("curtain", "drape", "drapery"),
+    ("blinds", "blind", "window blind", "shutter"),
+    ("rug", "carpet", "floor mat"),
+    ("picture", "painting", "picture frame", "photo", "photograph", "photo frame", "framed picture", "artwork"),
+    ("whiteboard", "white board", "dry erase board", "marker board"),
+    ("blackboard", "chalkboard"),
+    ("person", "human", "man", "woman", "somebody", "someone", "guy"),
+    ("bicycle", "bike", "cycle", "push bike"),
+    ("motorcycle", "motorbike"),
+    ("airplane", "aeroplane", "plane"),
+    ("remote", "remote control"),
+    ("hair dryer", "hair drier", "hairdryer", "blow dryer"),
+    ("box", "carton", "cardboard box"),
+    ("sink", "basin", "washbasin", "wash basin", "washbowl", "hand basin"),
+    ("toilet", "loo", "wc", "commode", "toilet bowl", "lavatory", "water closet"),
+    ("pillow", "cushion", "throw pillow"),
+    ("blanket", "duvet", "quilt", "comforter", "throw"),
+    ("controller", "gamepad", "game controller", "joystick", "game pad"),
+    ("lamp", "table lamp", "desk lamp", "floor lamp", "standing lamp", "bedside lamp", "reading lamp"),
+    ("fireplace", "fire place", "hearth"),
+    ("fan", "ventilator", "ceiling fan", "standing fan"),
+    ("clock", "wall clock", "alarm clock"),
+    ("door", "entrance door", "front door", "entry door", "doors"),
+    ("heater", "space heater"),
+    ("radiator", "wall radiator"),
+    ("air conditioner", "ac", "aircon", "air conditioning", "ac unit"),
+    ("printer", "copier", "photocopier", "laser printer", "copy machine"),
+    ("vase", "flower vase"),
+    ("book", "paperback"),
+    ("shelf", "shelving", "rack", "shelving unit", "shelves"),
+    ("bench", "pew"),
+    ("bed", "bedstead"),
+    ("mirror", "looking glass"),
+    ("towel", "hand towel", "bath towel"),
+    ("ladder", "stepladder", "step ladder"),
+    ("guitar", "acoustic guitar", "electric guitar"),
+    ("vacuum cleaner", "vacuum", "hoover"),
+    ("crib", "cot", "baby bed"),
+    ("faucet", "tap"),
+    ("soap dispenser", "soap"),
+    ("coat", "jacket"),
+    ("shoe", "sneaker", "boot"),
+    ("teddy bear", "teddy", "stuffed animal", "plush toy"),
+    ("stairs", "staircase", "stairway", "steps"),
+    ("water bottle", "drinking bottle"),
+    ("paper towel dispenser", "paper towel holder"),
+    ("kettle", "electric kettle", "tea kettle", "teakettle"),
+    ("coffee maker", "coffee machine"),
+    ("trolley", "cart"),
+    ("pan", "frying pan", "skillet"),
+)
+"""Words for the same thing; the first of each group is its name here."""
+
+NAMES_OF_LABELS: dict[str, tuple[str, ...]] = {
+    "tvmonitor": ("tv", "monitor"),
+    "tv/monitor": ("tv", "monitor"),
+    "tv or monitor": ("tv", "monitor"),
+    "diningtable": ("dining table",),
+    "pottedplant": ("plant",),
+    "aeroplane": ("airplane",),
+    "cellphone": ("cell phone",),
+    "trashcan": ("trash bin",),
+    "wastecontainer": ("trash bin",),
+    "washingmachine": ("washer",),
+}
+"""Labels that stand for several things, or are written without spaces."""
+
+RELATED: dict[str, tuple[str, ...]] = {
+    "table": ("desk", "dining table", "coffee table", "nightstand"),
+    "desk": ("table",),
+    "dining table": ("table", "desk"),
+    "coffee table": ("table",),
+    "nightstand": ("table", "cabinet"),
+    "tv": ("monitor", "screen"),
+    "monitor": ("tv", "screen"),
+    "screen": ("monitor", "tv", "laptop"),
+    "display": ("monitor", "tv", "screen"),
+    "oven": ("stove",),
+    "stove": ("oven",),
+    "range": ("stove", "oven"),
+    "cup": ("mug",),
+    "mug": ("cup",),
+    "armchair": ("chair", "sofa"),
+    "chair": ("armchair",),
+    "shelf": ("bookshelf",),
+    "bookshelf": ("shelf",),
+    "cabinet": ("closet", "dresser"),
+    "closet": ("cabinet",),
+    "dresser": ("cabinet",),
+    "light": ("lamp", "ceiling light"),
+    "lamp": ("light",),
+    "doorway": ("door",),
+    "exit": ("door",),
+    "entrance": ("door",),
+    "way out": ("door",),
+    "telephone": ("cell phone",),
+    "cell phone": ("telephone",),
+    "computer": ("laptop",),
+    "bag": ("backpack", "handbag", "suitcase"),
+    "backpack": ("bag",),
+    "recycling bin": ("trash bin",),
+    "heater": ("radiator",),
+    "radiator": ("heater",),
+    "ottoman": ("stool",),
+    "stool": ("ottoman",),
+    "mattress": ("bed",),
+    "bottle": ("water bottle",),
+    "water bottle": ("bottle",),
+    "air conditioner": ("fan",),
+    "table lamp": ("lamp",),
+    "poster": ("picture",),
+    "picture": ("poster",),
+    "mat": ("rug",),
+    "crib": ("bed",),
+    "trolley": (),
+    "bench": (),
+}
+"""Other labels that may be meant where the scene has no better one (asked word -> labels)."""
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "furniture": (
+        "chair", "table", "sofa", "bed", "desk", "stool", "armchair", "bookshelf", "shelf", "cabinet", "closet", "dresser",
+        "nightstand", "bench", "ottoman", "counter", "dining table", "coffee table", "mattress", "crib",
+    ),
+    "seat": ("chair", "sofa", "stool", "armchair", "bench", "ottoman"),
+    "appliance": (
+        "refrigerator", "stove", "oven", "microwave", "washer", "dryer", "dishwasher", "tv", "fan", "toaster", "kettle",
+        "coffee maker", "air conditioner", "vacuum cleaner",
+    ),
+    "electronics": ("tv", "monitor", "laptop", "computer", "keyboard", "mouse", "telephone", "cell phone", "printer", "remote"),
+    "animal": ("cat", "dog", "bird", "horse", "sheep", "cow"),
+    "pet": ("cat", "dog", "bird"),
+    "vehicle": ("car", "bus", "truck", "bicycle", "motorcycle", "train", "boat", "airplane"),
+    "bedding": ("pillow", "blanket", "mattress"),
+    "storage": ("cabinet", "closet", "dresser", "bookshelf", "shelf", "nightstand"),
+    "table or desk": ("table", "desk"),
+}  # fmt: skip
+"""Words for whole groups of classes."""
+
+KIND_WORDS: dict[str, str] = {
+    "furniture": "furniture", "piece of furniture": "furniture", "furnishing": "furniture", "furniture item": "furniture",
+    "furniture piece": "furniture", "item of furniture": "furniture",
+    "seat": "seat", "seating": "seat", "place to sit": "seat", "sitting place": "seat", "something to sit on": "seat",
+    "appliance": "appliance", "household appliance": "appliance", "kitchen appliance": "appliance",
+    "electronics": "electronics", "electronic device": "electronics", "device": "electronics", "electronic": "electronics",
+    "gadget": "electronics", "electronic": "electronics",
+    "animal": "animal", "pet": "pet", "vehicle": "vehicle", "bedding": "bedding", "storage": "storage",
+    "storage furniture": "storage",
+}  # fmt: skip
+
+ANYTHING = frozenset(
+    (
+        "object",
+        "thing",
+        "item",
+        "anything",
+        "something",
+        "everything",
+        "one",
+        "stuff",
+        "entity",
+        "obstacle",
+        "category",
+        "element",
+    )
+)
+"""Words that mean: any object at all."""
+
+ROOM_WORDS = frozenset(
+    (
+        "room",
+        "space",
+        "apartment",
+        "flat",
+        "scene",
+        "house",
+        "place",
+        "area",
+        "kitchen",
+        "bedroom",
+        "bathroom",
+        "office",
+        "hall",
+    )
+)
+
+OTHER_NOUNS = (
+    "chair", "table", "window", "wall", "floor", "ceiling", "corner", "board", "bottle", "bowl", "plate", "knife", "fork", "spoon",
+    "scissors", "toaster", "basket", "bag", "hat", "umbrella", "tie", "ball", "toy", "car", "bus", "train", "truck", "boat", "cat",
+    "dog", "bird", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "banana", "apple", "orange", "cake", "pizza",
+    "paper", "toilet paper", "tissue", "toothbrush", "shower", "shower curtain", "doorway", "column", "pillar", "mat", "poster",
+    "magazine", "rack", "stand", "tv stand", "screen", "light", "display", "speaker", "camera", "router", "projector", "socket",
+    "light switch", "switch", "mattress", "piano", "clothes", "shirt", "bucket", "broom", "mop", "iron", "ironing board", "hanger",
+    "traffic cone", "cone", "statue", "fence", "locker", "file cabinet", "filing cabinet", "vending machine", "water cooler",
+    "water dispenser", "fire extinguisher", "fire alarm", "pen", "pencil", "notebook", "folder", "tray", "jar", "can", "glass",
+    "candle", "flower", "tree", "grass", "road", "sidewalk", "tent", "robot", "charging station", "charger", "dock", "cable",
+    "headphone", "headphones", "tablet", "chessboard", "game console", "helmet", "glove", "sock", "bath mat", "toilet seat", "pipe",
+    "kitchen cabinet", "kitchen island", "island", "sideboard", "range", "exhaust hood", "hood", "range hood", "sign", "exit sign",
+    "exit", "entrance", "way out", "partition", "divider", "stage", "podium", "lectern", "blinds", "pot", "tissue box",
+    "laundry basket", "paper towel", "toiletry", "bathrobe", "towel rack", "coat rack", "office chair", "rocking chair",
+    "folding chair", "wheelchair", "high chair", "swivel chair", "couch table", "side table", "end table", "kitchen table",
+    "work bench", "workbench", "foosball table", "pool table", "ping pong table", "scale", "thermostat", "sewing machine",
+    "rice cooker", "blender", "cutting board", "dish rack", "seat cover dispenser", "dispenser", "stall", "urinal", "bathroom stall",
+    "ledge", "windowsill", "window sill", "headboard", "footboard", "handrail", "railing", "banister", "beam", "vent", "shower door",
+    "bookend", "calendar", "map", "globe", "trophy", "banner", "flag", "tripod", "easel", "telescope", "microscope", "beanbag",
+    "bean bag", "hammock", "swing", "parking meter", "bench", "fire hydrant", "stop sign", "traffic light", "skateboard",
+    "surfboard", "snowboard", "skis", "kite", "frisbee", "baseball bat", "baseball glove", "tennis racket", "donut", "sandwich",
+    "carrot", "broccoli", "hot dog", "sports ball", "bookstand", "compost bin", "crate", "barrel", "pallet", "shelf unit",
+)  # fmt: skip
+"""Further things with names, so that their words are known to be nouns."""
+
+COLORS: dict[str, tuple[float, float, float]] = {
+    "red": (190, 35, 35), "orange": (225, 130, 40), "yellow": (220, 205, 60), "green": (60, 140, 60), "blue": (45, 80, 170),
+    "purple": (115, 60, 140), "pink": (225, 140, 165), "brown": (115, 75, 45), "beige": (205, 185, 150), "white": (225, 225, 222),
+    "gray": (125, 125, 125), "black": (32, 32, 32),
+}  # fmt: skip
+"""Typical sRGB values of colour names."""
+
+COLOR_WORDS: dict[str, str] = {c: c for c in COLORS} | {
+    "grey": "gray", "silver": "gray", "tan": "beige", "cream": "beige", "violet": "purple", "maroon": "red", "navy": "blue",
+    "turquoise": "green", "teal": "green", "gold": "yellow", "golden": "yellow", "ivory": "white", "crimson": "red",
+    "magenta": "pink", "cyan": "blue",
+}  # fmt: skip
+
+NUMBER_WORDS: dict[str, int] = {
+    w: i
+    for i, w in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+    )
+} | {"no": 0, "none": 0, "single": 1, "dozen": 12}
+
+ORDINALS: dict[str, int] = {
+    w: i + 1 for i, w in enumerate(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"])
+} | {f"{i}{s}": i for i, s in ((1, "st"), (2, "nd"), (3, "rd"), *((i, "th") for i in range(4, 13)))}
+
+AMERICAN: dict[str, str] = {
+    "colour": "color", "colours": "colors", "coloured": "colored", "grey": "gray", "centre": "center", "metre": "meter",
+    "metres": "meters", "centimetre": "centimeter", "centimetres": "centimeters", "millimetre": "millimeter",
+    "millimetres": "millimeters", "neighbouring": "neighboring", "nearby": "near", "furthest": "farthest", "further": "farther",
+    "towards": "toward", "besides": "beside", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
+    "im": "i am", "whos": "who is", "tvs": "tvs", "oclock": "o'clock", "infront": "in front", "lefthand": "left hand",
+    "righthand": "right hand", "nearst": "nearest", "closet's": "closet", "alot": "many", "u": "you", "ur": "your",
+    "theyre": "they are", "thats": "that is", "hight": "height", "heigth": "height", "lenght": "length", "widht": "width",
+    "bigest": "biggest", "cloest": "closest", "clossest": "closest", "beetween": "between", "betwen": "between",
+    "distnace": "distance", "wich": "which", "whch": "which", "wat": "what", "wut": "what", "wher": "where", "hw": "how",
+    "mny": "many", "manny": "many", "pls": "please", "plz": "please", "hte": "the", "teh": "the", "rubish": "rubbish",
+}  # fmt: skip
+"""British spellings, missing apostrophes and common slips."""
+
+CONTRACTIONS: dict[str, str] = {
+    "isn't": "is not", "aren't": "are not", "wasn't": "was not", "weren't": "were not", "don't": "do not", "doesn't": "does not",
+    "didn't": "did not", "can't": "can not", "cannot": "can not", "couldn't": "could not", "haven't": "have not",
+    "hasn't": "has not", "won't": "will not", "wouldn't": "would not", "i'm": "i am", "you're": "you are", "we're": "we are",
+    "they're": "they are", "i've": "i have", "you've": "you have", "we've": "we have", "i'd": "i would", "you'd": "you would",
+    "i'll": "i will", "you'll": "you will", "let's": "let us", "what're": "what are", "where're": "where are", "what've": "what have",
+    "there're": "there are", "gonna": "going to", "wanna": "want to", "gotta": "got to",
+}  # fmt: skip
+
+IRREGULAR_PLURALS: dict[str, str] = {
+    "shelves": "shelf", "bookshelves": "bookshelf", "knives": "knife", "mice": "mouse", "people": "person", "persons": "person",
+    "men": "man", "women": "woman", "children": "child", "leaves": "leaf", "feet": "foot", "teeth": "tooth", "sheep": "sheep",
+    "furnitures": "furniture", "scarves": "scarf", "loaves": "loaf", "dice": "die", "shelfs": "shelf", "bookshelfs": "bookshelf",
+    "movies": "movie", "cookies": "cookie", "shoes": "shoe", "couches": "couch", "vases": "vase", "buses": "bus", "axes": "axis",
+}  # fmt: skip
+
+_NO_PLURAL = frozenset(
+    ["glass", "gas", "mattress", "dress", "bus", "chess", "compass", "pants", "scissors", "blinds", "stairs", "headphones", "electronics", "clothes", "skis", "glasses", "this", "is", "us", "as", "has", "was", "its", "less", "across", "toss", "grass", "address", "access", "business", "lens", "canvas", "dishes", "stairs", "always", "does", "goes", "besides", "tennis", "series", "species", "jeans", "shorts", "trousers", "binoculars", "iris", "chassis", "bus", "plus", "miss", "cross", "class", "press", "process"]
+)
+
+
+@lru_cache(maxsize=8192)
+def singular(word: str) -> str:
+    """Singular of an English noun (last word of a compound); words that are no plural stay as they are."""
+    head, space, last = word.rpartition(" ")
+    if last in IRREGULAR_PLURALS:
+        last = IRREGULAR_PLURALS[last]
+    elif last in _NO_PLURAL or len(last) < 3 or not last.endswith("s") or last.endswith("ss"):
+        pass
+    elif last.endswith("ies") and len(last) > 4:
+        last = last[:-3] + "y"
+    elif last.endswith(("ches", "shes", "xes", "sses", "zes")) or last.endswith("'s"):
+        last = last[:-2]
+    elif not last.endswith(("us", "is")):
+        last = last[:-1]
+    return head + space + last
+
+
+def is_plural(word: str) -> bool:
+    """True if the (last) word is written as a plural."""
+    last = word.rpartition(" ")[2]
+    return (last in IRREGULAR_PLURALS and IRREGULAR_PLURALS[last] != last) or singular(last) != last
+
+
+def plural(word: str) -> str:
+    """Plural of a noun, for answers in words."""
+    head, space, last = word.rpartition(" ")
+    for many, one in IRREGULAR_PLURALS.items():
+        if one == last:
+            return head + space + many
+    if last in _NO_PLURAL:
+        return word
+    if last.endswith("y") and last[-2:-1] not in "aeiou":
+        return head + space + last[:-1] + "ies"
+    return word + ("es" if last.endswith(("s", "x", "ch", "sh", "z")) else "s")
+
+
+_GROUP_OF: dict[str, str] = {singular(w): group[0] for group in SYNONYMS for w in group} | {
+    w: group[0] for group in SYNONYMS for w in group
+}
+
+NOUNS: frozenset[str] = frozenset(
+    [*_GROUP_OF, *map(singular, OTHER_NOUNS), *OTHER_NOUNS, *ANYTHING, *KIND_WORDS, *ROOM_WORDS, *RELATED]
+)
+"""All nouns that are known without a scene, singular."""
+
+
+@lru_cache(maxsize=8192)
+def concept(name: str) -> str:
+    """The name under which a thing is known here: ``couches`` -> ``sofa``; unknown words give their singular."""
+    word = singular(name.strip().lower())
+    return _GROUP_OF.get(word, word)
+
+
+@lru_cache(maxsize=8192)
+def label_concepts(label: str) -> tuple[str, ...]:
+    """What a label stands for: ``tvmonitor`` -> ``("tv", "monitor")``; ``office_chair`` -> ``("office chair",)``."""
+    text = label.strip().lower().replace("_", " ").replace("-", " ")
+    text = " ".join(text.split())
+    return NAMES_OF_LABELS.get(text.replace(" ", ""), NAMES_OF_LABELS.get(text, (concept(text),)))

@@ -1,0 +1,233 @@
+"""Question text to program: sentences, viewpoint clauses, units, and the grammar of ``rules``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from proxy3d_core.reasoning import rules
+from proxy3d_core.reasoning.grammar import Grammar, Rule
+from proxy3d_core.reasoning.parts import Text, scene_nouns
+from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
+from proxy3d_core.reasoning.program import Objects, Program, Query, Route, Stance, Step
+from proxy3d_core.reasoning.tokens import Sentence, sentences
+
+MAX_WORDS = 120
+"""Longer sentences are not questions that this grammar can mean."""
+
+_STANCE_STARTS = frozenset(
+    ["if", "when", "while", "as", "suppose", "imagine", "assume", "assuming", "supposing", "given", "say", "pretend", "standing", "stand", "sitting", "sit", "facing", "face", "looking", "look", "from", "viewed", "seen", "with", "after", "once", "entering", "coming", "i", "you", "being", "seated", "turning", "turn", "positioned", "at", "located", "picture", "imagining", "having", "in", "next", "by", "beside", "beginning", "starting", "my"]
+)
+_STANCE_ENDS = frozenset(
+    ["if", "when", "while", "as", "standing", "sitting", "facing", "looking", "from", "seen", "viewed", "with", "assuming", "given", "provided", "supposing", "after", "once", "positioned"]
+)
+_QUESTION_STARTS = frozenset(
+    ["how", "what", "which", "where", "when", "who", "is", "are", "was", "were", "do", "does", "did", "can", "could", "has", "have", "count", "find", "locate", "list", "name", "describe", "show", "number", "distance", "number", "there", "on", "in", "to", "at", "any", "give", "tell", "guide", "navigate", "will", "would", "should"]
+)
+
+_ROUTE = Grammar(
+    [
+        Rule("(go|move|walk|drive) (forward|straight|ahead|straight ahead) (until|to|toward|till) [you reach|reaching|you get to|you are at] <x:np> [<n:number>]", lambda x, n=0: Step(x)),
+        Rule("fill in [<n:number>]", lambda n=0: Step(None)),
+    ],
+    rules.CLASSES,
+)  # fmt: skip
+_GOAL = Grammar(
+    [
+        Rule(
+            "[i|you|we] (want|wish|need|would like|have|are|am) [going|asked] to (navigate|go|get|move|walk|drive|travel) to <x:np>",
+            lambda x: x,
+        ),
+    ],
+    rules.CLASSES,
+)
+
+
+class NotUnderstood(ValueError):
+    """No program for a question; ``part`` is what could not be read."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
+
+
+@dataclass(frozen=True)
+class _Reading:
+    query: Query
+    stance: Stance | None
+    certainty: float
+    skipped: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str, labels: frozenset[str] = frozenset()) -> Program:
+    """The program of a question.
+
+    Args:
+        text: the question without its options.
+        labels: labels of the scene; their names are known nouns.
+
+    Raises:
+        NotUnderstood: no rule matches.
+    """
+    nouns = scene_nouns(labels)
+    said = sentences(text)
+    route = _route_steps(said, nouns)
+    reading: _Reading | None = None
+    stance: Stance | None = None
+    failed: list[Sentence] = []
+    for sentence in said:
+        words, unit = _without_units(sentence.words)
+        if reading is None or sentence.asks:
+            found = _read(words, nouns) if len(words) <= MAX_WORDS else None
+            if found is not None and (reading is None or found.certainty > reading.certainty):
+                reading, reading_unit = found, unit
+                continue
+        before = _whole_stance(words, nouns) if len(words) <= MAX_WORDS else None
+        if before is not None:
+            stance = before if stance is None else _join(stance, before)
+        elif reading is None:
+            failed.append(sentence)
+    if route is not None:
+        goal, steps = route
+        return Program(Route(goal, steps), stance, certainty=0.95)
+    if reading is None:
+        raise NotUnderstood(_missed(failed, nouns))
+    skipped = reading.skipped + tuple(" ".join(s.words) for s in failed)
+    return Program(
+        reading.query, reading.stance, stance, reading_unit, reading.certainty * (0.95 if failed else 1.0), skipped
+    )
+
+
+def _route_steps(said: tuple[Sentence, ...], nouns: frozenset[str]) -> tuple[Objects, tuple[Step, ...]] | None:
+    """The goal and steps of a route that is to be completed, if the text is one."""
+    steps: list[Step] = []
+    goal: Objects | None = None
+    for sentence in said:
+        text = Text(sentence.words, nouns)
+        for start in range(min(len(text.words), 30)):
+            step = next((s for _, s in _ROUTE.readings(text, start)), None)
+            if step is not None and text.word(start) in ("go", "move", "walk", "drive", "fill"):
+                if step.until is not None or not (start and "choose" in text.words):
+                    steps.append(step)
+                break
+        goal = goal or next((x for _, x in _GOAL.readings(text)), None)
+    if not any(s.until is None for s in steps) or not any(s.until is not None for s in steps):
+        return None
+    last = next(s.until for s in reversed(steps) if s.until is not None)
+    return goal or last, tuple(steps)
+
+
+def _read(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | None:
+    """The best reading of a sentence: the whole of it, with a viewpoint clause before or behind, or behind words that say nothing."""
+    for query, stance in _readings(words, nouns):
+        return _Reading(query, stance, 1.0)
+    for start in range(1, len(words)):
+        if words[start] in _QUESTION_STARTS and len(words) - start >= 2:
+            for query, stance in _readings(words[start:], nouns):
+                before = tuple(w for w in words[:start] if w != ",")
+                clause = _whole_stance(words[:start], nouns)
+                if clause is not None:
+                    return _Reading(query, clause if stance is None else _join(stance, clause), 0.95)
+                known = sum(w in _POLITE for w in before)
+                return _Reading(
+                    query,
+                    stance,
+                    0.95 if known == len(before) else max(0.45, 0.8 - 0.1 * (len(before) - known)),
+                    before,
+                )
+    return None
+
+
+_POLITE = frozenset(
+    ["i", "you", "me", "my", "would", "like", "to", "know", "wonder", "need", "want", "question", "is", "a", "the", "if", "robot", "dear", "sir", "so", "and", "tell", "that", "hey", "hi", "there", "it", "am", "curious", "say", "for", "us", "let", "please"]
+)
+
+
+def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Query, Stance | None]]:
+    text = Text(words, nouns)
+    end = len(words)
+    if words and words[0] in _STANCE_STARTS:
+        for middle, stance in rules.STANCE.readings(text, 0):
+            if middle < end:
+                rest = middle + 1 if text.word(middle) in ("and", "then") else middle
+                for stop, query in rules.QUESTIONS.readings(text, rest):
+                    if stop == end:
+                        yield query, stance
+    for stop, query in rules.QUESTIONS.readings(text, 0):
+        if stop == end:
+            yield query, None
+    for middle in range(2, end - 1):
+        if words[middle] in _STANCE_ENDS:
+            head = words[: middle - 1] if words[middle - 1] == "," else words[:middle]
+            clause = _whole_stance(words[middle:], nouns)
+            if clause is not None:
+                for query, stance in _readings(head, nouns):
+                    yield query, clause if stance is None else _join(stance, clause)
+
+
+def _whole_stance(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | None:
+    """The viewpoint that a clause states, if that is all it says."""
+    while words and words[-1] in (",", "and", "then"):
+        words = words[:-1]
+    if not words or words[0] not in _STANCE_STARTS | {"the", "a"}:
+        return None
+    text = Text(words, nouns)
+    return next((stance for stop, stance in rules.STANCE.readings(text, 0) if stop == len(words)), None)
+
+
+def _join(first: Stance, second: Stance) -> Stance:
+    return Stance(
+        first.at or second.at, first.facing or second.facing, first.back_to or second.back_to, first.turn + second.turn
+    )
+
+
+def _without_units(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The words without "in square meters", and the unit they asked for."""
+    out = list(words)
+    unit = ""
+    for i, word in enumerate(words):
+        if word not in UNITS:
+            continue
+        name = UNITS[word][0]
+        start = i
+        if i and words[i - 1] in ("square", "sq"):
+            name, start = SQUARE.get(name, ("m^2", 1.0))[0], i - 1
+        elif i and words[i - 1] == "cubic":
+            name, start = CUBIC.get(name, ("m^3", 1.0))[0], i - 1
+        lead = words[max(0, start - 3) : start]
+        if lead[-1:] == ("in",) or lead[-1:] == ("using",):
+            cut = start - 1
+            while cut and words[cut - 1] in ("measured", "expressed", "given", "answer", ",", "stated"):
+                cut -= 1
+            if name != "in" or words[i] != "in":
+                out[cut : i + 1] = [","] * (i + 1 - cut)
+                unit = name
+        elif lead[-2:] == ("how", "many"):
+            unit = name
+            if start < i:
+                out[start] = ","
+    collapsed: list[str] = []
+    for word in out:
+        if word != "," or (collapsed and collapsed[-1] != ","):
+            collapsed.append(word)
+    while collapsed and collapsed[-1] == ",":
+        collapsed.pop()
+    return tuple(collapsed), unit
+
+
+def _missed(failed: list[Sentence], nouns: frozenset[str]) -> str:
+    """The words behind the part that could be read."""
+    asking = [s for s in failed if s.asks] or failed
+    if not asking:
+        return ""
+    words = asking[-1].words[:MAX_WORDS]
+    text = Text(words, nouns)
+    for _ in rules.QUESTIONS.readings(text, 0):
+        pass
+    rest = words[text.reached :] if 0 < text.reached < len(words) else words
+    return " ".join(rest[:30])
+
+
+__all__ = ["NotUnderstood", "parse", "replace"]

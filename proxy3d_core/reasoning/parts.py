@@ -1,0 +1,655 @@
+"""Noun phrases, conditions and other parts of a question, read from its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from proxy3d_core.reasoning import phrases as say
+from proxy3d_core.reasoning.grammar import Grammar, Phrases
+from proxy3d_core.reasoning.lexicon import (
+    ANYTHING,
+    COLOR_WORDS,
+    KIND_WORDS,
+    NOUNS,
+    NUMBER_WORDS,
+    ORDINALS,
+    concept,
+    is_plural,
+    label_concepts,
+    singular,
+)
+from proxy3d_core.reasoning.program import (
+    Changed,
+    Colored,
+    Condition,
+    Exceeds,
+    Filter,
+    Kind,
+    Me,
+    Measure,
+    Not,
+    Objects,
+    Other,
+    Pick,
+    Place,
+    Region,
+    Relation,
+    Side,
+    The,
+    Union,
+    Within,
+)
+
+_ME = Phrases(
+    dict.fromkeys(
+        (
+            "me", "i", "myself", "you", "yourself", "us", "we", "robot", "the robot", "this robot", "the camera", "my position", "my location", "your position",
+            "your location", "my current position", "my current location", "your current position", "where i am", "where i stand", "where i sit",
+            "where i am standing", "where i am sitting", "where you are", "where you stand", "where we are", "here", "my place", "my viewpoint",
+            "the viewer", "the observer", "my standing position", "where i am now", "the robot 's position", "my side", "my spot",
+        ),
+        Me(),
+    )
+)  # fmt: skip
+_DEFINITE = frozenset(["the", "this", "that", "my", "your", "his", "her", "their", "our", "its"])
+_MANY = frozenset(["these", "those", "all", "every", "each", "both"])
+_INDEFINITE = frozenset(["a", "an", "any", "some", "no", "another", "other"])
+_STOP = frozenset(
+    ["the", "a", "an", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "have", "has", "had", "can", "could", "would", "should", "will", "may", "might", "must", "shall", "what", "which", "who", "whom", "whose", "where", "when", "why", "how", "that", "this", "these", "those", "there", "here", "it", "they", "them", "he", "she", "i", "me", "my", "mine", "myself", "you", "your", "yours", "we", "us", "our", "in", "on", "at", "by", "to", "of", "from", "for", "with", "without", "under", "over", "above", "below", "behind", "between", "near", "beside", "inside", "around", "against", "across", "along", "through", "beneath", "underneath", "next", "front", "into", "onto", "upon", "atop", "toward", "than", "then", "and", "or", "but", "nor", "not", "no", "if", "while", "as", "when", "whether", "because", "so", "see", "seen", "saw", "find", "found", "look", "looking", "looks", "face", "facing", "faces", "stand", "standing", "stands", "stood", "sit", "sitting", "sits", "located", "placed", "go", "going", "goes", "went", "walk", "get", "getting", "exist", "exists", "present", "visible", "there's", "turn", "turning", "turned", "move", "moved", "moves", "moving", "use", "using", "reach", "count", "list", "name", "show", "tell", "give", "say", "please", "compare", "closer", "farther", "bigger", "larger", "smaller", "taller", "shorter", "higher", "lower", "wider", "longer", "nearer", "more", "less", "fewer", "many", "much", "far", "away", "apart", "hanging", "lying", "resting", "sitting", "mounted", "leaning", "placed", "put", "kept", "stored", "situated", "positioned", "belong", "belongs", "contain", "contains", "contained", "visible", "available", "installed", ",", "odd", "even", "both", "either", "neither", "also", "only", "per", "versus", "vs", "compared", "relative", "opposite", "adjacent", "alongside", "touching", "gone", "missing", "disappeared", "new", "changed", "removed", "taken", "vanished", "appear", "appears", "appeared", "last", "before", "after", "since", "ago", "ahead", "back", "forward", "until", "once", "surrounding", "surround", "surrounds", "want", "wants", "need", "needs", "'s", "one's", "o'clock", "clock", "described", "stacked", "arranged", "parked", "set", "stay", "stays"]
+)  # fmt: skip
+_SIZE_WORDS: dict[str, tuple[str, bool]] = {
+    "big": ("volume", True), "large": ("volume", True), "huge": ("volume", True), "small": ("volume", False), "little": ("volume", False),
+    "tiny": ("volume", False), "tall": ("height", True), "short": ("height", False), "wide": ("width", True), "narrow": ("width", False),
+    "long": ("size", True), "bigger": ("volume", True), "larger": ("volume", True), "smaller": ("volume", False), "taller": ("height", True),
+    "shorter": ("height", False), "left": ("leftness", True), "right": ("leftness", False), "lower": ("top", False), "upper": ("top", True),
+    "higher": ("top", True), "farther": ("distance", True), "nearer": ("distance", False), "closer": ("distance", False),
+    "longer": ("size", True), "wider": ("width", True), "far": ("distance", True),
+}  # fmt: skip
+_WEAK_ADJECTIVES = frozenset(["other", "same", "own", "whole", "entire", "single", "different", "various", "separate"])
+_PARTICIPLES = frozenset(
+    ["located", "placed", "situated", "positioned", "standing", "sitting", "hanging", "lying", "resting", "leaning", "mounted", "put", "kept", "stored", "stacked", "arranged", "found", "set", "seen", "fixed", "attached", "installed", "parked", "stands", "sits", "hangs", "lies", "rests", "leans", "stood", "directly", "immediately", "right", "just", "far", "seated", "visible", "present", "close", "closely", "tucked", "pushed", "gathered", "laid", "laying", "hung", "there", "affixed", "straight"]
+)
+_STATES = Phrases(
+    {
+        phrase: state
+        for state, said in (
+            ("moved", "moved,been moved,changed place,displaced,relocated,shifted,been displaced,been relocated,moved around,changed position"),
+            ("gone", "gone,missing,disappeared,removed,been removed,taken,taken away,been taken,been taken away,vanished,been taken out,gone missing,"
+                     "not there,not here,not there anymore,no longer there,no longer here,lost,not there any more"),
+            ("new", "new,added,been added,newly added,appeared,brought in,been brought in,newly appeared,just appeared"),
+            ("present", "there,present,here,in place,around"),
+        )
+        for phrase in said.split(",")
+    }
+)  # fmt: skip
+_OF_COLOR = Phrases({f"{c} in color": COLOR_WORDS[c] for c in COLOR_WORDS} | {c: COLOR_WORDS[c] for c in COLOR_WORDS})
+
+Reading = tuple[int, Any]
+
+
+@lru_cache(maxsize=256)
+def scene_nouns(labels: frozenset[str]) -> frozenset[str]:
+    """Names by which the scene's labels can be called, singular."""
+    names = {name for label in labels for name in (label.replace("_", " ").replace("-", " "), *label_concepts(label))}
+    return frozenset(singular(n) for n in names)
+
+
+class Text:
+    """The words of one sentence and the parts of speech that can be read in it (``grammar.Parts``).
+
+    Args:
+        words: lower case, without fillers.
+        nouns: what the scene's labels are called.
+    """
+
+    def __init__(self, words: tuple[str, ...], nouns: frozenset[str]) -> None:
+        self.words = words
+        self._nouns = nouns
+        self._memo: dict[tuple[str, int], list[Reading]] = {}
+        self.reached = 0
+
+    def part(self, name: str, start: int) -> list[Reading]:
+        """All readings of a part at word ``start``, the likeliest first."""
+        key = (name, start)
+        if key not in self._memo:
+            self._memo[key] = []  # a part cannot begin with itself
+            self._memo[key] = _PARTS[name](self, start)
+            self.reached = max([self.reached, *(end for end, _ in self._memo[key])])
+        return self._memo[key]
+
+    def word(self, i: int) -> str:
+        """The word at ``i``, or nothing."""
+        return self.words[i] if 0 <= i < len(self.words) else ""
+
+    # ------------------------------------------------------------------ nouns
+
+    def noun(self, i: int) -> tuple[int, str] | None:
+        """The longest known noun at word ``i``: (end, singular)."""
+        for length in (4, 3, 2, 1):
+            if i + length > len(self.words):
+                continue
+            words = self.words[i : i + length]
+            if "," in words or (length > 1 and words[0] in ("the", "a", "an")):
+                continue
+            name = singular(" ".join(words))
+            if (name in self._nouns or name in NOUNS) and not (
+                length == 1 and words[0] in _STOP and name not in self._nouns
+            ):
+                return i + length, name
+        return None
+
+    def nominal(self, i: int) -> Iterator[tuple[int, Objects, bool]]:
+        """Adjectives and noun at word ``i``: (end, objects, plural?)."""
+        wraps: list[Callable[[Objects], Objects]] = []
+        unknown: list[str] = []
+        noun: tuple[int, str] | None = None
+        start = i
+        readings: list[tuple[int, Objects, bool]] = []
+        while i < len(self.words):
+            found = self.noun(i)
+            if found is not None:
+                if noun is not None:
+                    unknown.append(" ".join(self.words[start:i]))  # "kitchen table": the kitchen qualifies the table
+                noun, start, i = found, i, found[0]
+                continue
+            if noun is not None:
+                break
+            ranked = self._superlative(i)
+            if ranked is not None:
+                i, measure, most, rank = ranked
+                wraps.append(lambda o, m=measure, most=most, rank=rank: Pick(o, Measure(m), most, rank))
+                continue
+            word = self.words[i]
+            if word in COLOR_WORDS:
+                wraps.append(lambda o, c=COLOR_WORDS[word]: Filter(o, Colored(c)))
+            elif word in ("colored",):
+                pass
+            elif word in _SIZE_WORDS and i > start - 1 and self._noun_follows(i + 1):
+                measure, most = _SIZE_WORDS[word]
+                wraps.append(lambda o, m=measure, most=most: Pick(o, Measure(m), most))
+            elif word in _WEAK_ADJECTIVES:
+                if word == "other":
+                    wraps.append(lambda o: Filter(o, Other()))
+            elif word in ("moved", "missing", "new", "removed", "gone", "disappeared") and self._noun_follows(i + 1):
+                state = _STATES.at(self.words, i)[0][1]
+                wraps.append(lambda o, s=state: Filter(o, Changed(s)))
+            elif word in _STOP or word.isdigit():
+                break
+            else:
+                unknown.append(word)
+            i += 1
+        if noun is not None:
+            head = noun[1]
+            name = "object" if head in ANYTHING else KIND_WORDS.get(head, concept(head))
+            kind = self._specific(name, head, unknown)
+            readings.append((noun[0], _wrap(kind, wraps), is_plural(self.words[noun[0] - 1])))
+        elif unknown and i > 0 and self.words[i - 1] == unknown[-1]:
+            for drop in range(len(unknown)):  # an unknown noun, then perhaps words that are not part of it
+                words = unknown[: len(unknown) - drop]
+                end = i - drop
+                if self.words[end - len(words) : end] != tuple(words):
+                    break
+                name = singular(" ".join(words))
+                readings.append((end, _wrap(Kind(name), wraps), is_plural(words[-1])))
+        elif wraps and isinstance(_wrap(Kind("object"), wraps[:1]), Pick):
+            readings.append((i, _wrap(Kind("object"), wraps), False))
+        yield from readings
+
+    def _specific(self, name: str, head: str, unknown: list[str]) -> Kind:
+        """ "office chair" is a class of its own where the scene has it, else a chair said to be "office"."""
+        for k in range(len(unknown)):
+            compound = concept(" ".join([*unknown[k:], head]))
+            if compound in self._nouns or compound in NOUNS:
+                return Kind(compound, tuple(unknown[:k]))
+        return Kind(name, tuple(unknown))
+
+    def _noun_follows(self, i: int) -> bool:
+        """True if a noun or adjective begins at ``i`` (so that what stands before qualifies it)."""
+        word = self.word(i)
+        return bool(word) and word != "," and (self.noun(i) is not None or word not in _STOP)
+
+    def _superlative(self, i: int) -> tuple[int, str, bool, int] | None:
+        """ "second closest": (end, measure, from the largest down?, rank)."""
+        rank = 1
+        if self.word(i) in ORDINALS:
+            rank, j = ORDINALS[self.words[i]], i + 1
+            if self.word(i) in ("first", "1st") and not say.SUPERLATIVES.at(self.words, j):
+                return None
+        else:
+            j = i + 1 if self.word(i) == "very" else i
+        if self.word(j) == "most" and say.SUPERLATIVES.at(self.words, j + 1):
+            j += 1
+        found = say.SUPERLATIVES.at(self.words, j)
+        if not found:
+            return None
+        end, (measure, most) = found[0]
+        return end, measure, most, rank
+
+
+def _wrap(objects: Objects, wraps: list[Callable[[Objects], Objects]]) -> Objects:
+    for wrap in reversed(wraps):
+        objects = wrap(objects)
+    return objects
+
+
+def _noun_phrase(text: Text, i: int) -> list[Reading]:
+    """The chair next to the table; me; region 0."""
+    out: list[Reading] = []
+    for end, me in _ME.at(text.words, i):
+        if text.word(i) == "here" or not (text.word(end - 1) == "robot" and "robot" in text._nouns):
+            out.append((end, me))
+    for lead in ("region", "the region"):
+        words = tuple(lead.split())
+        if text.words[i : i + len(words)] == words and text.word(i + len(words)).isdigit():
+            return [(i + len(words) + 1, Region(int(text.word(i + len(words)))))]
+    j, definite, indefinite, other = i, False, False, False
+    while True:
+        word = text.word(j)
+        if word in ("all", "any", "some", "each", "one", "both", "none", "most") and text.word(j + 1) == "of":
+            j += 2
+            indefinite = True
+        elif word in ("the", "your", "my", "their", "its", "our", "his", "her") or (
+            word in ("this", "that") and text._noun_follows(j + 1)
+        ):
+            definite = True
+            j += 1
+        elif word in _MANY or word in _INDEFINITE:
+            other = other or word in ("another", "other")
+            indefinite = True
+            j += 1
+        elif (word in NUMBER_WORDS or word.isdigit()) and text._noun_follows(j + 1) and j > i:
+            indefinite = True
+            j += 1
+        else:
+            break
+        if j > i + 4:
+            break
+    for end, objects, many in text.nominal(j):
+        if other:
+            objects = Filter(objects, Other())
+        for stop, full in _with_conditions(text, end, objects):
+            out.append((stop, The(full) if definite and not indefinite and not many else full))
+    return out
+
+
+def _with_conditions(text: Text, i: int, objects: Objects, depth: int = 4) -> Iterator[tuple[int, Objects]]:
+    """The same objects with what is said behind the noun, longest reading first."""
+    if depth:
+        seen = set()
+        for end, modify in text.part("modifier", i):
+            for reading in _with_conditions(text, end, modify(objects), depth - 1):
+                if str(reading) not in seen:
+                    seen.add(str(reading))
+                    yield reading
+    yield i, objects
+
+
+def _modifiers(text: Text, i: int) -> list[Reading]:
+    """Behind a noun: a condition, a superlative with its anchor, or "in the room"; the meaning maps objects to objects."""
+    out: list[Reading] = []
+    for start in _leads(text, i):
+        for end, condition in text.part("condition", start):
+            out.append((end, lambda o, c=condition: Filter(o, c)))
+        for end, (measure, most, rank) in text.part("superlative", start):
+            out.append((end, lambda o, m=measure, most=most, r=rank: Pick(o, m, most, r)))
+        for end, state in _STATES.at(text.words, start):
+            if start > i and state != "present":
+                out.append((end, lambda o, s=state: Filter(o, Changed(s))))
+        if start > i:
+            for end, color in _OF_COLOR.at(text.words, start):
+                out.append((end, lambda o, c=color: Filter(o, Colored(c))))
+        for tail in (
+            ("you", "saw", "first"),
+            ("you", "saw", "last"),
+            ("first", "seen"),
+            ("seen", "first"),
+            ("i", "saw", "first"),
+            ("i", "saw", "last"),
+        ):
+            if text.words[start : start + len(tail)] == tail:
+                out.append((start + len(tail), lambda o, last=("last" in tail): Pick(o, Measure("first_seen"), last)))
+    for end, _ in say.HERE.at(text.words, i):
+        out.append((end, lambda o: o))
+    return sorted(out, key=lambda r: -r[0])
+
+
+def _leads(text: Text, i: int) -> list[int]:
+    """Where a condition can begin behind a noun: at once, or behind "that is", "standing", "located"."""
+    starts = [i]
+    j = i
+    if text.word(j) in ("that", "which", "who"):
+        j += 1
+        if text.word(j) in (
+            "is",
+            "are",
+            "was",
+            "were",
+            "has",
+            "have",
+            "stands",
+            "sits",
+            "hangs",
+            "lies",
+            "stand",
+            "sit",
+        ):
+            j += 1
+            if text.word(j) == "been" and text.word(j + 1) != "moved":
+                j += 1
+        starts.append(j)
+    while text.word(j) in _PARTICIPLES:
+        j += 1
+        starts.append(j)
+    return sorted(set(starts), reverse=True)
+
+
+def _conditions(text: Text, i: int) -> list[Reading]:
+    """On the table; to my left; between the bed and the door; within 2 m of the sofa; taller than the desk; against the wall."""
+    out: list[Reading] = []
+    if text.word(i) == "not":
+        return [(end, Not(c)) for end, c in text.part("condition", i + 1)]
+    for start in [i + 1, i] if text.word(i) in _PARTICIPLES else [i]:
+        if start > i:
+            out += text.part("condition", start)
+            continue
+        out += [(end, Side(side)) for end, side in say.SIDES.at(text.words, i)]
+        out += [(end, Place(place)) for end, place in say.PLACES.at(text.words, i)]
+        out += _within(text, i)
+        for end, name in say.RELATIONS.at(text.words, i):
+            out += _relation(text, end, name)
+        for end, (measure, most) in say.COMPARATIVES.at(text.words, i):
+            out += _comparison(text, end, measure, most)
+    return sorted(out, key=lambda r: -r[0])
+
+
+def _relation(text: Text, i: int, name: str) -> list[Reading]:
+    if name == "between":
+        out = []
+        for middle, first in text.part("np", i):
+            if text.word(middle) in ("and", "or"):
+                out += [(end, Relation(name, (first, second))) for end, second in text.part("np", middle + 1)]
+            if not isinstance(first, (The, Me, Region)):
+                out.append((middle, Relation(name, (first,))))
+        return out
+    out = []
+    for end, anchor in text.part("np", i):
+        if isinstance(anchor, Me):
+            side = {
+                "front_of": "front",
+                "behind": "back",
+                "left_of": "left",
+                "right_of": "right",
+                "across": "front",
+            }.get(name)
+            out.append((end, Side(side) if side else Relation(name, (anchor,))))
+        elif not (
+            name == "at" and text.word(i - 1) in ("around",) and isinstance(anchor, Kind) and anchor.name in ("room",)
+        ):
+            out.append((end, Relation(name, (anchor,))))
+    return out
+
+
+def _within(text: Text, i: int) -> list[Reading]:
+    """Within 2 m of X; less than 1 m (away) from X; more than 3 m from X."""
+    for words, farther in (
+        (("within", "a", "radius", "of"), False), (("within",), False), (("less", "than"), False), (("closer", "than"), False), (("at", "most"), False),
+        (("nearer", "than"), False), (("no", "more", "than"), False), (("not", "farther", "than"), False),
+        (("more", "than"), True), (("farther", "than"), True), (("at", "least"), True), (("over",), True), (("farther", "away", "than"), True),
+    ):  # fmt: skip
+        j = i + len(words)
+        if text.words[i:j] != words:
+            continue
+        for end, metres in text.part("length", j):
+            for middle in (end, end + 1, end + 2):
+                lead = text.words[end:middle]
+                if lead in (
+                    (),
+                    ("away",),
+                    ("away", "from"),
+                    ("from",),
+                    ("of",),
+                    ("to",),
+                    ("distance", "of"),
+                    ("distance", "from"),
+                ):
+                    out = [(stop, Within(anchor, metres, farther)) for stop, anchor in text.part("np", middle)]
+                    if out:
+                        return out
+            if text.word(end) == "away":
+                return [(end + 1, Within(Me(), metres, farther))]
+    return []
+
+
+def _comparison(text: Text, i: int, measure: str, most: bool) -> list[Reading]:
+    """Behind a comparative: [to X] than Y."""
+    out: list[Reading] = []
+    starts: list[tuple[int, Measure]] = [(i, Measure(measure))]
+    if measure == "distance" and text.word(i) in ("to", "from"):
+        starts = [(end, Measure(measure, anchor)) for end, anchor in text.part("np", i + 1)]
+        starts += [(end, replace(m, anchor=m.anchor)) for end, m in starts]
+    for j, value in starts:
+        if text.word(j) == "than":
+            for end, length in text.part("length", j + 1):
+                out.append((end, Exceeds(value, float(length), less=not most)))
+            for end, other in text.part("np", j + 1):
+                if measure == "distance" and value.anchor is None and text.word(end) in ("to", "from"):
+                    out += [
+                        (stop, Exceeds(Measure(measure, anchor), other, less=not most))
+                        for stop, anchor in text.part("np", end + 1)
+                    ]
+                if text.word(end) in ("is", "are", "does"):
+                    out.append((end + 1, Exceeds(value, other, less=not most)))
+                out.append((end, Exceeds(value, other, less=not most)))
+    return out
+
+
+def _superlatives(text: Text, i: int) -> list[Reading]:
+    """The closest to the door; second farthest from me; the tallest: (Measure, from the largest down?, rank)."""
+    j = i
+    if text.word(j) == "is" or text.word(j) == "are":
+        j += 1
+    if text.word(j) in ("the", "my"):
+        j += 1
+    found = text._superlative(j)
+    if found is None:
+        return []
+    end, measure, most, rank = found
+    out: list[Reading] = []
+    if measure == "distance":
+        k = end
+        if text.word(k) == "away":
+            k += 1
+        if text.word(k) == "in" and text.word(k + 1) == "distance":
+            k += 2
+        if text.word(k) in ("to", "from", "by", "of"):
+            k += 1
+        if k > end or True:
+            for stop, anchor in text.part("np", k):
+                if k > end or isinstance(anchor, (The, Me, Region)):
+                    out.append((stop, (Measure(measure, anchor), most, rank)))
+        if text.word(end) == "away":
+            end += 1
+    out.append((end, (Measure(measure), most, rank)))
+    return out
+
+
+def _comparatives(text: Text, i: int) -> list[Reading]:
+    """Closer to the door; bigger: (Measure, from the largest down?)."""
+    out: list[Reading] = []
+    j = i + 1 if text.word(i) == "the" else i
+    for end, (measure, most) in say.COMPARATIVES.at(text.words, j):
+        if measure == "distance" and text.word(end) in ("to", "from"):
+            out += [(stop, (Measure(measure, anchor), most, 1)) for stop, anchor in text.part("np", end + 1)]
+        out.append((end, (Measure(measure), most, 1)))
+    return out
+
+
+def _lists(text: Text, i: int) -> list[Reading]:
+    """Two or more noun phrases with commas, and, or."""
+    out: list[Reading] = []
+
+    def go(j: int, items: tuple[Objects, ...], depth: int) -> None:
+        for end, item in text.part("np", j):
+            now = (*items, item)
+            k = end
+            if text.word(k) == ",":
+                k += 1
+            if text.word(k) in ("and", "or", "vs", "versus"):
+                k += 1
+            if k > end and depth:
+                go(k, now, depth - 1)
+            if len(now) >= 2:
+                out.append((end, now))
+
+    go(i, (), 11)
+    return sorted(out, key=lambda r: (-len(r[1]), -r[0]))
+
+
+def _several(text: Text, i: int) -> list[Reading]:
+    """A noun phrase, or several joined by "and"."""
+    out: list[Reading] = []
+    for end, items in text.part("list", i):
+        if "or" not in text.words[i:end]:
+            out.append((end, Union(tuple(strip(item) for item in items))))
+    return out + text.part("np", i)
+
+
+def strip(objects: Objects) -> Objects:
+    """Without the demand that there is only one."""
+    return objects.objects if isinstance(objects, The) else objects
+
+
+def _side_choices(text: Text, i: int) -> list[Reading]:
+    """To my left, right or back: the directions, and as they were said."""
+    found: list[Reading] = []
+
+    def go(j: int, sides: tuple[tuple[str, str], ...]) -> None:
+        k = j + 1 if text.word(j) == "," else j
+        if sides and text.word(k) in ("or", "and"):
+            k += 1
+        if sides and text.word(k) in ("is", "are") and text.word(k + 1) in ("it", "they"):
+            k += 2
+        options = [*say.SIDES.at(text.words, k)]
+        if text.word(k) in ("the", "my", "your", "on", "to", "in") and text.word(k + 1):
+            options += say.BARE_SIDES.at(text.words, k + 1)
+        options += say.BARE_SIDES.at(text.words, k)
+        for end, side in options[:3]:
+            said = (
+                text.words[end - 1] if text.words[end - 1] not in ("me", "side", "you", "hand", "direction") else side
+            )
+            now = (*sides, (side, "behind" if side == "back" and "behind" in text.words[k:end] else said))
+            if len(now) < 8:
+                go(end, now)
+            if len({s for s, _ in now}) >= 2 and "or" in text.words[i:end]:
+                found.append((end, now))
+
+    go(i, ())
+    return sorted(found, key=lambda r: (-len(r[1]), -r[0]))[:4]
+
+
+def _relation_choices(text: Text, i: int) -> list[Reading]:
+    """In front of or behind the table; on the desk or on the floor: a tuple of conditions."""
+    out: list[Reading] = []
+    for middle, first in say.RELATIONS.at(text.words, i):
+        k = middle + 1 if text.word(middle) == "," else middle
+        if text.word(k) == "or":
+            for end, second in say.RELATIONS.at(text.words, k + 1):
+                out += [(stop, (Relation(first, (a,)), Relation(second, (a,)))) for stop, a in text.part("np", end)]
+    for middle, condition in text.part("condition", i):
+        k = middle + 1 if text.word(middle) == "," else middle
+        if text.word(k) == "or":
+            out += [(stop, (condition, second)) for stop, second in text.part("condition", k + 1)]
+    return out
+
+
+def _number(text: Text, i: int) -> list[Reading]:
+    word = text.word(i).replace(",", "")
+    if word in NUMBER_WORDS:
+        return [(i + 1, NUMBER_WORDS[word])]
+    try:
+        return [(i + 1, float(word))]
+    except ValueError:
+        return [(i + 1, 1)] if word in ("a", "an") else []
+
+
+def _length(text: Text, i: int) -> list[Reading]:
+    """2 m; half a meter; one and a half meters: metres."""
+    out: list[Reading] = []
+    if text.word(i) == "half" and text.word(i + 1) in ("a", "an"):
+        out += [(i + 3, 0.5 * say.UNITS[text.word(i + 2)][1])] if text.word(i + 2) in say.UNITS else []
+    for end, value in _number(text, i):
+        if text.words[end : end + 3] == ("and", "a", "half"):
+            value, end = value + 0.5, end + 3
+        unit = say.UNITS.get(text.word(end))
+        if unit and unit[2] == "length":
+            out.append((end + 1, value * unit[1]))
+    return out
+
+
+def _dimension(text: Text, i: int) -> list[Reading]:
+    return [(end, Measure(name)) for end, name in say.DIMENSIONS.at(text.words, i)]
+
+
+def _how(text: Text, i: int) -> list[Reading]:
+    name = say.HOW.get(text.word(i))
+    if name is None:
+        return []
+    out: list[Reading] = []
+    if (
+        name == "height"
+        and text.word(i) == "high"
+        and text.words[i + 1 : i + 4]
+        in (("above", "the", "floor"), ("off", "the", "floor"), ("above", "the", "ground"), ("off", "the", "ground"))
+    ):
+        out.append((i + 4, Measure("elevation")))
+    return [*out, (i + 1, Measure(name))]
+
+
+def _color(text: Text, i: int) -> list[Reading]:
+    word = text.word(i)
+    return [(i + 1, COLOR_WORDS[word])] if word in COLOR_WORDS else []
+
+
+def _relation_name(text: Text, i: int) -> list[Reading]:
+    return list(say.RELATIONS.at(text.words, i))
+
+
+def _region(text: Text, i: int) -> list[Reading]:
+    return [r for r in text.part("np", i) if isinstance(r[1], Region)]
+
+
+_PARTS: dict[str, Callable[[Text, int], list[Reading]]] = {
+    "np": _noun_phrase,
+    "nps": _several,
+    "list": _lists,
+    "modifier": _modifiers,
+    "condition": _conditions,
+    "superlative": _superlatives,
+    "comparative": _comparatives,
+    "sides": _side_choices,
+    "side": lambda text, i: list(say.SIDES.at(text.words, i)),
+    "relations": _relation_choices,
+    "relation": _relation_name,
+    "number": _number,
+    "length": _length,
+    "dimension": _dimension,
+    "how": _how,
+    "color": _color,
+    "here": lambda text, i: [*say.HERE.at(text.words, i)],
+    "state": lambda text, i: list(_STATES.at(text.words, i)),
+    "region": _region,
+    "quantity": lambda text, i: [r for r in _number(text, i) if text.word(i) not in ("a", "an", "no", "any")],
+    "the_pick": lambda text, i: [(end, x) for end, x in text.part("np", i) if isinstance(strip(x), Pick)],
+    "rest": lambda text, i: [(len(text.words), " ".join(text.words[i:]))] if i < len(text.words) else [],
+}
+
+
+def add_part(name: str, grammar: Grammar) -> None:
+    """Make the readings of a grammar a part that other rules can use."""
+    _PARTS[name] = lambda text, i: list(grammar.readings(text, i))
+
+
+__all__ = ["Condition", "Text", "add_part", "scene_nouns", "strip"]

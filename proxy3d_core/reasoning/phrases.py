@@ -1,0 +1,277 @@
+"""Phrases of space: relations, sides, measures and units, as people say them and as programs name them."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from proxy3d_core.reasoning.grammar import Phrases
+from proxy3d_core.reasoning.lexicon import NUMBER_WORDS
+
+
+def _expand(table: dict[str, str]) -> dict[str, str]:
+    """``"a/b c": x`` stands for ``"a c": x`` and ``"b c": x``; an empty alternative leaves the word out."""
+    out: dict[str, str] = {}
+    for phrases, meaning in table.items():
+        for phrase in phrases.split(","):
+            for words in product(*(w.split("/") for w in phrase.split())):
+                out[" ".join(w for w in words if w)] = meaning
+    return out
+
+
+RELATIONS = Phrases(
+    _expand(
+        {
+            "on,upon,atop,on/ top of,on the top of,onto,over the top of,on the surface of": "on",
+            "under,underneath,beneath,at/ the bottom of": "under",
+            "below,lower than": "below",
+            "above,over,higher than": "above",
+            "in,inside,inside of,within,into,contained in": "in",
+            "next/adjacent/close to,right/ next to,beside,alongside,by,adjoining,at/on the/ side/edge of,by the side of,abutting": "beside",
+            "touching,against,up against,in contact with,attached to,leaning on/against,connected to": "touching",
+            "near,near/close to,near by,close by,in the vicinity of,not far from,around the area of,in the/ proximity of,closed to": "near",
+            "at,around,surrounding,round,gathered around,pushed into,tucked under/into,belonging to,along,pushed in to": "at",
+            "at/ the/ head/foot/end of": "beside",
+            "in/ front of,at/in the front of,ahead of,before": "front_of",
+            "behind,in back of,at/in the back of,to the rear/back of,at the rear of,beyond": "behind",
+            "across from,opposite,opposite to/of,on the other side of,across,facing": "across",
+            "/to/on/at/from the/ left of,/to/on/at the/ left hand/ side of,left from,leftward of,on the/its left from": "left_of",
+            "/to/on/at/from the/ right of,/to/on/at the/ right hand/ side of,right from,rightward of": "right_of",
+            "between,in between,in the middle of,in/ the space between,sandwiched between": "between",
+        }
+    )
+)
+"""Relations to another object: phrase -> name in programs."""
+
+
+def _sides() -> dict[str, str]:
+    table: dict[str, str] = {}
+    me = ("my", "your", "the", "the robot 's", "its")
+    for side in ("left", "right"):
+        for prefix, whose in product(("to", "on", "at", "in", "toward", "from", "off to", "over to", "over on"), me):
+            for tail in (
+                "",
+                " side",
+                " hand side",
+                " hand",
+                " of me",
+                " side of me",
+                " hand side of me",
+                " of you",
+                " of the robot",
+            ):
+                for far in ("", "far ", "immediate ", "near ", "direct ", "close ", "front ", "back "):
+                    meaning = {"front ": f"front-{side}", "back ": f"back-{side}"}.get(far, side)
+                    table[f"{prefix} {whose} {far}{side}{tail}"] = meaning
+        table |= {
+            f"left of {x}" if side == "left" else f"right of {x}": side
+            for x in ("me", "you", "myself", "the robot", "where i am")
+        }
+        table |= {f"{side} hand side": side, f"{side} side": side}
+        table |= {f"{p} {side}": side for p in ("to", "on", "toward", "at")}
+    for side, phrase in product(
+        ("front", "back"),
+        ("to/in/at/on/from/toward my/your/the/its {0}", "to/in/at/on my/your/the {0} side", "to/in {0}"),
+    ):
+        table |= _expand({phrase.format(side): side})
+    table |= _expand(
+        {
+            "in front of/from me/myself/you/us,in front,ahead,ahead of me/us/you,straight/right/dead ahead,in front of the robot": "front",
+            "before me,in the front of me,to the front of me,in my front,facing me,forward,forwards,in my view,in my line of sight": "front",
+            "in front of where i am/stand,in front of my position,in front of where i am standing/sitting": "front",
+            "behind,behind me/myself/you/us,behind the robot,at/to/in my/your/the back/rear,in back of me,in back,backward,backwards": "back",
+            "behind my back,behind where i am/stand,to the back of me,to/at my rear,to the rear": "back",
+        }
+    )
+    for a, b in product(("front", "back", "forward", "behind", "rear", "ahead", "backward"), ("left", "right")):
+        meaning = f"{'front' if a in ('front', 'forward', 'ahead') else 'back'}-{b}"
+        for prefix in (
+            "",
+            "to my ",
+            "to the ",
+            "on my ",
+            "on the ",
+            "at my ",
+            "in my ",
+            "to ",
+            "in the ",
+            "at the ",
+            "to your ",
+            "on your ",
+        ):
+            for tail in ("", " side", " of me", " corner"):
+                table[f"{prefix}{a} {b}{tail}"] = meaning
+                table[f"{prefix}{a} and {b}{tail}"] = meaning
+                table[f"{prefix}{b} {a}{tail}"] = meaning
+        table[f"behind and to the {b}"] = f"back-{b}"
+        table[f"in front and to the {b}"] = f"front-{b}"
+        table[f"ahead and to the {b}"] = f"front-{b}"
+        table[f"behind me and to the {b}"] = f"back-{b}"
+        table[f"in front of me and to the {b}"] = f"front-{b}"
+        table[f"behind me to the {b}"] = f"back-{b}"
+        table[f"in front of me to the {b}"] = f"front-{b}"
+        table[f"behind me on the {b}"] = f"back-{b}"
+        table[f"in front of me on the {b}"] = f"front-{b}"
+    hours = {w: n for w, n in NUMBER_WORDS.items() if 1 <= n <= 12 and w not in ("single", "dozen")} | {
+        str(n): n for n in range(1, 13)
+    }
+    for (word, hour), prefix, tail in product(
+        hours.items(),
+        ("", "at my ", "in my ", "to my ", "on my ", "at ", "at the ", "from my ", "in the "),
+        ("", " direction", " position"),
+    ):
+        table[f"{prefix}{word} o'clock{tail}"] = f"{hour} o'clock"
+        table[f"{prefix}{word} o clock{tail}"] = f"{hour} o'clock"
+    return table
+
+
+SIDES = Phrases(_sides())
+"""Directions from the asker: phrase -> front, back, left, right, front-left, ..., ``3 o'clock``."""
+
+BARE_SIDES = Phrases(
+    {"left": "left", "right": "right", "front": "front", "back": "back", "behind": "back", "ahead": "front"}
+)
+"""Directions as single words, as they stand in choices ("left or right")."""
+
+PLACES = Phrases(
+    _expand(
+        {
+            "against/along/by/near/on/at/beside/to a/the/ wall/walls,close to the/a wall,touching the wall,hanging on the wall": "wall",
+            "in/at/by/near a/the/one/ corner/corners,in/at a/the/one corner of the/this/a room": "corner",
+            "in/at the/ middle/center/centre of the/this room,in/at the middle/center": "middle",
+            "on/across/off the/ floor/ground": "floor",
+            "on/from/at/near the/ ceiling": "ceiling",
+        }
+    )
+)
+"""Parts of the room that an object can be at."""
+
+HERE = Phrases(
+    _expand(
+        {
+            "in/inside/within/of/around/throughout/from the/this/my/your/that/a room/space/scene/apartment/house/place/area/environment/flat/office/hall": "here",
+            "in the entire/whole/same/current room/space/scene/house,in the room i am in,in the room that i am in,in the room i am sitting/standing in": "here",
+            "here,in here,in/ there,in view,in the map,in sight,in your memory,in the world,in my/the surroundings,around,anywhere,nearby me": "here",
+            "in the room with me/you,that you have/ seen,you have/ seen,that you can see,you can see,i can see,that i can see,that/ you know,you know of/about": "here",
+            "that you have/ found,you have/ found,from here,in all,on the map,at/in your place,in our room/office/lab/kitchen,that exist,that are visible": "here",
+        }
+    )
+)
+"""Phrases that mean: anywhere in the scene."""
+
+SUPERLATIVES = Phrases(
+    {
+        phrase: meaning
+        for phrases, meaning in (
+            ("biggest,largest,most voluminous,bulkiest,most massive,greatest,hugest,most big", ("volume", True)),
+            ("smallest,littlest,tiniest,least voluminous,most compact", ("volume", False)),
+            ("tallest", ("height", True)),
+            ("shortest", ("height", False)),
+            ("highest,topmost,uppermost,most elevated", ("top", True)),
+            ("lowest,bottommost,lowermost", ("top", False)),
+            ("longest", ("size", True)),
+            ("widest,broadest", ("width", True)),
+            ("narrowest,thinnest,slimmest", ("width", False)),
+            ("deepest", ("depth", True)),
+            ("nearest,closest,most near,most close,least far,nearest by", ("distance", False)),
+            ("farthest,most distant,most remote,remotest,farthest away,most far,least close", ("distance", True)),
+            ("leftmost,left most,most left,farthest left", ("leftness", True)),
+            ("rightmost,right most,most right,farthest right", ("leftness", False)),
+            ("newest,most recent,latest,most recently seen,last seen", ("first_seen", True)),
+            ("oldest,first seen,earliest,earliest seen", ("first_seen", False)),
+        )
+        for phrase in phrases.split(",")
+    }
+)
+"""Superlatives: phrase -> (measure, from the largest down?)."""
+
+COMPARATIVES = Phrases(
+    {
+        phrase: meaning
+        for phrases, meaning in (
+            (
+                "bigger,larger,more voluminous,greater,greater in size,bulkier,bigger in size,larger in size",
+                ("volume", True),
+            ),
+            ("smaller,littler,tinier,smaller in size", ("volume", False)),
+            ("taller", ("height", True)),
+            ("shorter", ("height", False)),
+            ("higher,higher up", ("top", True)),
+            ("lower,lower down", ("top", False)),
+            ("longer", ("size", True)),
+            ("wider,broader", ("width", True)),
+            ("narrower,thinner,slimmer", ("width", False)),
+            ("deeper", ("depth", True)),
+            ("nearer,closer,less far,closer by,more near,more close,less far away,more closer", ("distance", False)),
+            (
+                "farther,farther away,more distant,less close,more far,more far away,farther off,more further",
+                ("distance", True),
+            ),
+            ("more to the left,farther left,farther to the left,more left", ("leftness", True)),
+            ("more to the right,farther right,farther to the right,more right", ("leftness", False)),
+        )
+        for phrase in phrases.split(",")
+    }
+)
+"""Comparatives, in the same terms."""
+
+HOW = {
+    "big": "size", "large": "size", "small": "size", "huge": "size", "tall": "height", "high": "height", "long": "length",
+    "wide": "width", "broad": "width", "deep": "depth", "thick": "depth", "narrow": "width", "short": "height", "tiny": "size",
+}  # fmt: skip
+"""Adjectives after "how": measure."""
+
+_LONGEST = ["longest", "largest", "biggest", "maximum", "greatest", "max", "maximal"]
+_ALL_THREE = (
+    "length , width , or height",
+    "length , width or height",
+    "length , width , and height",
+    "length , width and height",
+)
+DIMENSIONS = Phrases(
+    {word: word for word in ("size", "height", "width", "length", "depth", "area", "volume", "elevation", "dimensions")}
+    | {"breadth": "width", "thickness": "depth", "extent": "size", "sizes": "dimensions", "measurements": "dimensions"}
+    | dict.fromkeys(("proportions", "measures", *_ALL_THREE, "length width and height", "width and height and depth"), "dimensions")
+    | dict.fromkeys(("footprint", "floor area", "surface area", "surface", "floor space", "base area"), "area")
+    | {f"height {p} the {f}": "elevation" for p in ("above", "off", "from", "over") for f in ("floor", "ground")}
+    | {
+        f"{start}{most} {noun}{tail}": "size"
+        for start in ("", "length of the ", "size of the ")
+        for most in _LONGEST
+        for noun in ("side", "edge", "dimension", "extent", "axis")
+        for tail in (
+            "",
+            *(f" , {all_three}" for all_three in _ALL_THREE),
+            *(f" among {all_three}" for all_three in _ALL_THREE),
+        )
+    }
+)
+"""Dimension nouns: phrase -> measure."""
+
+UNITS: dict[str, tuple[str, float, str]] = {}
+"""Unit word -> (name, size in m, m^2 or degrees, kind)."""
+for _words, _name, _factor, _kind in (
+    ("m meter meters", "m", 1.0, "length"),
+    ("cm centimeter centimeters cms", "cm", 0.01, "length"),
+    ("mm millimeter millimeters", "mm", 0.001, "length"),
+    ("km kilometer kilometers kilometre", "km", 1000.0, "length"),
+    ("ft foot feet", "ft", 0.3048, "length"),
+    ("inch inches", "in", 0.0254, "length"),
+    ("yd yard yards", "yd", 0.9144, "length"),
+    ("sqm m2 m²", "m^2", 1.0, "area"),
+    ("sqft ft2", "ft^2", 0.3048**2, "area"),
+    ("degree degrees deg", "deg", 1.0, "angle"),
+    ("radian radians rad", "rad", 57.29577951308232, "angle"),
+    ("second seconds sec", "s", 1.0, "time"),
+    ("minute minutes", "min", 60.0, "time"),
+    ("hour hours", "h", 3600.0, "time"),
+):
+    for _word in _words.split():
+        UNITS[_word] = (_name, _factor, _kind)
+SQUARE = {
+    "m": ("m^2", 1.0),
+    "cm": ("cm^2", 1e-4),
+    "ft": ("ft^2", 0.3048**2),
+    "in": ("in^2", 0.0254**2),
+    "yd": ("yd^2", 0.9144**2),
+}
+CUBIC = {"m": ("m^3", 1.0), "cm": ("cm^3", 1e-6), "ft": ("ft^3", 0.3048**3), "in": ("in^3", 0.0254**3)}

@@ -1,0 +1,125 @@
+"""Text into sentences and words, written one way: lower case, American spelling, no contractions, no politeness."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+from proxy3d_core.reasoning.lexicon import AMERICAN, CONTRACTIONS
+
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": ",", "−": "-"})
+_SENTENCE = re.compile(r"(?<!\d)\.(?!\d)|\.(?=\s|$)|[?!;\n。？！]+|\.{2,}")
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|o'clock|[^\W\d_]+'[^\W\d_]+|[^\W\d_]+'?|,|'s")
+_ENUMERATION = re.compile(r"(?:^|\s)\(?[a-h][.):]\s", re.IGNORECASE)
+
+# Said around a question, without a meaning of their own here; longest first.
+_FILLERS = sorted(
+    (
+        tuple(phrase.split())
+        for phrase in (
+            "please", "kindly", "hey", "hi", "hello", "hey robot", "hi robot", "hello robot", "ok robot", "okay", "ok", "robot ,", "hey there",
+            "can you tell me", "could you tell me", "would you tell me", "can you please tell me", "could you please tell me", "will you tell me",
+            "can you say", "can you figure out", "can you work out", "could you figure out", "can you check", "could you check",
+            "can you let me know", "could you let me know", "please tell me", "tell me", "let me know", "do you know", "do you happen to know",
+            "do you remember", "can you remember", "would you happen to know", "would you know", "do you recall", "any idea", "any clue",
+            "i want to know", "i would like to know", "i need to know", "i wonder", "i was wondering", "i am wondering", "i am curious",
+            "just curious", "quick question", "one question", "question", "to your knowledge", "as far as you know", "from what you have seen",
+            "in your opinion", "do you think", "would you say", "exactly", "approximately", "roughly", "currently", "right now",
+            "at the moment", "at present", "now", "actually", "precisely", "in total", "altogether", "all together", "overall", "all in all",
+            "by the way", "again", "then", "so", "well", "um", "uh", "just", "simply", "maybe", "perhaps", "thanks", "thank you", "really",
+            "these are frames of a video", "according to the video", "in the video", "in this video", "based on the video", "in the picture",
+            "in the image", "in the map", "on the map", "in your map", "in the scan", "in this scan",
+            "measuring from the closest point of each object", "measuring from the closest points", "measured from the closest point of each object",
+            "measuring from the closest point", "from the closest points", "estimated", "estimate", "to date", "so far", "up to now", "until now",
+            "what do you think", "immediately", "directly", "straight away", "as the crow flies", "in a straight line", "kind of", "sort of", "about",
+            "in general", "around you", "around here", "out there", "somewhere", "somewhere around here", "ever", "yet", "already", "still",
+        )
+    ),
+    key=len,
+    reverse=True,
+)  # fmt: skip
+_FIRST_FILLERS = {f[0] for f in _FILLERS}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The words of a sentence (commas are words) and whether it ends with a question mark."""
+
+    words: tuple[str, ...]
+    asks: bool
+
+
+def normalise(text: str) -> str:
+    """Unicode compatibility form, plain quotes, lower case."""
+    text = unicodedata.normalize("NFKC", text).translate(_QUOTES).lower()
+    return text.replace("(s)", "s").replace("(es)", "es")
+
+
+@lru_cache(maxsize=4096)
+def words(text: str) -> tuple[str, ...]:
+    """Words of normalised text; ``it's`` -> ``it is``, ``colour`` -> ``color``, ``3m`` -> ``3 m``, ``left/right`` -> ``left or right``."""
+    text = (
+        text.replace("/", " or ")
+        .replace("&", " and ")
+        .replace("-", " ")
+        .replace("(", " , ")
+        .replace(")", " , ")
+        .replace(":", " , ")
+    )
+    out: list[str] = []
+    for word in _WORD.findall(text):
+        word = CONTRACTIONS.get(word, word)
+        if word.endswith("'s") and len(word) > 2:
+            base = word[:-2]
+            out += [base, "is"] if base in _IS_CONTRACTED else [AMERICAN.get(base, base), "'s"]
+            continue
+        out += AMERICAN.get(word, word.rstrip("'") or word).split()
+    return tuple(_collapse_commas(out))
+
+
+_IS_CONTRACTED = frozenset(["what", "where", "who", "how", "there", "it", "that", "this", "which", "when", "he", "she", "here"])
+
+
+def _collapse_commas(items: list[str]) -> list[str]:
+    out: list[str] = []
+    for item in items:
+        if item == "," and (not out or out[-1] == ","):
+            continue
+        out.append(item)
+    while out and out[-1] == ",":
+        out.pop()
+    return out
+
+
+def without_fillers(items: tuple[str, ...]) -> tuple[str, ...]:
+    """The words that carry the question."""
+    out: list[str] = []
+    i = 0
+    while i < len(items):
+        if items[i] in _FIRST_FILLERS:
+            for filler in _FILLERS:
+                if items[i : i + len(filler)] == filler:
+                    i += len(filler)
+                    break
+            else:
+                out.append(items[i])
+                i += 1
+        else:
+            out.append(items[i])
+            i += 1
+    return tuple(_collapse_commas(out))
+
+
+def sentences(text: str) -> tuple[Sentence, ...]:
+    """The sentences of a text, fillers removed; empty ones are left out."""
+    text = normalise(text)
+    out, start = [], 0
+    for match in [*_SENTENCE.finditer(text), None]:
+        end = match.start() if match else len(text)
+        content = without_fillers(words(text[start:end].strip()))
+        if content:
+            out.append(Sentence(content, bool((match and "?" in match.group()) or (match and "？" in match.group()))))
+        start = match.end() if match else end
+    return tuple(out)
