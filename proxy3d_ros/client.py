@@ -375,10 +375,9 @@ def _not_there(name: str, waited: float) -> ServiceError:
     )
 
 
-def _no_answer(name: str, waited: float) -> ServiceError:
+def _no_answer(name: str, waited: float, otherwise: str) -> ServiceError:
     return ServiceError(
-        f"{name} did not answer within {waited:g} s; the node may be busy (raise the timeout), or it runs with another "
-        "RMW than the caller: a ROS 2 node needs RMW_IMPLEMENTATION=rmw_cyclonedds_cpp to be called over DDS"
+        f"{name} did not answer within {waited:g} s; the node may be busy (raise the timeout), or {otherwise}"
     )
 
 
@@ -418,7 +417,9 @@ class _Dds:
         try:
             return client.call(timeout, **fields)
         except TimeoutError:
-            raise _no_answer(name, timeout) from None
+            raise _no_answer(
+                name, timeout, "it runs on a ROS 2 without RMW_IMPLEMENTATION=rmw_cyclonedds_cpp"
+            ) from None
 
     def close(self) -> None:
         self._participant.close()
@@ -464,7 +465,9 @@ class _Rclpy:
         if not client.wait_for_service(wait):
             raise _not_there(name, wait)
         future = client.call_async(cls.Request(**fields))
-        if self._node.executor is None:
+        # A node that was spun by rclpy.spin_until_future_complete still names that executor but is no longer in it.
+        executor = self._node.executor
+        if executor is None or self._node not in executor.get_nodes():
             self._rclpy.spin_until_future_complete(self._node, future, timeout_sec=timeout)
         else:
             done = threading.Event()
@@ -472,7 +475,7 @@ class _Rclpy:
             done.wait(timeout)
         if not future.done():
             client.remove_pending_request(future)
-            raise _no_answer(name, timeout)
+            raise _no_answer(name, timeout, "nobody spins the executor of the rclpy node")
         return future.result()
 
     def close(self) -> None:

@@ -429,9 +429,9 @@ class Participant:
         return ".".join(f"{byte:x}" for byte in raw)
 
     def _reader(self, name: str, type_name: str, profile: qos.Profile, mark: str = "") -> tuple[Any, Any]:
-        user_data = f"{mark}typehash={types.type_hash(type_name)};"
+        dds_topic = Topic(self._participant, name, topic_class(type_name))
         reader = DataReader(
-            self._subscriber, Topic(self._participant, name, topic_class(type_name)), profile.policies(user_data)
+            self._subscriber, dds_topic, profile.policies(f"{mark}typehash={types.type_hash(type_name)};")
         )
         self._readers.append(reader)
         self._announce()
@@ -444,9 +444,10 @@ class Participant:
         return writer
 
     def _make_writer(self, name: str, type_name: str, profile: qos.Profile, mark: str = "") -> Any:
-        user_data = f"{mark}typehash={types.type_hash(type_name)};"
         dds_topic = Topic(self._participant, name, topic_class(type_name))
-        return DataWriter(self._publishers, dds_topic, profile.policies(user_data))
+        return DataWriter(
+            self._publishers, dds_topic, profile.policies(f"{mark}typehash={types.type_hash(type_name)};")
+        )
 
     def _announce(self) -> None:
         """Say on ``ros_discovery_info`` which endpoints belong to this node, for ``ros2 node list`` and ``info``."""
@@ -475,6 +476,11 @@ _INFO = "rmw_dds_common/msg/ParticipantEntitiesInfo"
 
 def _gid(entity: Any) -> Any:
     return types.new("rmw_dds_common/msg/Gid", data=entity.get_guid().bytes)
+
+
+def _mark(type_name: str, mark: str) -> str:
+    """User data of an endpoint."""
+    return f"{mark}typehash={types.type_hash(type_name)};"
 
 
 def _user_data(policies: Any) -> dict[str, str]:

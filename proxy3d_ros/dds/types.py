@@ -26,6 +26,13 @@ _DEFINITIONS = VISION_MESSAGES | {
 # The one default value in the definitions in use here; rosbags keeps none.
 _FIELD_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"geometry_msgs/msg/Quaternion": {"w": 1.0}}
 
+# Has a field of type char, which ROS 2 hashes as uint8 and rosbags does not.
+_HASHES = {
+    "rmw_dds_common/msg/ParticipantEntitiesInfo": (
+        "RIHS01_91a0593bacdcc50ea9bdcf849a938b128412cc1ea821245c663bcd26f83c295e"
+    )
+}
+
 _NUMPY = {"bool": np.bool_, "byte": np.uint8, "char": np.uint8} | {
     name: np.dtype(name).type
     for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
@@ -67,7 +74,7 @@ def fields_of(type_name: str) -> list[tuple[str, Any]]:
 
 def type_hash(type_name: str) -> str:
     """REP-2016 type hash, ``RIHS01_...``."""
-    return str(store().hash_rihs01(type_name))
+    return _HASHES.get(type_name) or str(store().hash_rihs01(type_name))
 
 
 def serialize(type_name: str, message: Any) -> memoryview:
