@@ -200,7 +200,9 @@ def print_json(document: Any) -> None:
 
 def print_objects(objects: list[dict[str, Any]]) -> None:
     """A table of objects."""
-    table = Table("id", "label", "score", "centre [m]", "size [m]", "seen", title=f"{len(objects)} objects")
+    table = Table(title=f"{len(objects)} objects")
+    for heading in ("id", "label", "score", "centre [m]", "size [m]", "seen"):
+        table.add_column(heading, no_wrap=True)
     for item in sorted(objects, key=lambda o: (o["label"], o["id"])):
         center, size = (" ".join(f"{v:6.2f}" for v in item[key]) for key in ("center", "size"))
         table.add_row(str(item["id"]), item["label"], f"{item['score']:.2f}", center, size, str(item["observations"]))
@@ -393,9 +395,9 @@ def ask_map(
     from proxy3d_core.storage import load_map
     from proxy3d_ros.replay import answer_entry, answer_question
 
+    asker = parse_viewpoint(viewpoint)
     scene = SceneState(load_config(params, settings))
     load_map(scene, folder)
-    asker = parse_viewpoint(viewpoint)
     answers = [answer_entry(text, answer_question(scene.snapshot(), text, asker)) for text in question]
     if json_:
         print_json(answers[0] if len(answers) == 1 else answers)
@@ -403,6 +405,26 @@ def ask_map(
         print_answers(answers)
     if any(answer["status"] != "OK" for answer in answers):
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: proxy3d convert recordings/kitchen kitchen_bag --compressed")
+def convert(
+    sequence: SequencePath,
+    bag: Annotated[Path, typer.Argument(help="Folder to write; must not exist.", show_default=False)],
+    compressed: Annotated[bool, typer.Option("--compressed", help="Write compressed images.")] = False,
+    json_: Json = False,
+) -> None:
+    """Write a sequence of any format as a rosbag2, with the topics and TF that the node listens to."""
+    from proxy3d_core.sequences import open_sequence
+    from proxy3d_core.sequences.rosbag_writer import write_rosbag2
+
+    source = open_sequence(sequence)
+    with progress(f"frames of {source.name}", len(source)) as step:
+        written = write_rosbag2(source, bag, compressed, step)
+    if json_:
+        print_json({"path": str(written.path), "frames": written.frames, "dropped": dict(written.dropped)})
+    else:
+        out.print(f"{written.path}: {written.frames} frames, {sum(written.dropped.values())} dropped")
 
 
 @app.command(epilog="Example: proxy3d bench --json > bench.json")
