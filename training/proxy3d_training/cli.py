@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from proxy3d_core.errors import BadInput, Proxy3DError
+from proxy3d_core.errors import Proxy3DError
 
 if TYPE_CHECKING:
-    from proxy3d_core.scene.snapshot import Snapshot
     from proxy3d_training.evaluation.items import Item
 
 
@@ -123,7 +122,6 @@ def _document(
     rows: bool,
 ) -> dict[str, Any]:
     from proxy3d_core.reasoning.geometric import GeometricAnswerer
-
     from proxy3d_training.evaluation import run as running
     from proxy3d_training.evaluation.captions import require
     from proxy3d_training.evaluation.grounding import ScanRefer
@@ -132,7 +130,8 @@ def _document(
 
     if captions or name == "scan2cap":
         require()
-    scenes = _read_scenes(files)
+    annotated = running.read_scenes(files)
+    scenes = {key: scene.snapshot for key, scene in annotated.items()}
     benchmark = ScanRefer(label_map) if name == "scanrefer" else running.BENCHMARKS[name]()
     if generate is not None:
         made = make_questions(scenes, generate, seed)
@@ -145,22 +144,9 @@ def _document(
     if predictions is not None:
         run = running.from_file(benchmark, items, scenes, predictions)
     else:
-        run = running.ask(benchmark, items, scenes, GeometricAnswerer(), _track)
+        run = running.ask(benchmark, items, annotated, GeometricAnswerer(), _track)
     source = str(predictions) if predictions else "geometric"
     return running.report(benchmark, run, scenes, source, seed if generate else None, captions, rows)
-
-
-def _read_scenes(files: list[Path]) -> dict[str, Snapshot]:
-    from proxy3d_core.reasoning.annotated import read_scenes
-
-    scenes: dict[str, Snapshot] = {}
-    for file in files:
-        found = read_scenes(file)
-        twice = scenes.keys() & found.keys()
-        if twice:
-            raise BadInput(f"scene {min(twice)} of {file} was already given by another file")
-        scenes |= found
-    return scenes
 
 
 def _track(items: list[Item]) -> Iterable[Item]:

@@ -1,7 +1,8 @@
 """Scoring rules against numbers that the named implementations gave for the same predictions.
 
 Source of the numbers: the unmodified scoring code of vision-x-nyu/thinking-in-space @ 51e089c,
-EvolvingLMMs-Lab/lmms-eval (vsibench), ATR-DBI/ScanQA @ 0a9f162, SilongYong/SQA3D @ a98da8f, embodied-generalist (LEO) @ 567f2d8,
+EvolvingLMMs-Lab/lmms-eval (vsibench), ATR-DBI/ScanQA @ 0a9f162, SilongYong/SQA3D @ a98da8f, LEO (embodied-generalist) @
+567f2d8,
 ZzZZCHS/Chat-Scene @ 475e106 and 3dlg-hcvc/M3DRef-CLIP @ babfcc4, run on the cases of ``eval_cases``.
 """
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from proxy3d_core.errors import BadInput
-from proxy3d_core.reasoning.answer import Answer, Answerer, Status
+from proxy3d_core.reasoning import annotated
+from proxy3d_core.reasoning.annotated import AnnotatedScene
+from proxy3d_core.reasoning.answer import Answer, Answerer, Question, Status, Viewpoint
 from proxy3d_core.scene.snapshot import Snapshot
 from proxy3d_training import __version__
 from proxy3d_training.evaluation.grounding import Locate3D, Multi3DRefer, Scan2Cap, ScanRefer
@@ -49,7 +51,7 @@ class Run:
 def ask(
     benchmark: Benchmark,
     items: Iterable[Item],
-    scenes: Mapping[str, Snapshot],
+    scenes: Mapping[str, AnnotatedScene],
     answerer: Answerer,
     progress: Callable[[list[Item]], Iterable[Item]] = iter,
 ) -> Run:
@@ -64,12 +66,36 @@ def ask(
         raise BadInput(f"none of the {len(everything)} questions is in one of the {len(scenes)} scenes; check --scenes")
     run = Run(possible, [], pool=everything)
     for item in progress(possible):
-        scene = scenes[item.scene]
-        answer = answerer.answer(item.question, scene)
+        scene = scenes[item.scene].snapshot
+        answer = answerer.answer(_turned(item.question, scenes[item.scene]), scene)
         run.answers.append(answer)
         answered = answer.status is Status.OK
         run.predictions.append(benchmark.from_answer(answer, item, scene) if answered else benchmark.nothing())
     return run
+
+
+def _turned(question: Question, scene: AnnotatedScene) -> Question:
+    """The question with its viewpoint in the snapshot's frame (z up) instead of the file's."""
+    view = question.viewpoint
+    if view is None:
+        return question
+    return replace(question, viewpoint=Viewpoint(scene.rotation @ view.position, scene.rotation @ view.facing))
+
+
+def read_scenes(files: Iterable[Path]) -> dict[str, AnnotatedScene]:
+    """The annotated scenes of all files, by name.
+
+    Raises:
+        BadInput: a file cannot be read, or two hold the same scene.
+    """
+    scenes: dict[str, AnnotatedScene] = {}
+    for file in files:
+        found = annotated.read_scenes(file)
+        twice = scenes.keys() & found.keys()
+        if twice:
+            raise BadInput(f"scene {min(twice)} of {file} was already given by another file")
+        scenes |= found
+    return scenes
 
 
 def from_file(benchmark: Benchmark, items: Sequence[Item], scenes: Mapping[str, Snapshot], path: Path) -> Run:
