@@ -31,6 +31,8 @@ from proxy3d_core.frame import Detection2D, Frame
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.geometry.transforms import is_rigid, robot_from_camera
 from proxy3d_core.reasoning.answer import Answer, Question, Status, Viewpoint
+from proxy3d_core.reasoning.approach import approach_pose
+from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.snapshot import Snapshot
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.storage.maps import inside, load_map, save_map
@@ -39,34 +41,24 @@ from proxy3d_ros.diagnostics import ERROR, NORMAL_DROPS, OK, WARN, InputMonitor,
 from proxy3d_ros.diagnostics import Status as HealthStatus
 from proxy3d_ros.port import Input, Output, Port, TransformNotReady, TransformUnknown
 
-try:  # until the answerer lands
-    from proxy3d_core.reasoning.approach import approach_pose
-    from proxy3d_core.reasoning.geometric import GeometricAnswerer
-except ImportError:
-
-    def approach_pose(snapshot, object_id):
-        return np.eye(4), False
-
-    class GeometricAnswerer:
-        name = "geometric"
-
-        def answer(self, question, snapshot):
-            found = [o for o in snapshot.present if o.label in question.text]
-            return Answer(Status.OK, str(len(found)), len(found), "count", 0.1, 0.9, tuple(o.id for o in found))
-
-
 Array = NDArray[np.float64]
 
 TICK_PERIOD = 0.05
 """How often an adapter calls ``SpatialNode.tick``, seconds of wall time."""
 
-NEEDS_CONFIGURE = ("frames.", "map.", "perception.", "proxies.", "input.compressed", "input.label_names")
-"""Settings whose names begin so take effect when the node is configured, not while it runs."""
-
 _DIAGNOSTICS_PERIOD = 1.0
 _REMIND_PERIOD = 10.0  # the same complaint is logged at most this often, seconds
 _MAX_TIMEOUT = 600.0
 _ANSWERERS = ("auto", "geometric", "vlm")
+
+
+_FROZEN_SECTIONS = ("frames", "map", "perception", "proxies")
+_FROZEN = ("input.compressed", "input.ignore_labels", "input.label_names", "input.semantics")
+
+
+def needs_configure(name: str) -> bool:
+    """Whether a setting takes effect only when the node is configured, not while it runs."""
+    return name in _FROZEN or name.partition(".")[0] in _FROZEN_SECTIONS
 
 
 class _TransformError(Exception):
@@ -161,10 +153,10 @@ class SpatialNode:
         """Whether the node could change to these settings at run time.
 
         Raises:
-            BadInput: a setting changes that begins with one of ``NEEDS_CONFIGURE``.
+            BadInput: a setting changes that ``needs_configure``.
         """
         old, new = self._config.flat(), config.flat()
-        fixed = [name for name in new if new[name] != old[name] and name.startswith(NEEDS_CONFIGURE)]
+        fixed = [name for name in new if new[name] != old[name] and needs_configure(name)]
         if fixed:
             raise BadInput(
                 f"{', '.join(fixed)} cannot change while the node is configured; clean it up or restart it first"

@@ -45,7 +45,7 @@ from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.transforms import matrix_from_quaternion
 from proxy3d_ros.inputs import Subscription, subscriptions
-from proxy3d_ros.node import NEEDS_CONFIGURE, TICK_PERIOD, SpatialNode
+from proxy3d_ros.node import TICK_PERIOD, SpatialNode, needs_configure
 from proxy3d_ros.port import Input, InputStatus, Output, Service, TransformNotReady, TransformUnknown
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -373,10 +373,12 @@ def parameter_descriptor(name: str) -> ParameterDescriptor:
     model = Config.model_fields[section].annotation
     field = model.model_fields[key]  # type: ignore[union-attr]
     out = ParameterDescriptor(description=field.description or "")
-    if name.startswith(NEEDS_CONFIGURE):
-        out.additional_constraints = "takes effect when the node is configured"
+    constraints = []
     if get_origin(field.annotation) is Literal:
-        out.additional_constraints = "one of: " + ", ".join(map(str, get_args(field.annotation)))
+        constraints.append("one of: " + ", ".join(map(str, get_args(field.annotation))))
+    if needs_configure(name):
+        constraints.append("takes effect when the node is configured")
+    out.additional_constraints = "; ".join(constraints)
     low = next((getattr(m, "ge", getattr(m, "gt", None)) for m in field.metadata if isinstance(m, (Ge, Gt))), None)
     high = next((getattr(m, "le", getattr(m, "lt", None)) for m in field.metadata if isinstance(m, (Le, Lt))), None)
     if low is not None and high is not None:
