@@ -119,7 +119,7 @@ class SceneIndex:
 
 def is_upright(box: OrientedBox) -> bool:
     """True if one axis of the box is vertical."""
-    return bool(np.abs(box.rotation[2]).max() > 1 - 1e-9)
+    return bool(np.abs(box.rotation[2]).max() > 1 - 1e-7)
 
 
 def _box_distances(a: Thing, others: Sequence[Thing]) -> Array:

@@ -16,6 +16,7 @@ from proxy3d_core.reasoning.lexicon import (
     NOUNS,
     NUMBER_WORDS,
     ORDINALS,
+    ROOM_WORDS,
     concept,
     is_plural,
     label_concepts,
@@ -107,7 +108,7 @@ class Text:
 
     def __init__(self, words: tuple[str, ...], nouns: frozenset[str]) -> None:
         self.words = words
-        self._nouns = nouns
+        self.nouns = nouns
         self._memo: dict[tuple[str, int], list[Reading]] = {}
         self.reached = 0
 
@@ -135,8 +136,8 @@ class Text:
             if "," in words or (length > 1 and words[0] in ("the", "a", "an")):
                 continue
             name = singular(" ".join(words))
-            if (name in self._nouns or name in NOUNS) and not (
-                length == 1 and words[0] in _STOP and name not in self._nouns
+            if (name in self.nouns or name in NOUNS) and not (
+                length == 1 and words[0] in _STOP and name not in self.nouns
             ):
                 return i + length, name
         return None
@@ -202,7 +203,7 @@ class Text:
         """ "office chair" is a class of its own where the scene has it, else a chair said to be "office"."""
         for k in range(len(unknown)):
             compound = concept(" ".join([*unknown[k:], head]))
-            if compound in self._nouns or compound in NOUNS:
+            if compound in self.nouns or compound in NOUNS:
                 return Kind(compound, tuple(unknown[:k]))
         return Kind(name, tuple(unknown))
 
@@ -239,7 +240,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
     """The chair next to the table; me; region 0."""
     out: list[Reading] = []
     for end, me in _ME.at(text.words, i):
-        if text.word(i) == "here" or not (text.word(end - 1) == "robot" and "robot" in text._nouns):
+        if text.word(i) == "here" or not (text.word(end - 1) == "robot" and "robot" in text.nouns):
             out.append((end, me))
     for lead in ("region", "the region"):
         words = tuple(lead.split())
@@ -267,12 +268,25 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
             break
         if j > i + 4:
             break
-    for end, objects, many in text.nominal(j):
+    nominals = [*text.nominal(j)]
+    for end, objects, many in [*_anchored(text, nominals), *nominals]:
         if other:
             objects = Filter(objects, Other())
         for stop, full in _with_conditions(text, end, objects):
             out.append((stop, The(full) if definite and not indefinite and not many else full))
     return out
+
+
+def _anchored(text: Text, nominals: list[tuple[int, Objects, bool]]) -> Iterator[tuple[int, Objects, bool]]:
+    """The nearest object to me: the anchor behind the noun belongs to the superlative before it."""
+    for end, objects, many in nominals:
+        if (
+            isinstance(objects, Pick)
+            and objects.measure == Measure("distance")
+            and text.word(end) in ("to", "from", "by", "of")
+        ):
+            for stop, anchor in text.part("np", end + 1):
+                yield stop, replace(objects, measure=Measure("distance", anchor)), many
 
 
 def _with_conditions(text: Text, i: int, objects: Objects, depth: int = 4) -> Iterator[tuple[int, Objects]]:
@@ -385,9 +399,7 @@ def _relation(text: Text, i: int, name: str) -> list[Reading]:
                 "across": "front",
             }.get(name)
             out.append((end, Side(side) if side else Relation(name, (anchor,))))
-        elif not (
-            name == "at" and text.word(i - 1) in ("around",) and isinstance(anchor, Kind) and anchor.name in ("room",)
-        ):
+        elif not (isinstance(base := strip(anchor), Kind) and base.name in ROOM_WORDS and base.name not in text.nouns):
             out.append((end, Relation(name, (anchor,))))
     return out
 
@@ -532,11 +544,10 @@ def _side_choices(text: Text, i: int) -> list[Reading]:
             k += 1
         if sides and text.word(k) in ("is", "are") and text.word(k + 1) in ("it", "they"):
             k += 2
-        options = [*say.SIDES.at(text.words, k)]
-        if text.word(k) in ("the", "my", "your", "on", "to", "in") and text.word(k + 1):
+        options = [*say.SIDES.at(text.words, k), *say.BARE_SIDES.at(text.words, k)]
+        if text.word(k) in ("the", "my", "your", "on", "to", "in"):
             options += say.BARE_SIDES.at(text.words, k + 1)
-        options += say.BARE_SIDES.at(text.words, k)
-        for end, side in options[:3]:
+        for end, side in options[:1]:
             said = (
                 text.words[end - 1] if text.words[end - 1] not in ("me", "side", "you", "hand", "direction") else side
             )
