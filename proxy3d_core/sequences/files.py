@@ -225,8 +225,9 @@ class Calibration:
         else:
             owner = color
         if self.size is None and self._off_centre(owner) > 0.6:
-            # A matrix of the camera's full size beside images that were made smaller, as in exports of ScanNet.
-            owner = (round(2 * self.matrix[1, 2]), round(2 * self.matrix[0, 2]))
+            # A matrix of the camera's full size beside images that were made smaller, as in exports of ScanNet. Sizes
+            # are even; the principal point lies near the half or half a pixel before it.
+            owner = (2 * round(self.matrix[1, 2] + 0.25), 2 * round(self.matrix[0, 2] + 0.25))
         return Intrinsics.from_matrix(self.matrix, owner[1], owner[0]).resized(width, height)
 
     def _off_centre(self, shape: tuple[int, int]) -> float:
