@@ -430,9 +430,7 @@ class Participant:
 
     def _reader(self, name: str, type_name: str, profile: qos.Profile, mark: str = "") -> tuple[Any, Any]:
         dds_topic = Topic(self._participant, name, topic_class(type_name))
-        reader = DataReader(
-            self._subscriber, dds_topic, profile.policies(f"{mark}typehash={types.type_hash(type_name)};")
-        )
+        reader = DataReader(self._subscriber, dds_topic, profile.policies(_mark(type_name, mark)))
         self._readers.append(reader)
         self._announce()
         return reader, ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
@@ -445,9 +443,7 @@ class Participant:
 
     def _make_writer(self, name: str, type_name: str, profile: qos.Profile, mark: str = "") -> Any:
         dds_topic = Topic(self._participant, name, topic_class(type_name))
-        return DataWriter(
-            self._publishers, dds_topic, profile.policies(f"{mark}typehash={types.type_hash(type_name)};")
-        )
+        return DataWriter(self._publishers, dds_topic, profile.policies(_mark(type_name, mark)))
 
     def _announce(self) -> None:
         """Say on ``ros_discovery_info`` which endpoints belong to this node, for ``ros2 node list`` and ``info``."""

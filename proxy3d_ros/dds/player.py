@@ -35,6 +35,8 @@ WORLD_FRAME = "sequence_world"
 """The sequence's own world frame, a static child of the map: positions can be looked up in it."""
 
 _SECOND = 1_000_000_000
+_GAP = 0.003
+"""Between two images of a frame [s]: in one burst they overrun the receive buffer that most systems give a socket."""
 _MAX_STEP = 1.0
 """A gap between two frames longer than this is shortened to one frame [s]."""
 
@@ -238,6 +240,9 @@ class _Robot:
             p=projection,
         )
         self._info.publish(info)
+        if frame.rgb is not None:
+            self._publish_rgb(header, frame.rgb)
+            time.sleep(_GAP)
         depth = metres_to_depth16(frame.depth)
         if self._compressed:
             fmt, png = encode_compressed_depth(depth)
@@ -245,11 +250,10 @@ class _Robot:
         else:
             self._depth.publish(_image(header, depth, "16UC1"))
         if frame.labels is not None:
+            time.sleep(_GAP)
             self._publish_labels(header, frame.labels)
         if frame.detections:
             self._publish_detections(header, frame)
-        if frame.rgb is not None:
-            self._publish_rgb(header, frame.rgb)
 
     def _publish_rgb(self, header: Any, rgb: NDArray[np.uint8]) -> None:
         if not self._compressed:
