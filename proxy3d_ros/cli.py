@@ -11,7 +11,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -25,6 +25,7 @@ from proxy3d_core.config import Config
 from proxy3d_core.errors import MissingExtra, Proxy3DError
 
 if TYPE_CHECKING:
+    from proxy3d_core.frame import Frame
     from proxy3d_core.reasoning.answer import Viewpoint
     from proxy3d_ros.client import FoundObject
 
@@ -76,6 +77,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        fail(f"{error.filename or 'file'}: {error.strerror or error}")
 
 
 def fail(message: str) -> NoReturn:
@@ -362,13 +365,40 @@ def replay(
         check_target(save_map, overwrite)  # now, not after minutes of work
     source = open_sequence(sequence)
     total = min(len(source), max_frames or len(source))
-    with progress(f"frames of {source.name}", total) as step:
-        run_ = offline.replay(source, config, step, max_frames)
-    for question in ask or []:
-        run_.ask(question, asker)
-    document = offline.document(run_)
+    with ExitStack() as stack:
+        if plot is not None:
+            with extra("viz"):
+                import matplotlib  # noqa: F401  (now, not after minutes of work)
+        recording = None
+        if record is not None:
+            from proxy3d_ros.record import Recording
+
+            recording = stack.enter_context(Recording(record, name=source.name))
+        step = stack.enter_context(progress(f"frames of {source.name}", total))
+
+        def on_frame(run: offline.Replay, frame: Frame) -> None:
+            step()
+            if recording is not None:
+                recording.frame(frame)
+                recording.scene(run.scene.snapshot())
+
+        played = offline.replay(source, config, on_frame, max_frames)
+        snapshot = played.scene.snapshot()
+        for question in ask or []:
+            answer = played.ask(question, asker)
+            if recording is not None:
+                recording.answer(question, answer.text or answer.message, snapshot.stamp_ns)
+        if recording is not None:
+            recording.objects(snapshot.objects, snapshot.stamp_ns)
+    if plot is not None:
+        from proxy3d_ros.plot import draw_snapshot
+
+        err.print(f"picture: {draw_snapshot(snapshot, plot, played.path, title=source.name)}")
+    if record is not None:
+        err.print(f"recording: {record} (open it: rerun {record})")
+    document = offline.document(played)
     if save_map is not None:
-        saved = save(run_.scene, save_map, overwrite)
+        saved = save(played.scene, save_map, overwrite)
         err.print(f"map: {saved.path} ({saved.objects} objects, {saved.proxies} proxies)")
     if json_:
         print_json(document)

@@ -161,6 +161,21 @@ def test_convert_and_replay_the_bag(recording: Path, tmp_path: Path) -> None:
     assert "exists" in one_line(proxy3d("convert", recording, bag, code=1))
 
 
+def test_pictures(recording: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("rerun")
+    picture, rrd = tmp_path / "new folder" / "room.png", tmp_path / "room.rrd"
+    proxy3d("replay", recording, "--plot", picture, "--record", rrd, "--ask", "How many chairs are there?")
+    drawn = cv2.imread(str(picture))
+    assert drawn.shape[0] > 200
+    assert drawn.std() > 5
+    assert rrd.read_bytes()[:3] == b"RRF"
+
+
+def test_an_unwritable_file_is_one_line(recording: Path) -> None:
+    one_line(proxy3d("replay", recording, "--max-frames", 3, "--record", "/proc/nowhere/room.rrd", "--json", code=1))
+
+
 def test_ask_map(replayed: tuple[dict[str, Any], Path]) -> None:
     _, folder = replayed
     answer = json.loads(proxy3d("ask-map", folder, "How many chairs are there?", "--json").stdout)
