@@ -89,7 +89,7 @@ VSI_DIRECTION = ("object_rel_direction_easy", "object_rel_direction_medium", "ob
 VSI_CHOICE = (*VSI_DIRECTION, "object_rel_distance", "route_planning", "obj_appearance_order")
 
 # The official code asks for int((0.95 - 0.5) / 0.05 + 2) thresholds, which rounding makes 10 (11 in exact arithmetic).
-_MRA_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+MRA_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 def vsibench_first_word(prediction: str) -> str:
@@ -107,7 +107,7 @@ def vsibench_mra(prediction: float, truth: float) -> float:
     """
     if truth == 0:
         raise ZeroTruth("the true value of a numeric question is 0: relative accuracy is undefined; drop the question")
-    return float((abs(prediction - truth) / truth <= 1 - _MRA_THRESHOLDS).mean())
+    return float((abs(prediction - truth) / truth <= 1 - MRA_THRESHOLDS).mean())
 
 
 def _float_or_none(text: str) -> float | None:
