@@ -112,14 +112,34 @@ class OrientedBox:
 
     def iou(self, other: OrientedBox) -> float:
         """Volume overlap over union; exact for gravity-aligned boxes, by their z extent and footprint otherwise."""
-        area, _ = cv2.intersectConvexConvex(
-            self.footprint().astype(np.float32), other.footprint().astype(np.float32), handleNested=True
-        )
+        area = _overlap_area(self.footprint(), other.footprint())
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         if area <= 0 or height <= 0:
             return 0.0
-        intersection = float(area) * height
+        intersection = area * height
         return intersection / (self.volume + other.volume - intersection)
+
+
+def _overlap_area(subject: Array, clip: Array) -> float:
+    """Area that two convex counter-clockwise polygons (M, 2), (N, 2) share (Sutherland and Hodgman 1974)."""
+    for a, b in zip(clip, np.roll(clip, -1, axis=0), strict=True):
+        if not len(subject):
+            return 0.0
+        edge = b - a
+        side = edge[0] * (subject[:, 1] - a[1]) - edge[1] * (subject[:, 0] - a[0])
+        after, side_after = np.roll(subject, -1, axis=0), np.roll(side, -1)
+        crossing = (side >= 0) != (side_after >= 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cut = subject + (side / (side - side_after))[:, None] * (after - subject)
+        pieces = [
+            point
+            for i in range(len(subject))
+            for point, there in ((subject[i], side[i] >= 0), (cut[i], crossing[i]))
+            if there
+        ]
+        subject = np.array(pieces).reshape(-1, 2)
+    x, y = subject[:, 0], subject[:, 1]
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
 def box_distances(first: list[OrientedBox], second: list[OrientedBox]) -> Array:

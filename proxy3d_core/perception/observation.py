@@ -20,6 +20,10 @@ from proxy3d_core.geometry.camera import Intrinsics, pixel_rays
 NO_VOTE = -2
 """Label of a pixel that says nothing about classes: no semantics, or too near a border to be trusted."""
 
+_INVERSE_DEPTH_NOISE = (
+    0.004  # 1/m; structured light and stereo measure disparity, so this noise is the same at any range
+)
+
 NO_CLASS = -1
 """Label of a pixel that the segmenter saw and gave no class."""
 
@@ -86,16 +90,22 @@ def point_normals(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Normals (h, w, 3) of a camera-frame point map (h, w, 3), turned to the camera, and where they are known.
 
-    The cross product of the central differences; a side that crosses a depth edge is left out.
+    The cross product of the central differences; a side that crosses a depth edge is left out. Two neighbours lie on one
+    surface if their depths are near, or if they are part of a plane seen at a flat angle: on a plane 1/z is linear.
     """
     z = points[..., 2]
     tolerance = depth_tolerance(z)
+    inverse = np.where(valid, 1 / np.maximum(z, 1e-3), 1e3).astype(np.float32)
 
     def difference(axis: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         step = np.zeros_like(points)
         ok = np.zeros(valid.shape, bool)
         head, tail = _slice(axis, 1, None), _slice(axis, None, -1)
-        good = valid[head] & valid[tail] & (np.abs(z[head] - z[tail]) < tolerance[tail])
+        bend = np.abs(np.diff(inverse, n=2, axis=axis)) < _INVERSE_DEPTH_NOISE
+        flat = np.zeros(valid.shape, bool)
+        flat[_slice(axis, 1, -1)] = bend
+        near = np.abs(z[head] - z[tail]) < tolerance[tail]
+        good = valid[head] & valid[tail] & (near | (flat[head] & flat[tail]))
         d = (points[head] - points[tail]) * good[..., None]
         step[tail] += d
         step[head] += d

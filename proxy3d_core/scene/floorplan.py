@@ -39,7 +39,7 @@ def floor_plan(surface: Surface, structure: Structure, robot_height: float) -> F
     floor = cv2.morphologyEx(grid(structure.on_floor), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     return FloorPlan(
         height=structure.floor,
-        area=_room_area(known),
+        area=_room_area(grid(~structure.on_wall)),
         cell=CELL,
         origin=origin * CELL,
         free=(floor > 0) & (blocked == 0),
@@ -50,11 +50,12 @@ def floor_plan(surface: Surface, structure: Structure, robot_height: float) -> F
 def _room_area(known: NDArray[np.uint8]) -> float:
     """Square metres of the largest region of seen cells, gaps closed and holes filled."""
     reach = int(_GAP / CELL)
-    padded = cv2.copyMakeBorder(known, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    pad = 2 * reach
+    padded = cv2.copyMakeBorder(known, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0)
     closed = cv2.morphologyEx(
         padded, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     )
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     largest = max(contours, key=cv2.contourArea)
-    filled = cv2.drawContours(np.zeros_like(closed), [largest], -1, 1, thickness=cv2.FILLED)
-    return float(filled.sum()) * CELL * CELL
+    # The contour runs through the centres of the outermost cells: half a cell more on every side is the room.
+    return (cv2.contourArea(largest) + cv2.arcLength(largest, closed=True) / 2) * CELL * CELL

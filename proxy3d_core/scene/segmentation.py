@@ -54,9 +54,10 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """All candidates and the shell of the room."""
+    """All candidates, the label of each voxel (vocabulary index or -1), and the shell of the room."""
 
     candidates: list[Candidate]
+    label: NDArray[np.int64]
     structure: Structure
 
 
@@ -103,7 +104,7 @@ def segment(surface: Surface, vocabulary: list[str], min_size: float, robot_heig
         else:
             unnamed.append(candidate.members)
     candidates += [Candidate(p, -1) for p in unnamed if _solid(surface, p)]
-    return Segmentation([c for c in candidates if _large_enough(surface, c, min_size)], structure)
+    return Segmentation([c for c in candidates if _large_enough(surface, c, min_size)], label, structure)
 
 
 def _solid(surface: Surface, part: NDArray[np.int64]) -> bool:

@@ -194,17 +194,21 @@ class SceneState:
         self._publish(stamp_ns)
 
     def _track(self, surface: Surface, segmentation: Segmentation) -> None:
-        sightings = [self._describe(surface, c, segmentation.structure.floor) for c in segmentation.candidates]
-        ids = self._tracker.assign(sightings, self._config.map.min_seen)
+        sightings = [self._describe(surface, c, segmentation) for c in segmentation.candidates]
+        ids, gone = self._tracker.assign(sightings, self._config.map.min_seen)
+        for i, last_ns in gone.items():
+            self._voxels.forget(i, last_ns)
         self._voxels.owner[surface.rows] = -1
         surface.owner[:] = -1
         for candidate, i in zip(segmentation.candidates, ids, strict=True):
             self._voxels.owner[surface.rows[candidate.members]] = i
             surface.owner[candidate.members] = i
 
-    def _describe(self, surface: Surface, candidate: Candidate, floor: float | None) -> Sighting:
+    def _describe(self, surface: Surface, candidate: Candidate, segmentation: Segmentation) -> Sighting:
         members = candidate.members
-        seconds, background = surface.votes(members, len(self._vocabulary))
+        # Parts that no mask covered (legs, a shaded seat) joined by touch; they say nothing against the class.
+        voters = members[segmentation.label[members] == candidate.label] if candidate.label >= 0 else members
+        seconds, background = surface.votes(voters, len(self._vocabulary))
         if candidate.on >= 0:
             seconds[candidate.on] = 0
         for i, name in enumerate(self._vocabulary):
@@ -219,8 +223,8 @@ class SceneState:
         score = 0.0
         if best >= 0:
             # A share of the votes, less sure while they are few: one second per voxel settles it.
-            per_voxel = float(seconds[best]) / len(members)
-            score = float(seconds[best]) / max(total, 1e-6) * (1 - np.exp(-per_voxel / 0.15))
+            per_voxel = float(seconds[best]) / len(voters)
+            score = float(seconds[best] / max(total, 1e-6) * (1 - np.exp(-per_voxel / 0.15)))
         label = self._vocabulary[best] if best >= 0 else UNKNOWN_LABEL
         owners, counts = np.unique(surface.owner[members], return_counts=True)
         rows = surface.rows[members]
@@ -229,7 +233,7 @@ class SceneState:
             owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
             voxels=len(members),
             seen_s=float(surface.seen[members].mean()),
-            box=_tight_box(surface.position[members], floor, label),
+            box=_tight_box(surface.position[members], segmentation.structure.floor, label),
             label=label,
             score=score,
             votes={

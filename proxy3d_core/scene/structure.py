@@ -13,6 +13,7 @@ FLOOR_BAND = 0.04
 """Voxels this little above the floor belong to it [m]."""
 
 _WALL_BAND = 0.06
+_WALL_THICKNESS = 0.09  # to either side: depth noise at the far end of a room
 _WALL_SAMPLES = 10_000
 _MIN_WALL_AREA = 1.0
 _MIN_WALL_LENGTH = 0.9
@@ -122,7 +123,7 @@ def find_walls(surface: Surface, not_wall: NDArray[np.bool_], floor: float) -> N
         if length >= _MIN_WALL_LENGTH and np.quantile(p[inlier, 2], 0.98) >= floor + _MIN_WALL_TOP:
             # Everything in the plane's band and extent is wall, whatever its normal: skirting, sockets, noise.
             q = surface.position[:, :2].astype(np.float64)
-            within = np.abs((q - center) @ normal - distance) < _WALL_BAND
+            within = np.abs((q - center) @ normal - distance) < _WALL_THICKNESS
             t = q @ np.array([-normal[1], normal[0]])
             on_wall |= within & (t > along.min() - 0.05) & (t < along.max() + 0.05) & ~not_wall
     return on_wall

@@ -49,10 +49,10 @@ class Support:
 
     def above(self, surface: Surface, low: float, high: float) -> NDArray[np.int64]:
         """Voxels over the outline between ``low`` and ``high`` metres above the plane."""
-        at = surface.cells[:, :2] - self.origin
-        inside = ((at >= 0) & (at < self.outline.shape)).all(axis=1)
-        inside[inside] = self.outline[at[inside, 0], at[inside, 1]]
-        rows = np.flatnonzero(inside)
+        x, y = surface.cells[:, 0] - self.origin[0], surface.cells[:, 1] - self.origin[1]
+        nx, ny = self.outline.shape
+        rows = np.flatnonzero((x >= 0) & (x < nx) & (y >= 0) & (y < ny))
+        rows = rows[self.outline[x[rows], y[rows]]]
         rise = surface.position[rows, 2] - self.plane_height(surface.position[rows])
         return rows[(rise > low) & (rise <= high)]
 

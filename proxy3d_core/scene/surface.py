@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from proxy3d_core.scene.voxels import HALF_NEIGHBOURS, VoxelMap, pack, unpack
+
+_DENSE = 300_000  # cells
+_TOUCHING = np.ones((3, 3, 3), bool)
 
 BACKGROUND_WEIGHT = 0.4
 """A second of "no class" weighs this much against a second of a class: segmenters miss more often than they invent."""
@@ -116,7 +120,21 @@ def connected(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.i
     if not len(members):
         return []
     members = np.sort(members)
-    part = components(len(members), *adjacent(surface.keys[members]))
+    part = _component_numbers(surface, members)
     sizes = np.bincount(part)
     groups = np.split(members[np.argsort(part, kind="stable")], np.cumsum(sizes)[:-1])
     return sorted(groups, key=lambda g: (-len(g), int(g[0])))
+
+
+def _component_numbers(surface: Surface, members: NDArray[np.int64]) -> NDArray[np.int64]:
+    cells = surface.cells[members]
+    low = cells.min(axis=0)
+    shape = cells.max(axis=0) - low + 1
+    if int(shape.prod()) > _DENSE:
+        return components(len(members), *adjacent(surface.keys[members]))
+    # A compact set is labelled faster in a dense grid.
+    grid = np.zeros(shape, bool)
+    at = tuple((cells - low).T)
+    grid[at] = True
+    numbers, _ = ndimage.label(grid, structure=_TOUCHING)
+    return numbers[at].astype(np.int64) - 1

@@ -106,7 +106,7 @@ class Tracker:
             if i in self.tracks:
                 self.tracks[i].observations += 1
 
-    def assign(self, sightings: list[Sighting], min_seen: float) -> list[int]:
+    def assign(self, sightings: list[Sighting], min_seen: float) -> tuple[list[int], dict[int, int]]:
         """Match sightings to tracks.
 
         Args:
@@ -114,10 +114,10 @@ class Tracker:
             min_seen: seconds for which a new object must have been seen.
 
         Returns:
-            ids of the sightings' objects; -1 = not admitted yet.
+            ids of the sightings' objects, -1 = not admitted yet; and when each object that is gone now was last seen.
         """
         ids = self._match(sightings)
-        gone = []
+        gone: dict[int, int] = {}
         for track in list(self.tracks.values()):
             if track.state is ObjectState.GONE:
                 continue
@@ -130,7 +130,7 @@ class Tracker:
                     self._update(track, sighting)
                     continue
             if seen_empty:
-                gone.append(track.id)
+                gone[track.id] = track.last_seen_ns
                 if track.last_seen_ns - track.first_seen_ns < _WORTH_MISSING_NS and not track.named_by:
                     del self.tracks[track.id]  # it was hardly there: noise, or somebody walking through
                 else:
@@ -142,7 +142,7 @@ class Tracker:
                 ids[i] = self._admit(sighting)
         self._find_moved(ids)
         self._bound()
-        return ids
+        return ids, gone
 
     def _match(self, sightings: list[Sighting]) -> list[int]:
         """Greedy by shared voxels, most first; then by overlapping boxes of one label."""

@@ -220,6 +220,14 @@ class VoxelMap:
         self._remove(np.argpartition(self.last_ns[self._rows], n - 1)[:n])
         return n
 
+    def forget(self, owner: int, last_ns: int) -> None:
+        """Remove what is left of an object that is gone: its voxels that were not hit after ``last_ns``.
+
+        The foot of a removed thing cannot be seen through: the floor is right behind it.
+        """
+        mine = (self.owner[self._rows] == owner) & (self.last_ns[self._rows] <= last_ns)
+        self._remove(np.flatnonzero(mine))
+
     def _remove(self, positions: NDArray[np.int64]) -> None:
         """Remove the voxels at these positions of ``keys``."""
         if not len(positions):
