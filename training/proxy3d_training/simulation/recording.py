@@ -23,6 +23,9 @@ from proxy3d_training.simulation.sensor import Segmenter, StereoDepth, photograp
 FRAME_RATE = 30
 """Frame numbers count at this rate [Hz], as 7-Scenes does."""
 
+# Few distinct values, as disparities and class ids have, compress best unfiltered.
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
+
 
 def _box(box: OrientedBox) -> dict[str, Any]:
     return {
@@ -90,9 +93,9 @@ def record(
                 first_seen.setdefault(int(number), round(time, 3))
         stem = folder / f"frame-{i * FRAME_RATE // rate:06d}"
         color = photograph(picture, gain, rng)
-        cv2.imwrite(f"{stem}.color.jpg", color[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-        cv2.imwrite(f"{stem}.depth.png", sensor.measure(picture, intrinsics, rng), [cv2.IMWRITE_PNG_COMPRESSION, 9])
-        cv2.imwrite(f"{stem}.labels.png", segmenter.segment(picture.instance, labels, rng), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+        cv2.imwrite(f"{stem}.color.jpg", color[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+        cv2.imwrite(f"{stem}.depth.png", sensor.measure(picture, intrinsics, rng), _PNG)
+        cv2.imwrite(f"{stem}.labels.png", segmenter.segment(picture.instance, labels, rng), _PNG)
         np.savetxt(f"{stem}.pose.txt", pose, fmt="%.8f")
         progress(i + 1)
     np.savetxt(folder / "camera-intrinsics.txt", intrinsics.matrix, fmt="%.6f")

@@ -30,8 +30,8 @@ class StereoDepth:
     """
 
     baseline: float = 0.075
-    noise: float = 0.025
-    step: float = 1 / 24
+    noise: float = 0.02
+    step: float = 1 / 20
     near: float = 0.25
     far: float = 8.0
 
@@ -47,7 +47,7 @@ class StereoDepth:
         hidden = np.zeros_like(solid)
         hidden[:, :-1] = partner[:, :-1] > ahead[:, 1:] + 0.5
 
-        blurred = ndimage.gaussian_filter(rng.standard_normal(depth.shape), 1.2)
+        blurred = ndimage.gaussian_filter(rng.standard_normal(depth.shape), 1.6)
         rough = blurred / blurred.std() * self.noise * (1 + 1.5 * (1 - picture.cosine) ** 2)
         # Beside an edge the matching window holds both surfaces, so the border of the nearer one frays.
         fray = rng.integers(-1, 2, (2, *depth.shape)) * (rng.random(depth.shape) < 0.35)
