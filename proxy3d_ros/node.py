@@ -507,9 +507,11 @@ class SpatialNode:
             )
         if self._empty(snapshot):
             return Answer(Status.NO_SCENE, message=self._why_empty())
+        robot = self._robot_pose(None)
         question = Question(
             text,
             viewpoint=self._viewpoint(request.viewpoint, deadline),
+            robot=None if robot is None else Viewpoint.from_pose(robot),
             options=tuple(request.options),
             regions=tuple(self._region(region, deadline) for region in request.regions),
         )
@@ -523,14 +525,13 @@ class SpatialNode:
             pending.cancel()
 
     def _viewpoint(self, stamped: Any, deadline: float) -> Viewpoint | None:
-        """The stated viewpoint in the fixed frame, else where the robot is now, else None (where it was last).
+        """The stated viewpoint in the fixed frame, else None.
 
         Raises:
             _TransformError
         """
         if not stamped.header.frame_id:
-            robot = self._robot_pose(None)
-            return None if robot is None else Viewpoint.from_pose(robot)
+            return None
         fixed_from_frame = self._to_fixed(stamped.header.frame_id, messages.stamp_ns(stamped.header.stamp), deadline)
         try:
             return Viewpoint.from_pose(fixed_from_frame @ messages.matrix_of(stamped.pose))

@@ -47,8 +47,8 @@ class Replay:
     asked: list[tuple[str, Answer]] = field(default_factory=list)
 
     def ask(self, text: str, viewpoint: Viewpoint | None = None) -> Answer:
-        """Ask about the scene; ``viewpoint`` is in the scene's frame, None = where the camera was last."""
-        answer = answer_question(self.scene.snapshot(), text, viewpoint or Viewpoint.from_pose(self.path[-1]))
+        """Ask about the scene; ``viewpoint`` is in the scene's frame, None = what the words say, else where the camera was last."""
+        answer = answer_question(self.scene.snapshot(), text, viewpoint, Viewpoint.from_pose(self.path[-1]))
         self.asked.append((text, answer))
         return answer
 
@@ -156,9 +156,11 @@ def answer_entry(question: str, answer: Answer) -> dict[str, Any]:
     }
 
 
-def answer_question(snapshot: Snapshot, text: str, viewpoint: Viewpoint | None = None) -> Answer:
-    """Ask about a scene; ``viewpoint`` is in its fixed frame, None = the robot's own."""
-    return GeometricAnswerer().answer(Question(text, viewpoint), snapshot)
+def answer_question(
+    snapshot: Snapshot, text: str, viewpoint: Viewpoint | None = None, robot: Viewpoint | None = None
+) -> Answer:
+    """Ask about a scene; ``viewpoint`` is in its fixed frame, None = what the words say, else ``robot``, else the snapshot's."""
+    return GeometricAnswerer().answer(Question(text, viewpoint, robot=robot), snapshot)
 
 
 def _numbers(values: Array) -> list[float]:

@@ -50,15 +50,17 @@ class Question:
 
     Attributes:
         text: the words; options of a multiple choice stand in the text or in ``options``.
-        viewpoint: a stated viewpoint; None = the robot's own (``Snapshot.robot_pose``).
+        viewpoint: a stated viewpoint; None = what the words say, else the robot's own.
         options: answers to choose from, such as ``("A. left", "B. right")``.
         regions: 3D boxes that ``Region [i]`` in the text points at (region prompts; 2D ones are lifted before).
+        robot: where the robot is now, if that is known better than by ``Snapshot.robot_pose``.
     """
 
     text: str
     viewpoint: Viewpoint | None = None
     options: tuple[str, ...] = ()
     regions: tuple[OrientedBox, ...] = ()
+    robot: Viewpoint | None = None
 
 
 @dataclass(frozen=True)
