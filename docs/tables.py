@@ -56,7 +56,7 @@ def _range(field: FieldInfo) -> str:
 
 def markdown(rows: list[tuple[str, ...]]) -> str:
     """Rows, the first of which are the headings, as a Markdown table."""
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 

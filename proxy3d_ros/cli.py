@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -132,7 +133,7 @@ def _run_rclpy(config: Config, namespace: str, remaps: list[str], use_sim_time: 
         arguments += ["-r", rule]
     for name, value in {**changed, "use_sim_time": use_sim_time}.items():
         arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
-    run_node(arguments)
+    sys.exit(run_node(arguments))
 
 
 def load_config(params: Path | None, settings: list[str] | None) -> Config:
@@ -203,7 +204,7 @@ def print_json(document: Any) -> None:
 
 def print_objects(objects: list[dict[str, Any]]) -> None:
     """A table of objects."""
-    table = Table(title=f"{len(objects)} objects")
+    table = Table(title=f"{len(objects)} objects", box=SIMPLE)
     for heading in ("id", "label", "score", "centre [m]", "size [m]", "seen"):
         table.add_column(heading, no_wrap=True)
     for item in sorted(objects, key=lambda o: (o["label"], o["id"])):
@@ -501,7 +502,7 @@ def bench(
 def print_figures(figures: dict[str, dict[str, Any]]) -> None:
     """A table of measurements."""
     out.print(", ".join(f"{key} {value}" for key, value in figures["machine"].items()))
-    table = Table("what", "p50 [ms]", "p95 [ms]", "more")
+    table = Table("what", "p50 [ms]", "p95 [ms]", "more", box=SIMPLE)
     for name, values in figures.items():
         if name != "machine":
             more = ", ".join(f"{key} {value}" for key, value in values.items() if key not in ("p50_ms", "p95_ms"))
