@@ -38,6 +38,8 @@ def start(context):
     """The nodes, once the arguments are known."""
     share = FindPackageShare("proxy3d_ros")
     given = LaunchConfiguration("params_file").perform(context)
+    preset = LaunchConfiguration("preset").perform(context)
+    log_level = LaunchConfiguration("log_level").perform(context)
     sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     autostart = ParameterValue(LaunchConfiguration("autostart"), value_type=bool)
     node = LifecycleNode(
@@ -47,12 +49,12 @@ def start(context):
         namespace=LaunchConfiguration("namespace"),
         output="screen",
         parameters=[
-            PathJoinSubstitution([share, "config", [LaunchConfiguration("preset"), ".yaml"]]),
+            PathJoinSubstitution([share, "config", f"{preset}.yaml"]),
             *([given] if given else []),
             {"use_sim_time": sim_time, "autostart": autostart},
         ],
         remappings=[(topic, LaunchConfiguration(name)) for name, (topic, _) in TOPICS.items()],
-        arguments=["--ros-args", "--log-level", ["proxy3d:=", LaunchConfiguration("log_level")]],
+        ros_arguments=["--log-level", log_level],
     )
     rviz = Node(
         package="rviz2",

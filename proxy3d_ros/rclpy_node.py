@@ -292,7 +292,7 @@ class _Transforms:
 
     def __init__(self, owner: Node) -> None:
         self._buffer = Buffer(cache_time=Duration(seconds=_TF_HISTORY))
-        name = f"transform_listener_{owner.get_name()}"
+        name = f"_transform_listener_{owner.get_name()}"  # hidden in ros2 node list
         self._node = rclpy.create_node(
             name,
             namespace=owner.get_namespace(),

@@ -1,0 +1,160 @@
+"""The package on a real ROS 2, through the commands that a user types: launch, lifecycle, param, service, topic.
+
+Needs a workspace where proxy3d_ros was built with colcon and sourced.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+HERE = Path(__file__).parent
+NAMESPACE = "robot1"
+NODE = f"/{NAMESPACE}/proxy3d"
+
+
+def why_not() -> str:
+    """Why these tests cannot run here; empty if they can."""
+    try:
+        import rclpy  # noqa: F401
+    except ImportError:
+        return "rclpy is not here: source ROS 2 and run pytest with its Python"
+    if shutil.which("ros2") is None:
+        return "the command ros2 is not here: source ROS 2"
+    if subprocess.run(["ros2", "pkg", "prefix", "proxy3d_ros"], capture_output=True).returncode:
+        return "proxy3d_ros is not built: colcon build, then source install/setup.bash"
+    return ""
+
+
+def ros2(*words: str, timeout: float = 60) -> str:
+    """Output of a ros2 command, errors included."""
+    # Not from the checkout: there, proxy3d_ros has no generated messages.
+    done = subprocess.run(["ros2", *words], capture_output=True, text=True, timeout=timeout, cwd=HERE)
+    return done.stdout + done.stderr
+
+
+def until(what: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not get there in time"
+
+
+def ask(question: str) -> str:
+    request = f'{{question: "{question}"}}'
+    return ros2("service", "call", f"/{NAMESPACE}/ask_spatial", "proxy3d_ros/srv/AskSpatial", request)
+
+
+@pytest.fixture(scope="module")
+def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The launched node in a namespace and a robot that looks around; the log of both."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("ros")
+    (folder / "params.yaml").write_text(
+        f"/**:\n  ros__parameters:\n    output:\n      map_folder: {folder / 'maps'}\n    map:\n      min_size: 0.1\n"
+    )
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    log = (folder / "log.txt").open("w")
+    launch = ["ros2", "launch", "proxy3d_ros", "robot.launch.py", f"namespace:={NAMESPACE}", "preset:=cpu"]
+    started = [
+        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=HERE, env=env, start_new_session=True)
+        for command in (
+            [*launch, f"params_file:={folder / 'params.yaml'}"],
+            [sys.executable, "publish_room.py", "--ros-args", "-r", f"__ns:=/{NAMESPACE}"],
+        )
+    ]
+    try:
+        until(lambda: "active" in ros2("lifecycle", "get", "--no-daemon", "--spin-time", "2", NODE))
+        until(lambda: "answer='2'" in ask("How many chairs are there?"))
+        yield folder
+    finally:
+        for process in started:
+            os.killpg(process.pid, signal.SIGINT)
+        for process in started:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+        log.close()
+        print((folder / "log.txt").read_text())
+
+
+def test_a_question_is_answered(robot: Path) -> None:
+    response = ask("How many chairs are there?")
+    assert "status=0" in response and "unit='count'" in response and "class_id='chair'" in response
+    assert "status=4" in ask("")
+
+
+def test_objects_and_markers_are_published_to_late_listeners(robot: Path) -> None:
+    latched = ("--once", "--no-daemon", "--qos-durability", "transient_local", "--qos-reliability", "reliable")
+    objects = ros2("topic", "echo", *latched, f"{NODE}/objects", "vision_msgs/msg/Detection3DArray")
+    assert sorted(re.findall(r"class_id: (\w+)", objects)) == ["chair", "chair", "table"]
+    assert "frame_id: map" in objects
+    markers = ros2("topic", "echo", *latched, f"{NODE}/markers", "visualization_msgs/msg/MarkerArray")
+    assert len(re.findall(r"ns: boxes", markers)) >= 3 and re.search(r"text: chair \d+", markers)
+    cloud = ros2("topic", "echo", *latched, "--no-arr", f"{NODE}/proxies", "sensor_msgs/msg/PointCloud2", timeout=90)
+    assert re.search(r"width: [1-9]", cloud)
+
+
+def test_diagnostics(robot: Path) -> None:
+    text = ros2("topic", "echo", "--once", "--no-daemon", "/diagnostics", "diagnostic_msgs/msg/DiagnosticArray")
+    assert "proxy3d: inputs" in text and "proxy3d: timing" in text and "objects present" in text
+
+
+def test_parameters(robot: Path) -> None:
+    def param(verb: str, *words: str) -> str:
+        return ros2("param", verb, "--no-daemon", "--spin-time", "2", NODE, *words)
+
+    assert "0.1" in param("get", "map.min_size"), "from the parameter file"
+    assert "0.04" in param("get", "map.voxel_size"), "from the preset"
+    described = param("describe", "output.rate")
+    assert "Max value: 60.0" in described and "[Hz]" in described
+    assert "successful" in param("set", "output.rate", "4.0")
+    assert "out of range" in param("set", "output.rate", "99.0")
+    assert "cannot change while the node is configured" in param("set", "map.voxel_size", "0.05")
+    assert "'auto', 'geometric' or 'vlm'" in param("set", "answer.answerer", "oracle")
+    assert "read-only" in param("set", "autostart", "false")
+
+
+def test_maps_survive_a_walk_through_the_life_cycle(robot: Path) -> None:
+    saved = ros2("service", "call", f"{NODE}/save_map", "proxy3d_ros/srv/SaveMap", "{path: room}")
+    assert "success=True" in saved and (robot / "maps" / "room" / "map.json").is_file()
+    outside = ros2("service", "call", f"{NODE}/save_map", "proxy3d_ros/srv/SaveMap", "{path: ../room}")
+    assert "success=False" in outside and "leads out" in outside
+
+    def state(transition: str) -> str:
+        return ros2("lifecycle", "set", "--no-daemon", "--spin-time", "2", NODE, transition)
+
+    assert "successful" in state("deactivate")
+    assert "answer='2'" in ask("How many chairs are there?"), "an inactive node still answers"
+    assert "successful" in state("cleanup")
+    changed = ros2("param", "set", "--no-daemon", "--spin-time", "2", NODE, "map.voxel_size", "0.05")
+    assert "successful" in changed, "an unconfigured node takes any setting"
+    assert "successful" in state("configure")
+    assert "status=1" in ask("How many chairs are there?"), "a new map"
+    loaded = ros2("service", "call", f"{NODE}/load_map", "proxy3d_ros/srv/LoadMap", "{path: room}")
+    assert "success=True" in loaded and "objects=3" in loaded
+    assert "answer='2'" in ask("How many chairs are there?")
+    assert "successful" in state("activate")
+    until(lambda: "answer='2'" in ask("How many chairs are there?"))
+
+
+def test_reset_and_enable(robot: Path) -> None:
+    assert "success=True" in ros2("service", "call", f"{NODE}/set_enabled", "std_srvs/srv/SetBool", "{data: false}")
+    assert "success=True" in ros2("service", "call", f"{NODE}/reset", "std_srvs/srv/Trigger")
+    response = ask("How many chairs are there?")
+    assert "status=1" in response and "disabled" in response
+    assert "success=True" in ros2("service", "call", f"{NODE}/set_enabled", "std_srvs/srv/SetBool", "{data: true}")
+    until(lambda: "answer='2'" in ask("How many chairs are there?"))
