@@ -17,6 +17,7 @@ from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
 from proxy3d_core.reasoning.choices import Option
 from proxy3d_core.reasoning.index import SceneIndex, Thing
 from proxy3d_core.reasoning.lexicon import COLORS, KINDS, NOUNS, concept, plural
+from proxy3d_core.reasoning.parts import strip
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
     Changed,
@@ -139,7 +140,7 @@ class Executor:
         """The question's own words first, then the given pose, then the situation described before, then the robot."""
         given = self.question.viewpoint
         stances = [self.program.stance] + ([self.program.situation] if given is None else [])
-        pose: Viewpoint | None = given
+        pose: Viewpoint | None = given or self.question.robot
         if pose is None and self.index.snapshot.robot_pose is not None:
             pose = Viewpoint.from_pose(self.index.snapshot.robot_pose)
         view = (
@@ -204,7 +205,8 @@ class Executor:
         """True if the map would have named such a thing: it is in its vocabulary, or the vocabulary is open and the word is known."""
         vocabulary = self.index.snapshot.vocabulary
         if vocabulary:
-            return bool(match_labels(name, frozenset(vocabulary)).labels)
+            match = match_labels(name, vocabulary)
+            return bool(match.labels) and match.certainty >= 0.85
         return name in NOUNS or name in KINDS
 
     def absent(self, name: str) -> Unanswerable:
@@ -390,7 +392,7 @@ class Executor:
             return self._relation(things, condition)
         if isinstance(condition, Side):
             position, facing = self.looking()
-            half = 15.0 if "o'clock" in condition.direction else 22.5 if "-" in condition.direction else 45.0
+            half = _HALF_SECTOR["clock" if "o'clock" in condition.direction else "corner" if "-" in condition.direction else "side"]
             return [self._side(position, facing, t, rel.SIDE_ANGLES[condition.direction], half) for t in things]
         if isinstance(condition, Within):
             values = self.measures(things, Measure("distance", condition.anchor))
@@ -728,7 +730,10 @@ class Executor:
 
     def distance(self, query: Distance) -> Result:
         """Closest points; the nearest pair if a class is named, one object each if "the" is said."""
+        before = self.certainty
         first, second = self._pair(query.first), self._pair(query.second)
+        if any(isinstance(strip(x), Pick) and strip(x).measure.name == "distance" for x in (query.first, query.second)):
+            self.certainty = before  # which of two is nearer matters little to how far the nearest is
         asker = isinstance(query.second, Me)
         if len(first) > 1 and isinstance(query.first, The):
             if not asker:
@@ -748,7 +753,10 @@ class Executor:
         metres, a, b = min(pairs, key=lambda p: p[0])
         if a.object is None and b.object is not None:
             a, b = b, a
-        return self._number(metres, "length", (a, b), self.sigma(a, b))
+        result = self._number(metres, "length", (a, b), self.sigma(a, b))
+        if result.unit == "m" and metres >= 0.2:
+            result.text = f"{metres:.1f} m"  # boxes are known to a few centimetres
+        return result
 
     def _pair(self, objects: Objects) -> list[Thing]:
         things = self.all(objects)
@@ -779,15 +787,7 @@ class Executor:
             if base in table[kind]:
                 unit, factor = base, table[kind][base]
         shown = value / factor
-        digits = (
-            2
-            if unit in ("m", "m^2", "yd", "ft", "m^3", "ft^2", "yd^2", "rad")
-            else 3
-            if unit == "km"
-            else 0
-            if unit in ("cm", "mm", "deg", "s", "in", "cm^2", "in^2")
-            else 1
-        )
+        digits = _DIGITS.get(unit, 1)
         return Result(f"{shown:.{digits}f} {unit}", things, shown, unit, sigma / factor)
 
     def size(self, query: Size) -> Result:
@@ -898,8 +898,7 @@ class Executor:
         else:
             things = self.all(objects)
         if not things:
-            self.doubt(0.6)
-            return Result("nothing", names=("nothing",))
+            raise Unanswerable(Status.NOT_FOUND, f"of what the scene knows, nothing fits '{objects}'")
         if self.view is not None and len(things) > 1:
             order = np.argsort(self.index.distances(self.index.asker(self.view.position), things), kind="stable")
             things = [things[i] for i in order]
@@ -1146,7 +1145,10 @@ _HOLDS = frozenset(
     )
 )
 _EIGHT = ("front", "front-left", "left", "back-left", "back", "back-right", "right", "front-right")
+_HALF_SECTOR = {"side": 75.0, "corner": 45.0, "clock": 30.0}
+"""What counts as "on my left", "in my front-left", "at my 3 o'clock": degrees to either side (people are generous: SQA3D)."""
 _FOUR = ("front", "left", "back", "right")
+_DIGITS = {"m": 2, "ft": 2, "yd": 2, "m^2": 1, "ft^2": 0, "m^3": 2, "rad": 2, "km": 4, "cm": 0, "mm": 0, "deg": 0, "in": 0, "cm^2": 0, "in^2": 0}
 _CLOCK = tuple(f"{h} o'clock" for h in range(1, 13))
 _NEW_AFTER_NS = 10_000_000_000
 _BECAME = {"moved": "moved", "gone": "gone", "new": "new"}

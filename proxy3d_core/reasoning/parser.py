@@ -74,30 +74,27 @@ def parse(text: str, labels: frozenset[str] = frozenset()) -> Program:
     nouns = scene_nouns(labels)
     said = sentences(text)
     route = _route_steps(said, nouns)
+    readings = [(*_without_units(sentence.words), sentence) for sentence in said if len(sentence.words) <= MAX_WORDS]
+    asking = [r for r in readings if r[2].asks] or readings
     reading: _Reading | None = None
+    unit, asked = "", None
+    for words, in_unit, sentence in asking:
+        found = _read(words, nouns)
+        if found is not None and (reading is None or found.certainty > reading.certainty):
+            reading, unit, asked = found, in_unit, sentence
     stance: Stance | None = None
-    failed: list[Sentence] = []
-    for sentence in said:
-        words, unit = _without_units(sentence.words)
-        if reading is None or sentence.asks:
-            found = _read(words, nouns) if len(words) <= MAX_WORDS else None
-            if found is not None and (reading is None or found.certainty > reading.certainty):
-                reading, reading_unit = found, unit
-                continue
-        before = _whole_stance(words, nouns) if len(words) <= MAX_WORDS else None
+    for words, _, sentence in readings:
+        if sentence is asked:
+            break
+        before = _stance_in(words, nouns)
         if before is not None:
             stance = before if stance is None else _join(stance, before)
-        elif reading is None:
-            failed.append(sentence)
     if route is not None:
         goal, steps = route
         return Program(Route(goal, steps), stance, certainty=0.95)
     if reading is None:
-        raise NotUnderstood(_missed(failed, nouns))
-    skipped = reading.skipped + tuple(" ".join(s.words) for s in failed)
-    return Program(
-        reading.query, reading.stance, stance, reading_unit, reading.certainty * (0.95 if failed else 1.0), skipped
-    )
+        raise NotUnderstood(_missed([r[2] for r in asking], nouns))
+    return Program(reading.query, reading.stance, stance, unit, reading.certainty, reading.skipped)
 
 
 def _route_steps(said: tuple[Sentence, ...], nouns: frozenset[str]) -> tuple[Objects, tuple[Step, ...]] | None:
@@ -120,29 +117,29 @@ def _route_steps(said: tuple[Sentence, ...], nouns: frozenset[str]) -> tuple[Obj
 
 
 def _read(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | None:
-    """The best reading of a sentence: the whole of it, with a viewpoint clause before or behind, or behind words that say nothing."""
+    """The best reading of a sentence: the whole of it, or what stands behind words that say nothing."""
     for query, stance in _readings(words, nouns):
         return _Reading(query, stance, 1.0)
-    for start in range(1, len(words)):
-        if words[start] in _QUESTION_STARTS and len(words) - start >= 2:
-            for query, stance in _readings(words[start:], nouns):
-                before = tuple(w for w in words[:start] if w != ",")
-                clause = _whole_stance(words[:start], nouns)
-                if clause is not None:
-                    return _Reading(query, clause if stance is None else _join(stance, clause), 0.95)
-                known = sum(w in _POLITE for w in before)
-                return _Reading(
-                    query,
-                    stance,
-                    0.95 if known == len(before) else max(0.45, 0.8 - 0.1 * (len(before) - known)),
-                    before,
-                )
+    for start in range(1, len(words) - 1):
+        if words[start] not in _QUESTION_STARTS:
+            continue
+        before = words[:start]
+        clause = _whole_stance(before, nouns)
+        idle = clause is not None or all(w in _POLITE for w in before)
+        if not idle and not (before[-1] == "," and not _QUESTION_WORDS & set(before)):
+            continue
+        for query, stance in _readings(words[start:], nouns):
+            if clause is not None:
+                stance = clause if stance is None else _join(stance, clause)
+            return _Reading(query, stance, 0.95 if idle else 0.6, before)
     return None
 
 
 _POLITE = frozenset(
-    ["i", "you", "me", "my", "would", "like", "to", "know", "wonder", "need", "want", "question", "is", "a", "the", "if", "robot", "dear", "sir", "so", "and", "tell", "that", "hey", "hi", "there", "it", "am", "curious", "say", "for", "us", "let", "please"]
+    """i you me my would like to know wonder need want question is a the if robot dear sir so and tell that hey hi there it am
+    curious say for us let please , look help wondering interested in asking ask whether one more thing give can could""".split()
 )
+_QUESTION_WORDS = frozenset("how what which where when who why is are was were do does did can could will would should".split())
 
 
 def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Query, Stance | None]]:
@@ -175,6 +172,13 @@ def _whole_stance(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | Non
         return None
     text = Text(words, nouns)
     return next((stance for stop, stance in rules.STANCE.readings(text, 0) if stop == len(words)), None)
+
+
+def _stance_in(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | None:
+    """The viewpoint that a sentence tells: all of it, or what it says first ("I am facing the door and there is a bin on my right")."""
+    text = Text(words, nouns)
+    found = [(stop, stance) for stop, stance in rules.STANCE.readings(text, 0)]
+    return max(found, key=lambda r: r[0])[1] if found else None
 
 
 def _join(first: Stance, second: Stance) -> Stance:

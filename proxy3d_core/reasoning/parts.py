@@ -315,6 +315,8 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
         if start > i:
             for end, color in _OF_COLOR.at(text.words, start):
                 out.append((end, lambda o, c=color: Filter(o, Colored(c))))
+        if text.words[start : start + 3] in (("i", "am", "facing"), ("i", "face"), ("you", "are", "facing")):
+            out.append((start + 3, lambda o: Filter(o, Side("front"))))
         for tail in (
             ("you", "saw", "first"),
             ("you", "saw", "last"),
@@ -354,7 +356,7 @@ def _leads(text: Text, i: int) -> list[int]:
             if text.word(j) == "been" and text.word(j + 1) != "moved":
                 j += 1
         starts.append(j)
-    while text.word(j) in _PARTICIPLES:
+    while text.word(j) in _PARTICIPLES and not say.RELATIONS.at(text.words, j):
         j += 1
         starts.append(j)
     return sorted(set(starts), reverse=True)
@@ -365,7 +367,7 @@ def _conditions(text: Text, i: int) -> list[Reading]:
     out: list[Reading] = []
     if text.word(i) == "not":
         return [(end, Not(c)) for end, c in text.part("condition", i + 1)]
-    for start in [i + 1, i] if text.word(i) in _PARTICIPLES else [i]:
+    for start in [i + 1, i] if text.word(i) in _PARTICIPLES and not say.RELATIONS.at(text.words, i) else [i]:
         if start > i:
             out += text.part("condition", start)
             continue

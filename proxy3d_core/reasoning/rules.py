@@ -594,7 +594,7 @@ QUESTIONS = Grammar(
         ),
         Rule(
             "[%which %be|how much] [the] [total] (floor area|floor space|square footage|area|size|surface|space|room size) [of] [%be there] [<h:here>]",
-            lambda h: RoomSize(),
+            lambda h=None: None if h is None else RoomSize(),
         ),
         Rule("how many (square) %meters %be <x:np>", _room_size),
         Rule("how many %meters %be <x:np>", lambda x: _room_size(x)),
