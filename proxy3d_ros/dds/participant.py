@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
 from cyclonedds.core import (
     DDSException,
-    Entity,
     GuardCondition,
     InstanceState,
     Policy,
@@ -396,11 +395,9 @@ class Participant:
         if threading.current_thread() is not self._thread:
             self._thread.join()
         self._workers.shutdown(wait=True, cancel_futures=True)
-        # Deleting the participant deletes all that belongs to it; the objects that still name its parts are inert then.
-        for entity in list(self._readers + self._writers):
-            Entity._entities.pop(entity._ref, None)
-        self._participant._delete(self._participant._ref)
-        Entity._entities.pop(self._participant._ref, None)
+        # The binding deletes an entity with its last reference, or when told so; the second time it does nothing.
+        for entity in (*reversed(self._readers + self._writers), self._participant):
+            entity.__del__()
 
     def _receive(self) -> None:
         while not self._closing:

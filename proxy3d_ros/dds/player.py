@@ -243,17 +243,18 @@ class _Robot:
         if frame.rgb is not None:
             self._publish_rgb(header, frame.rgb)
             time.sleep(_GAP)
+        if frame.labels is not None:
+            self._publish_labels(header, frame.labels)
+            time.sleep(_GAP)
+        if frame.detections:
+            self._publish_detections(header, frame)
+        # Depth last: with it the frame is complete for whoever puts it together.
         depth = metres_to_depth16(frame.depth)
         if self._compressed:
             fmt, png = encode_compressed_depth(depth)
             self._depth.publish(types.new(self._depth.type_name, header=header, format=fmt, data=png))
         else:
             self._depth.publish(_image(header, depth, "16UC1"))
-        if frame.labels is not None:
-            time.sleep(_GAP)
-            self._publish_labels(header, frame.labels)
-        if frame.detections:
-            self._publish_detections(header, frame)
 
     def _publish_rgb(self, header: Any, rgb: NDArray[np.uint8]) -> None:
         if not self._compressed:
