@@ -47,15 +47,16 @@ class OrientedBox:
         return cls(np.asarray(center), np.asarray(size), yaw_matrix(yaw))
 
     @classmethod
-    def around(cls, points: ArrayLike, trim: float = 0.0) -> OrientedBox:
-        """The gravity-aligned box of least floor area around points (N, 3), N >= 1.
+    def around(cls, points: ArrayLike, trim: float = 0.0, yaw: float | None = None) -> OrientedBox:
+        """The tight gravity-aligned box around points (N, 3), N >= 1.
 
         Args:
             trim: share of the points left outside at either end of each axis (0.01 = 1 %), against stray points.
+            yaw: direction of the first axis about z, radians, if it is known; else that of the box of least floor area.
         """
         p = np.asarray(points, dtype=np.float64)
-        (_, _), (_, _), angle = cv2.minAreaRect(p[:, :2].astype(np.float32))
-        yaw = np.deg2rad(angle)
+        if yaw is None:
+            yaw = np.deg2rad(cv2.minAreaRect(p[:, :2].astype(np.float32))[2])
         # A box has four equal descriptions; keep the yaw in [-45, 45) degrees so that it does not flip between frames.
         yaw = (yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4
         rotation = yaw_matrix(yaw)

@@ -32,6 +32,8 @@ _STEP_EVIDENCE = 0.1  # s
 _CARVE_PERIOD = 0.1  # s
 _HAND = 0.15  # m
 _FEET = 0.8  # m
+_FACE_VOXELS = 40
+_FACE_AGREEMENT = 0.6
 _TRIM = 0.01  # share of stray points outside a box at each end
 
 
@@ -233,7 +235,7 @@ class SceneState:
             owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
             voxels=len(members),
             seen_s=float(surface.seen[members].mean()),
-            box=_tight_box(surface.position[members], segmentation.structure.floor, label),
+            box=_tight_box(surface.position[members], surface.normal[members], segmentation.structure.floor, label),
             label=label,
             score=score,
             votes={
@@ -311,13 +313,28 @@ class SceneState:
             self._extract(stamp_ns)
 
 
-def _tight_box(points: NDArray[np.float32], floor: float | None, label: str) -> OrientedBox:
+def _face_direction(normals: NDArray[np.float32]) -> float | None:
+    """Yaw (mod 90 degrees) that the upright faces among voxels with these normals (N, 3) agree on, or None.
+
+    The circular mean of four times the azimuth: faces at right angles to each other count as one direction.
+    """
+    upright = normals[np.abs(normals[:, 2]) < 0.4]
+    if len(upright) < _FACE_VOXELS:
+        return None
+    phase = np.exp(4j * np.arctan2(upright[:, 1], upright[:, 0])).mean()
+    return float(np.angle(phase)) / 4 if abs(phase) > _FACE_AGREEMENT else None
+
+
+def _tight_box(
+    points: NDArray[np.float32], normals: NDArray[np.float32], floor: float | None, label: str
+) -> OrientedBox:
     """Gravity-aligned box around an object's voxels; it reaches the floor if the object stands there.
 
     The lowest centimetres of a leg are taken for floor, and what stands before a chair hides its feet: anything that ends
     less than a hand above the floor stands on it, and so does furniture whose kind does.
     """
-    box = OrientedBox.around(points, trim=_TRIM if len(points) >= 100 else 0.0)
+    # Faces tell the direction better than the outline, of which mostly one side was seen.
+    box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, _face_direction(normals))
     reach = _FEET if stands_on_floor(label) else _HAND
     if floor is None or not floor < box.bottom < floor + reach:
         return box
