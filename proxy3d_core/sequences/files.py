@@ -306,15 +306,32 @@ def read_label_names(folder: Path) -> dict[int, str]:
 
 
 def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
-    """Files of a folder by the first number in their names, ascending; empty if there is no such folder."""
+    """Files of a folder by the number in their names, ascending; empty if there is no such folder.
+
+    The number is the first one (``0000001-000000033369.png``), or the last one where the first is the same for all
+    (``depth16_000001.png``). Names that are stamps in seconds (``1305031102.175304.png``) give nanoseconds.
+
+    Raises:
+        SequenceError: two files have the same number.
+    """
     if not folder.is_dir():
         return {}
-    found = {}
-    for path in sorted(folder.iterdir()):
-        match = re.search(r"\d+", path.name)
-        if match and path.suffix.lower() in suffixes and not path.name.startswith("."):
-            found[int(match[0])] = path
-    return dict(sorted(found.items()))
+    paths = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in suffixes and re.search(r"\d", p.stem)]
+    paths = [p for p in paths if not p.name.startswith(".")]
+    for number in (_stamp_or_first_number, _last_number):
+        found = {number(path.stem): path for path in paths}
+        if len(found) == len(paths):
+            return dict(sorted(found.items()))
+    raise SequenceError(f"files in {folder} cannot be told apart by number; name them 000000, 000001, ...")
+
+
+def _stamp_or_first_number(stem: str) -> int:
+    stamp = re.fullmatch(r"(\d{9,10})\.(\d+)", stem)
+    return int(stamp[1]) * 10**9 + int(stamp[2][:9].ljust(9, "0")) if stamp else int(re.findall(r"\d+", stem)[0])
+
+
+def _last_number(stem: str) -> int:
+    return int(re.findall(r"\d+", stem)[-1])
 
 
 def subfolder(folder: Path, *names: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,23 +50,25 @@ class VideoSequence(Sequence):
         return self._length
 
     def __iter__(self) -> Iterator[Record]:
+        return self._read(None)
+
+    def sample(self, count: int) -> Iterator[Record]:
+        """At most ``count`` frames, spread evenly."""
+        return self._read(spread(self._length, count))
+
+    def _read(self, wanted: list[int] | None) -> Iterator[Record]:
         video = self._open()
         try:
-            index = 0
-            while True:
+            for index in itertools.count() if wanted is None else wanted:
+                if wanted is not None:
+                    video.set(cv2.CAP_PROP_POS_FRAMES, index)
                 ok, bgr = video.read()
                 if not ok:
                     return
                 rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
                 yield Record(index, round(index * self._period_ns), dropped="no depth", rgb=rgb)
-                index += 1
         finally:
             video.release()
-
-    def sample(self, count: int) -> Iterator[Record]:
-        """At most ``count`` frames, spread evenly; the others are skipped over."""
-        wanted = set(spread(self._length, count))
-        return (record for record in self if record.index in wanted)
 
 
 def read(path: Path) -> VideoSequence:

@@ -171,6 +171,32 @@ def test_numbered_folders_count_beyond_nine_and_take_stamps(tmp_path: Path, tiny
     assert [r.stamp_ns for r in records] == [1_500_000_000, 1_750_000_000, 2_000_000_000]
 
 
+@pytest.mark.parametrize(
+    ("names", "stamps"),
+    [
+        (("rgb8_3", "rgb8_10", "rgb8_4"), [100_000_000, 133_333_333, 333_333_333]),
+        (("0000001-000000000000", "0000002-000000033369", "0000003-000000066738"), None),
+        (
+            ("1305031102.175304", "1305031102.2", "1305031103.1"),
+            [1305031102175304000, 1305031102200000000, 1305031103100000000],
+        ),
+    ],
+)
+def test_numbers_in_file_names(tmp_path: Path, tiny, names: tuple[str, ...], stamps: list[int] | None) -> None:  # type: ignore[no-untyped-def]
+    for i, name in enumerate(names):
+        tiny.write_gray(tmp_path / "depth" / f"{name}.png", tiny.depth_mm(i))
+    tiny.write_text(tmp_path / "K.txt", tiny.k)
+    (tmp_path / "poses.txt").write_text("\n".join([" ".join(map(str, tiny.pose(0).ravel()))] * 3))
+    records = list(open_sequence(tmp_path))
+    assert [r.dropped for r in records] == [""] * 3
+    if stamps:
+        assert [r.stamp_ns for r in records] == stamps
+    tiny.write_gray(tmp_path / "depth" / "a_3_b_4.png", tiny.depth_mm(0))
+    tiny.write_gray(tmp_path / "depth" / "c_3_b_4.png", tiny.depth_mm(0))
+    with pytest.raises(SequenceError, match="told apart by number"):
+        open_sequence(tmp_path)
+
+
 def test_numbered_folders_with_a_wrong_count_of_poses(tmp_path: Path, tiny) -> None:  # type: ignore[no-untyped-def]
     numbered(tmp_path, tiny, [" ".join(map(str, tiny.pose(0).ravel()))] * 2)
     with pytest.raises(SequenceError, match=r"2 poses but .* 3 frames"):
@@ -261,6 +287,9 @@ def test_video_has_colours_but_no_depth(tmp_path: Path, tiny) -> None:  # type: 
     assert sequence.format == "video" and len(records) == len(sequence) == 3
     assert {r.dropped for r in records} == {"no depth"}
     assert [r.stamp_ns for r in records] == [0, 100_000_000, 200_000_000]
+    (middle,) = sequence.sample(1)
+    assert middle.index == 1
+    np.testing.assert_array_equal(middle.rgb, records[1].rgb)
     assert records[0].rgb[24, 8, 0] > 200 and records[0].rgb[24, 56, 1] > 200
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     with pytest.raises(SequenceError, match="not a video"):
