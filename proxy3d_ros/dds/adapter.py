@@ -37,6 +37,7 @@ from proxy3d_ros.port import Input, InputStatus, Output, Service
 
 NODE_NAME = "proxy3d"
 _SECOND = 1_000_000_000
+_LOG = "rcl_interfaces/msg/Log"
 _COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 
@@ -66,6 +67,7 @@ class DdsAdapter:
         self._stop = threading.Event()
         self._timer: threading.Thread | None = None
         self._bad_transforms: dict[str, float] = {}
+        self._rosout = self._participant.publisher("/rosout", _LOG, qos.ROSOUT)
         self._publishers: dict[Output, Publisher] = {
             output: self._participant.publisher(
                 output.topic, output.type_name, qos.LATCHED if output.latched else qos.DEFAULT
@@ -84,10 +86,9 @@ class DdsAdapter:
         return types.new(type_name, **fields)
 
     def publish(self, output: Output, message: Any) -> None:
-        try:
-            self._publishers[output].publish(message)
-        except DDSException as error:
-            self._log.warning("a subscriber of %s does not keep up: %s", self._publishers[output].name, error)
+        publisher = self._publishers[output]
+        if not self._send(publisher, message):
+            self.log("warning", f"A subscriber of {publisher.name} does not keep up: a message is lost")
 
     def subscriber_count(self, output: Output) -> int:
         return self._publishers[output].subscribers
@@ -106,7 +107,24 @@ class DdsAdapter:
         return status
 
     def log(self, level: str, text: str) -> None:
-        self._log.log(getattr(logging, level.upper()), text)
+        """To stderr, and to ``/rosout`` where ``rqt_console`` and others look."""
+        number = getattr(logging, level.upper())
+        self._log.log(number, text)
+        if not self._log.isEnabledFor(number):
+            return
+        seconds, nanoseconds = divmod(self.now_ns(), _SECOND)
+        stamp = types.new("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
+        # rcl_interfaces/Log counts 10, 20, 30, 40 from debug to error, as Python does.
+        self._send(self._rosout, types.new(_LOG, stamp=stamp, level=number, name=self._log.name, msg=text))
+
+    def _send(self, publisher: Publisher, message: Any) -> bool:
+        """Publish; what the node's threads still send while the adapter is being closed goes nowhere."""
+        try:
+            return self._stop.is_set() or publisher.publish(message)
+        except DDSException:
+            if self._stop.is_set():
+                return True
+            raise
 
     # Life -----------------------------------------------------------------------------------------------------------
 
@@ -217,7 +235,7 @@ class DdsAdapter:
                 except BadInput as error:
                     if time.monotonic() - self._bad_transforms.get(child, -10) >= 5:
                         self._bad_transforms[child] = time.monotonic()
-                        self._log.warning("transform %s -> %s is ignored: %s", parent, child, error)
+                        self.log("warning", f"transform {parent} -> {child} is ignored: {error}")
 
         return callback
 

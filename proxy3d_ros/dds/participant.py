@@ -118,13 +118,15 @@ class Publisher:
         self._class = topic_class(type_name)
         self._writer = node._writer(topic(name), type_name, profile)
 
-    def publish(self, message: Any) -> None:
-        """Send a message.
-
-        Raises:
-            DDSException: a reliable reader does not keep up (after 0.1 s).
-        """
-        self._writer.write(self._class(types.serialize(self.type_name, message)))
+    def publish(self, message: Any) -> bool:
+        """Send a message; false if it is lost because a reliable reader did not keep up for 0.1 s."""
+        try:
+            self._writer.write(self._class(types.serialize(self.type_name, message)))
+        except DDSException as error:
+            if error.code != DDSException.DDS_RETCODE_TIMEOUT:
+                raise
+            return False
+        return True
 
     @property
     def subscribers(self) -> int:

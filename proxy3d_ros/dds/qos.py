@@ -67,6 +67,7 @@ SENSOR_DATA = Profile(reliable=False, depth=5)
 LATCHED = Profile(transient_local=True, depth=1)
 TF = Profile(depth=100)
 TF_STATIC = Profile(transient_local=True, depth=100)
+ROSOUT = Profile(transient_local=True, depth=1000)
 # Requests and replies are never dropped because others came at the same time.
 SERVICES = Profile(depth=None)
 DISCOVERY = Profile(transient_local=True, depth=1)
