@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proxy3d_ros.port import Input, InputStatus
+from proxy3d_core.assembly import FrameAssembler
+from proxy3d_core.config import Config
+from proxy3d_core.scene.state import SceneState
+from proxy3d_ros.fixed_frame import FixedFrame
+from proxy3d_ros.port import Input, InputStatus, Port
 
 OK, WARN, ERROR = 0, 1, 2  # diagnostic_msgs/msg/DiagnosticStatus
 
@@ -117,9 +122,121 @@ def _silence_text(connection: InputStatus, quiet: float, stamp_ns: int) -> str:
     return f"{text}; the publisher sends nothing, or the network loses it"
 
 
-def drops_since(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """How much each counter grew, growing ones only."""
-    return {k: n - before.get(k, 0) for k, n in now.items() if n > before.get(k, 0)}
+class Health:
+    """The statuses of ``/diagnostics``; what is new trouble is logged too, but not over and over.
+
+    Args:
+        port: inputs and log.
+        inputs: arrivals.
+        assembler: drops.
+        scene: sizes and stage times.
+        fixed: the fixed frame.
+    """
+
+    REMIND_PERIOD = 10.0
+    """The same complaint is logged at most this often, seconds."""
+
+    def __init__(
+        self, port: Port, inputs: InputMonitor, assembler: FrameAssembler, scene: SceneState, fixed: FixedFrame
+    ) -> None:
+        self._port = port
+        self._inputs = inputs
+        self._assembler = assembler
+        self._scene = scene
+        self._fixed = fixed
+        self._reminded: dict[str, float] = {}
+        self._drops_before: Counter[str] = Counter()
+        self._frames_before = 0
+        self._reported = time.monotonic()
+
+    def report(self, config: Config, state: str) -> list[Status]:
+        """All statuses; drops and rates are since the last report.
+
+        Args:
+            state: ``active``, ``disabled`` or ``inactive``.
+        """
+        return [
+            self._of_inputs(config, state),
+            self._of_frames(),
+            self._of_map(config),
+            (OK, "proxy3d: timing", "stage times", self._times()),
+        ]
+
+    def remind(self, key: str, level: str, text: str) -> None:
+        """Log, but the same complaint (``key``) at most every ``REMIND_PERIOD`` seconds."""
+        now = time.monotonic()
+        if now - self._reminded.get(key, -math.inf) >= self.REMIND_PERIOD:
+            self._reminded[key] = now
+            self._port.log(level, text)
+
+    def _of_inputs(self, config: Config, state: str) -> Status:
+        connections = self._port.input_status()
+        values: dict[str, Any] = {"state": state}
+        for source in Input:
+            values[f"{source.topic} rate [Hz]"] = f"{self._inputs.rate(source):.1f}"
+            values[f"{source.topic} messages"] = self._inputs.count(source)
+            if source in connections:
+                values[f"{source.topic} publishers"] = connections[source].publishers
+                if connections[source].incompatible_qos:
+                    values[f"{source.topic} incompatible QoS"] = connections[source].incompatible_qos
+        if state != "active":
+            return OK, "proxy3d: inputs", state, values
+        silent = self._inputs.silent(config.input.silent_after, config.input.semantics, connections)
+        for source, text in silent.items():
+            self.remind(f"silent {source.topic}", "warning", text)
+        notes = self._assembler.notes()
+        message = "; ".join([*silent.values(), *notes]) or "all inputs arrive"
+        if {Input.RGB, Input.DEPTH, Input.CAMERA_INFO} & silent.keys():
+            return ERROR, "proxy3d: inputs", message, values
+        return (WARN if silent or notes else OK), "proxy3d: inputs", message, values
+
+    def _of_frames(self) -> Status:
+        snapshot, drops = self._scene.snapshot(), Counter(self._assembler.drops)
+        now = time.monotonic()
+        period, self._reported = max(now - self._reported, 1e-3), now
+        values: dict[str, Any] = {
+            "frames in map": snapshot.frames,
+            "frames per second": f"{max(0, snapshot.frames - self._frames_before) / period:.1f}",
+            "frames waiting": self._assembler.waiting,
+            "TF failures": drops["no_transform"] + drops["bad_transform"],
+            "clock jumps": self._assembler.jumps,
+        }
+        for reason, count in sorted(drops.items()):
+            values[f"dropped: {reason}"] = count
+            values[f"last {reason}"] = self._assembler.last_drop.get(reason, "")
+        grown = drops - self._drops_before
+        self._frames_before, self._drops_before = snapshot.frames, drops
+        texts = []
+        for reason in sorted(grown.keys() - NORMAL_DROPS):
+            texts.append(f"{grown[reason]} x {reason}: {self._assembler.last_drop.get(reason, '')}")
+            self.remind(f"drop {reason}", "warning", f"Dropped {texts[-1]}")
+        if texts:
+            return WARN, "proxy3d: frames", "dropped since the last report: " + "; ".join(texts), values
+        return OK, "proxy3d: frames", f"{snapshot.frames} frames in the map", values
+
+    def _of_map(self, config: Config) -> Status:
+        snapshot, memory = self._scene.snapshot(), memory_mb()
+        values = {
+            "fixed frame": snapshot.frame_id,
+            "map epoch": snapshot.epoch,
+            "objects present": len(snapshot.present),
+            "objects gone": len(snapshot.objects) - len(snapshot.present),
+            "objects limit": config.map.max_objects,
+            "proxies": len(snapshot.proxies),
+            "proxies limit": config.proxies.budget,
+            "voxels": self._scene.voxel_count,
+            "voxels limit": config.map.max_voxels,
+            "memory [MB]": "unknown" if memory is None else f"{memory:.0f}",
+        }
+        warning = self._fixed.warning
+        return (WARN if warning else OK), "proxy3d: map", warning or f"{len(snapshot.present)} objects", values
+
+    def _times(self) -> dict[str, str]:
+        return {
+            f"{stage} {name} [ms]": f"{ms:.2f}"
+            for stage, summary in self._scene.times.summary().items()
+            for name, ms in summary.items()
+        }
 
 
 def memory_mb() -> float | None:

@@ -13,7 +13,6 @@ import json
 import threading
 import time
 import traceback
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -29,7 +28,7 @@ from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.frame import Detection2D, Frame
 from proxy3d_core.geometry.boxes import OrientedBox
-from proxy3d_core.geometry.transforms import is_rigid, robot_from_camera
+from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.reasoning.answer import Answer, Question, Status, Viewpoint
 from proxy3d_core.reasoning.approach import approach_pose
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
@@ -37,17 +36,14 @@ from proxy3d_core.scene.snapshot import Snapshot
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.storage.maps import inside, load_map, save_map
 from proxy3d_ros import messages
-from proxy3d_ros.diagnostics import ERROR, NORMAL_DROPS, OK, WARN, InputMonitor, drops_since, memory_mb
-from proxy3d_ros.diagnostics import Status as HealthStatus
-from proxy3d_ros.port import Input, Output, Port, TransformNotReady, TransformUnknown
-
-Array = NDArray[np.float64]
+from proxy3d_ros.diagnostics import Health, InputMonitor
+from proxy3d_ros.fixed_frame import FixedFrame, TransformError
+from proxy3d_ros.port import Input, Output, Port
 
 TICK_PERIOD = 0.05
 """How often an adapter calls ``SpatialNode.tick``, seconds of wall time."""
 
 _DIAGNOSTICS_PERIOD = 1.0
-_REMIND_PERIOD = 10.0  # the same complaint is logged at most this often, seconds
 _MAX_TIMEOUT = 600.0
 _ANSWERERS = ("auto", "geometric", "vlm")
 
@@ -59,10 +55,6 @@ _FROZEN = ("input.compressed", "input.ignore_labels", "input.label_names", "inpu
 def needs_configure(name: str) -> bool:
     """Whether a setting takes effect only when the node is configured, not while it runs."""
     return name in _FROZEN or name.partition(".")[0] in _FROZEN_SECTIONS
-
-
-class _TransformError(Exception):
-    """A stated frame cannot be brought into the fixed frame."""
 
 
 class SpatialNode:
@@ -81,13 +73,13 @@ class SpatialNode:
         self._config = config
         self._given_names = _label_names(config.input.label_names)
         self._inputs = InputMonitor()
-        self._assembler = FrameAssembler(config.input, self._camera_pose, port.log)
-        self._assembler.set_label_names(self._given_names)
-
         self._scene_lock = threading.RLock()  # whoever changes the scene; snapshots need no lock
         self._scene = SceneState(config, config.frames.fixed)
-        self._fixed = config.frames.fixed
-        self._fixed_missing_since: float | None = None
+        self._fixed = FixedFrame(
+            port, config.frames, config.input.tf_timeout, lambda: self._empty(self._scene.snapshot())
+        )
+        self._assembler = FrameAssembler(config.input, self._fixed.from_camera, port.log)
+        self._assembler.set_label_names(self._given_names)
 
         self._answerer = GeometricAnswerer()
         self._answering = ThreadPoolExecutor(max_workers=2, thread_name_prefix="answer")
@@ -96,10 +88,8 @@ class SpatialNode:
         self._publish_lock = threading.Lock()
         self._markers = messages.MarkerLayers(port.new)
         self._published: dict[str, tuple[Any, float]] = {}
-        self._reminded: dict[str, float] = {}
-        self._logged_drops: Counter[str] = Counter()
+        self._health = Health(port, self._inputs, self._assembler, self._scene, self._fixed)
         self._diagnostics_at = 0.0
-        self._frames_before = 0
 
         self._active = False
         self._enabled = True
@@ -139,10 +129,15 @@ class SpatialNode:
         self._publish()
         now = time.monotonic()
         if now - self._diagnostics_at >= _DIAGNOSTICS_PERIOD:
-            period, self._diagnostics_at = now - self._diagnostics_at, now
-            self._port.publish(
-                Output.DIAGNOSTICS, messages.diagnostics(self._port.new, self._port.now_ns(), self._health(period))
-            )
+            self._diagnostics_at = now
+            statuses = self._health.report(self._config, self._state)
+            self._port.publish(Output.DIAGNOSTICS, messages.diagnostics(self._port.new, self._port.now_ns(), statuses))
+
+    @property
+    def _state(self) -> str:
+        if not self._active:
+            return "inactive"
+        return "active" if self._enabled else "disabled"
 
     @property
     def config(self) -> Config:
@@ -167,6 +162,7 @@ class SpatialNode:
         self.check_config(config)
         self._config = config
         self._assembler.configure(config.input)
+        self._fixed.patience = config.input.tf_timeout
 
     # Inputs -----------------------------------------------------------------------------------------------------------
 
@@ -218,82 +214,6 @@ class SpatialNode:
             self._jumps_seen = self._assembler.jumps
             self._port.clear_transforms()
 
-    # Poses ------------------------------------------------------------------------------------------------------------
-
-    def _camera_pose(self, camera: str, stamp_ns: int) -> Array:
-        """4x4 ``fixed_from_camera``; the fallback frame is taken once the fixed frame has been missing for a while."""
-        try:
-            pose = self._port.lookup_transform(self._fixed, camera, stamp_ns)
-        except TransformUnknown:
-            if self._fall_back(camera):
-                return self._port.lookup_transform(self._fixed, camera, stamp_ns)
-            raise
-        self._fixed_missing_since = None
-        return pose
-
-    def _fall_back(self, camera: str) -> bool:
-        """Whether the fixed frame has just been replaced by ``frames.fallback``; only while the map is still empty."""
-        frames = self._config.frames
-        if self._fixed != frames.fixed or not frames.fallback or not self._empty(self._scene.snapshot()):
-            return False
-        now = time.monotonic()
-        if self._fixed_missing_since is None:
-            self._fixed_missing_since = now
-        if now - self._fixed_missing_since < self._config.input.tf_timeout or self._connected(frames.fixed, camera):
-            return False
-        if not self._connected(frames.fallback, camera):
-            return False
-        self._fixed = frames.fallback
-        self._port.log("warning", self._fallback_text())
-        return True
-
-    def _connected(self, target: str, source: str) -> bool:
-        try:
-            self._port.lookup_transform(target, source, None)
-        except TransformNotReady:
-            return True
-        except TransformUnknown:
-            return False
-        return True
-
-    def _fallback_text(self) -> str:
-        frames = self._config.frames
-        return (
-            f"Fixed frame {frames.fixed!r} is not in TF: the map is kept in {frames.fallback!r}, which drifts. "
-            f"Start localization, then call ~/reset; or set frames.fixed to {frames.fallback!r}"
-        )
-
-    def _robot_pose(self, stamp_ns: int | None) -> Array | None:
-        """4x4 ``fixed_from_robot`` (x forward), or None if TF does not have it."""
-        try:
-            pose = self._port.lookup_transform(self._fixed, self._config.frames.robot, stamp_ns)
-        except LookupError:
-            return None
-        return pose if is_rigid(pose) else None
-
-    def _to_fixed(self, frame_id: str, stamp_ns: int, deadline: float) -> Array:
-        """4x4 ``fixed_from_frame`` at a stamp (0 = newest); waits until ``deadline`` for a transform that may come.
-
-        Raises:
-            _TransformError: it did not come, or never will.
-        """
-        frame_id = frame_id.lstrip("/")
-        if not frame_id or frame_id == self._fixed:
-            return np.eye(4)
-        while True:
-            try:
-                pose = self._port.lookup_transform(self._fixed, frame_id, stamp_ns or None)
-            except TransformNotReady as error:
-                if time.monotonic() > deadline:
-                    raise _TransformError(f"{error}; ask with a stamp of zero for the newest transform") from None
-                time.sleep(0.01)
-            except TransformUnknown as error:
-                raise _TransformError(str(error)) from None
-            else:
-                if not is_rigid(pose):
-                    raise _TransformError(f"the transform of {frame_id!r} is NaN or not rigid")
-                return pose
-
     # The worker: frames into the scene --------------------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -314,16 +234,16 @@ class SpatialNode:
                 self._assembler.drop("rejected", str(error))
             except Exception as error:  # whatever a frame does, the node stays up
                 self._assembler.drop("internal_error", f"{type(error).__name__}: {error}")
-                self._remind(
-                    "internal_error", "error", f"Frame skipped after an internal error:\n{traceback.format_exc()}"
+                self._health.remind(
+                    "internal_error", "error", f"Frame skipped after an error:\n{traceback.format_exc()}"
                 )
                 time.sleep(0.05)
 
     def _update(self, frame: Frame) -> None:
-        robot = self._robot_pose(frame.stamp_ns)
+        robot = self._fixed.from_robot(frame.stamp_ns)
         with self._scene_lock:
-            if self._scene.frame_id != self._fixed:
-                self._scene.reset(self._fixed)
+            if self._scene.frame_id != self._fixed.name:
+                self._scene.reset(self._fixed.name)
             floor = self._scene.snapshot().floor.height
             if robot is None and floor is not None:
                 robot = robot_from_camera(frame.pose, floor)
@@ -371,98 +291,6 @@ class SpatialNode:
         last = self._last_answer
         return last[1] if last is not None and last[0] == snapshot.epoch else None
 
-    # Health -----------------------------------------------------------------------------------------------------------
-
-    def _health(self, period: float) -> list[HealthStatus]:
-        """The statuses of ``/diagnostics``; new trouble is logged too."""
-        snapshot, config = self._scene.snapshot(), self._config
-        return [
-            self._health_of_inputs(config),
-            self._health_of_frames(snapshot, period),
-            self._health_of_map(snapshot, config),
-            (OK, "proxy3d: timing", "stage times", self._times()),
-        ]
-
-    def _health_of_inputs(self, config: Config) -> HealthStatus:
-        connections = self._port.input_status()
-        values: dict[str, Any] = {"state": self._state()}
-        for source in Input:
-            values[f"{source.topic} rate [Hz]"] = f"{self._inputs.rate(source):.1f}"
-            values[f"{source.topic} messages"] = self._inputs.count(source)
-            if source in connections:
-                values[f"{source.topic} publishers"] = connections[source].publishers
-                if connections[source].incompatible_qos:
-                    values[f"{source.topic} incompatible QoS"] = connections[source].incompatible_qos
-        if self._state() != "active":
-            return OK, "proxy3d: inputs", self._state(), values
-        silent = self._inputs.silent(config.input.silent_after, config.input.semantics, connections)
-        for source, text in silent.items():
-            self._remind(f"silent {source.topic}", "warning", text)
-        notes = self._assembler.notes()
-        if silent:
-            needed = {Input.RGB, Input.DEPTH, Input.CAMERA_INFO} & silent.keys()
-            return (ERROR if needed else WARN), "proxy3d: inputs", "; ".join([*silent.values(), *notes]), values
-        return (WARN if notes else OK), "proxy3d: inputs", "; ".join(notes) or "all inputs arrive", values
-
-    def _health_of_frames(self, snapshot: Snapshot, period: float) -> HealthStatus:
-        drops = Counter(self._assembler.drops)
-        values: dict[str, Any] = {
-            "frames in map": snapshot.frames,
-            "frames per second": f"{max(0, snapshot.frames - self._frames_before) / period:.1f}",
-            "frames waiting": self._assembler.waiting,
-            "TF failures": drops["no_transform"] + drops["bad_transform"],
-            "clock jumps": self._assembler.jumps,
-        }
-        self._frames_before = snapshot.frames
-        for reason, count in sorted(drops.items()):
-            values[f"dropped: {reason}"] = count
-            values[f"last {reason}"] = self._assembler.last_drop.get(reason, "")
-        grown = {r: n for r, n in drops_since(drops, self._logged_drops).items() if r not in NORMAL_DROPS}
-        self._logged_drops = drops
-        texts = [f"{n} x {r}: {self._assembler.last_drop.get(r, '')}" for r, n in grown.items()]
-        for reason, text in zip(grown, texts, strict=True):
-            self._remind(f"drop {reason}", "warning", f"Dropped {text}")
-        if texts:
-            return WARN, "proxy3d: frames", "dropped in the last second: " + "; ".join(texts), values
-        return OK, "proxy3d: frames", f"{snapshot.frames} frames in the map", values
-
-    def _health_of_map(self, snapshot: Snapshot, config: Config) -> HealthStatus:
-        memory = memory_mb()
-        values = {
-            "fixed frame": snapshot.frame_id,
-            "map epoch": snapshot.epoch,
-            "objects present": len(snapshot.present),
-            "objects gone": len(snapshot.objects) - len(snapshot.present),
-            "objects limit": config.map.max_objects,
-            "proxies": len(snapshot.proxies),
-            "proxies limit": config.proxies.budget,
-            "voxels": self._scene.voxel_count,
-            "voxels limit": config.map.max_voxels,
-            "memory [MB]": "unknown" if memory is None else f"{memory:.0f}",
-        }
-        if self._fixed != config.frames.fixed:
-            return WARN, "proxy3d: map", self._fallback_text(), values
-        return OK, "proxy3d: map", f"{len(snapshot.present)} objects", values
-
-    def _times(self) -> dict[str, str]:
-        return {
-            f"{stage} {name} [ms]": f"{ms:.2f}"
-            for stage, summary in self._scene.times.summary().items()
-            for name, ms in summary.items()
-        }
-
-    def _state(self) -> str:
-        if not self._active:
-            return "inactive"
-        return "active" if self._enabled else "disabled"
-
-    def _remind(self, key: str, level: str, text: str) -> None:
-        """Log, but the same complaint at most every ``_REMIND_PERIOD`` seconds."""
-        now = time.monotonic()
-        if now - self._reminded.get(key, -np.inf) >= _REMIND_PERIOD:
-            self._reminded[key] = now
-            self._port.log(level, text)
-
     # Services: the fields of requests and responses are those of msg/ and srv/ ----------------------------------------
 
     def ask_spatial(self, request: Any) -> Any:
@@ -471,7 +299,7 @@ class SpatialNode:
         snapshot = self._scene.snapshot()
         try:
             answer = self._answer(request, snapshot)
-        except _TransformError as error:
+        except TransformError as error:
             answer = Answer(Status.TF_ERROR, message=str(error))
         except BadInput as error:
             answer = Answer(Status.NOT_UNDERSTOOD, message=str(error))
@@ -507,7 +335,7 @@ class SpatialNode:
             )
         if self._empty(snapshot):
             return Answer(Status.NO_SCENE, message=self._why_empty())
-        robot = self._robot_pose(None)
+        robot = self._fixed.from_robot(None)
         question = Question(
             text,
             viewpoint=self._viewpoint(request.viewpoint, deadline),
@@ -528,27 +356,29 @@ class SpatialNode:
         """The stated viewpoint in the fixed frame, else None.
 
         Raises:
-            _TransformError
+            TransformError
         """
         if not stamped.header.frame_id:
             return None
-        fixed_from_frame = self._to_fixed(stamped.header.frame_id, messages.stamp_ns(stamped.header.stamp), deadline)
+        fixed_from_frame = self._fixed.from_frame(
+            stamped.header.frame_id, messages.stamp_ns(stamped.header.stamp), deadline
+        )
         try:
             return Viewpoint.from_pose(fixed_from_frame @ messages.matrix_of(stamped.pose))
         except BadInput as error:
-            raise _TransformError(f"viewpoint: {error}") from None
+            raise TransformError(f"viewpoint: {error}") from None
 
     def _region(self, region: Any, deadline: float) -> OrientedBox:
         """A region prompt as a 3D box.
 
         Raises:
             BadInput: a kind of region that is not supported, or a box with impossible numbers.
-            _TransformError
+            TransformError
         """
         if region.type != 0:
             raise BadInput("regions drawn on an image are not supported; give a 3D box (type 0)")
         return messages.box_of(
-            region.box_3d, self._to_fixed(region.frame_id, messages.stamp_ns(region.stamp), deadline)
+            region.box_3d, self._fixed.from_frame(region.frame_id, messages.stamp_ns(region.stamp), deadline)
         )
 
     @staticmethod
@@ -558,7 +388,7 @@ class SpatialNode:
     def _why_empty(self) -> str:
         """What keeps the map empty, as far as it is known."""
         if not self._active or not self._enabled:
-            return f"the node has no map and is {self._state()}; " + (
+            return f"the node has no map and is {self._state}; " + (
                 "activate it" if not self._active else "call ~/set_enabled"
             )
         silent = self._inputs.silent(0.5, self._config.input.semantics, self._port.input_status())
@@ -618,7 +448,7 @@ class SpatialNode:
             with self._scene_lock:
                 loaded = load_map(self._scene, folder)
                 epoch = self._scene.snapshot().epoch
-                self._fixed = self._scene.frame_id
+                self._fixed.restart(self._scene.frame_id)
         except MapError as error:
             return self._port.new(kind, success=False, message=str(error), map_epoch=self._scene.snapshot().epoch)
         return self._port.new(
@@ -637,9 +467,8 @@ class SpatialNode:
     def reset(self, request: Any) -> Any:
         """std_srvs/srv/Trigger: forget the map, begin a new epoch; the fixed frame is looked for anew."""
         with self._scene_lock:
-            self._fixed = self._config.frames.fixed
-            self._fixed_missing_since = None
-            self._scene.reset(self._fixed)
+            self._fixed.restart()
+            self._scene.reset(self._fixed.name)
             self._dirty = False
         epoch = self._scene.snapshot().epoch
         return self._port.new("std_srvs/srv/Trigger_Response", success=True, message=f"map is empty, epoch {epoch}")

@@ -467,7 +467,7 @@ def test_without_the_fixed_frame_it_falls_back_and_says_so(make: Callable[..., R
     robot.wait(show)
     assert robot.node._scene.snapshot().frame_id == "odom"
     level, message, _ = robot.diagnostics()["proxy3d: map"]
-    assert level == 1 and "'map' is not in TF" in message and "odom" in message
+    assert level == 1 and "'map' is not in use" in message and "odom" in message
 
 
 def test_a_map_with_content_is_never_moved_to_another_frame(robot: Robot) -> None:
