@@ -450,7 +450,7 @@ class _Rclpy:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def new(self, type_name: str, **fields: Any) -> Any:
+    def new(self, type_name: str, /, **fields: Any) -> Any:
         from rosidl_runtime_py.utilities import get_message
 
         return get_message(type_name)(**fields)

@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-from cyclonedds.core import DDSException
 from numpy.typing import NDArray
 
 from proxy3d_core.config import Config
@@ -87,7 +86,7 @@ class DdsAdapter:
 
     def publish(self, output: Output, message: Any) -> None:
         publisher = self._publishers[output]
-        if not self._send(publisher, message):
+        if not publisher.publish(message):
             self.log("warning", f"A subscriber of {publisher.name} does not keep up: a message is lost")
 
     def subscriber_count(self, output: Output) -> int:
@@ -115,16 +114,7 @@ class DdsAdapter:
         seconds, nanoseconds = divmod(self.now_ns(), _SECOND)
         stamp = types.new("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
         # rcl_interfaces/Log counts 10, 20, 30, 40 from debug to error, as Python does.
-        self._send(self._rosout, types.new(_LOG, stamp=stamp, level=number, name=self._log.name, msg=text))
-
-    def _send(self, publisher: Publisher, message: Any) -> bool:
-        """Publish; what the node's threads still send while the adapter is being closed goes nowhere."""
-        try:
-            return self._stop.is_set() or publisher.publish(message)
-        except DDSException:
-            if self._stop.is_set():
-                return True
-            raise
+        self._rosout.publish(types.new(_LOG, stamp=stamp, level=number, name=self._log.name, msg=text))
 
     # Life -----------------------------------------------------------------------------------------------------------
 

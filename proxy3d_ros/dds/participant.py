@@ -110,11 +110,12 @@ class Connection:
 
 
 class Publisher:
-    """Publishes one topic."""
+    """Publishes one topic. Once its node is closed, it sends nothing and has no subscribers."""
 
     def __init__(self, node: Participant, name: str, type_name: str, profile: qos.Profile) -> None:
         self.name = name
         self.type_name = type_name
+        self._node = node
         self._class = topic_class(type_name)
         self._writer = node._writer(topic(name), type_name, profile)
 
@@ -123,15 +124,20 @@ class Publisher:
         try:
             self._writer.write(self._class(types.serialize(self.type_name, message)))
         except DDSException as error:
-            if error.code != DDSException.DDS_RETCODE_TIMEOUT:
+            if error.code != DDSException.DDS_RETCODE_TIMEOUT and not self._node._closing:
                 raise
-            return False
+            return self._node._closing
         return True
 
     @property
     def subscribers(self) -> int:
         """How many listen."""
-        return len(self._writer.get_matched_subscriptions())
+        try:
+            return len(self._writer.get_matched_subscriptions())
+        except DDSException:
+            if self._node._closing:
+                return 0
+            raise
 
 
 class _Receiver:

@@ -194,3 +194,12 @@ def test_bad_domain_is_refused(monkeypatch) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", "many")
     with pytest.raises(BadInput, match="ROS_DOMAIN_ID is 'many'"):
         domain_id()
+
+
+def test_a_publisher_outlives_its_node_quietly(make_node) -> None:
+    """A worker that is still busy while the node is being closed must not fail."""
+    node = make_node("talker")
+    publisher = node.publisher("chat", STRING)
+    node.close()
+    assert publisher.publish(text("late"))
+    assert publisher.subscribers == 0
