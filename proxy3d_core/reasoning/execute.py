@@ -1076,7 +1076,7 @@ class Executor:
         """Turns that complete a given route, or a way over free floor."""
         if query.steps:
             return self._complete_route(query)
-        view = self.standing()
+        view = self.standing() if query.start is None else View(self.one(query.start).center, None)
         goal = self.one(query.goal, near=self.index.asker(view.position))
         path = routes.plan(self.index.snapshot.floor, view.position[:2], goal.box)
         if query.yes_no:

@@ -57,6 +57,7 @@ _ME = Phrases(
 )  # fmt: skip
 _DEFINITE = frozenset(["the", "this", "that", "my", "your", "his", "her", "their", "our", "its"])
 _MANY = frozenset(["these", "those", "all", "every", "each", "both"])
+_PARTITIVE = frozenset("all any some each one both none most pieces piece items item couple pair pairs lots kind type set sets".split())
 _INDEFINITE = frozenset(["a", "an", "any", "some", "no", "another", "other"])
 _STOP = frozenset(
     ["the", "a", "an", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "have", "has", "had", "can", "could", "would", "should", "will", "may", "might", "must", "shall", "what", "which", "who", "whom", "whose", "where", "when", "why", "how", "that", "this", "these", "those", "there", "here", "it", "they", "them", "he", "she", "i", "me", "my", "mine", "myself", "you", "your", "yours", "we", "us", "our", "in", "on", "at", "by", "to", "of", "from", "for", "with", "without", "under", "over", "above", "below", "behind", "between", "near", "beside", "inside", "around", "against", "across", "along", "through", "beneath", "underneath", "next", "front", "into", "onto", "upon", "atop", "toward", "than", "then", "and", "or", "but", "nor", "not", "no", "if", "while", "as", "when", "whether", "because", "so", "see", "seen", "saw", "find", "found", "look", "looking", "looks", "face", "facing", "faces", "stand", "standing", "stands", "stood", "sit", "sitting", "sits", "located", "placed", "go", "going", "goes", "went", "walk", "get", "getting", "exist", "exists", "present", "visible", "there's", "turn", "turning", "turned", "move", "moved", "moves", "moving", "use", "using", "reach", "count", "list", "name", "show", "tell", "give", "say", "please", "compare", "closer", "farther", "bigger", "larger", "smaller", "taller", "shorter", "higher", "lower", "wider", "longer", "nearer", "more", "less", "fewer", "many", "much", "far", "away", "apart", "hanging", "lying", "resting", "sitting", "mounted", "leaning", "placed", "put", "kept", "stored", "situated", "positioned", "belong", "belongs", "contain", "contains", "contained", "visible", "available", "installed", ",", "odd", "even", "both", "either", "neither", "also", "only", "per", "versus", "vs", "compared", "relative", "opposite", "adjacent", "alongside", "touching", "gone", "missing", "disappeared", "new", "changed", "removed", "taken", "vanished", "appear", "appears", "appeared", "last", "before", "after", "since", "ago", "ahead", "back", "forward", "until", "once", "surrounding", "surround", "surrounds", "want", "wants", "need", "needs", "'s", "one's", "o'clock", "clock", "described", "stacked", "arranged", "parked", "set", "stay", "stays"]
@@ -117,7 +118,7 @@ class Text:
         key = (name, start)
         if key not in self._memo:
             self._memo[key] = []  # a part cannot begin with itself
-            self._memo[key] = _PARTS[name](self, start)
+            self._memo[key] = _first_of_each_end(name, _PARTS[name](self, start))
             self.reached = max([self.reached, *(end for end, _ in self._memo[key])])
         return self._memo[key]
 
@@ -158,7 +159,7 @@ class Text:
                 continue
             if noun is not None:
                 break
-            ranked = self._superlative(i)
+            ranked = self.superlative(i)
             if ranked is not None:
                 i, measure, most, rank = ranked
                 wraps.append(lambda o, m=measure, most=most, rank=rank: Pick(o, Measure(m), most, rank))
@@ -168,13 +169,13 @@ class Text:
                 wraps.append(lambda o, c=COLOR_WORDS[word]: Filter(o, Colored(c)))
             elif word in ("colored",):
                 pass
-            elif word in _SIZE_WORDS and i > start - 1 and self._noun_follows(i + 1):
+            elif word in _SIZE_WORDS and i > start - 1 and self.noun_follows(i + 1):
                 measure, most = _SIZE_WORDS[word]
                 wraps.append(lambda o, m=measure, most=most: Pick(o, Measure(m), most))
             elif word in _WEAK_ADJECTIVES:
                 if word == "other":
                     wraps.append(lambda o: Filter(o, Other()))
-            elif word in ("moved", "missing", "new", "removed", "gone", "disappeared") and self._noun_follows(i + 1):
+            elif word in ("moved", "missing", "new", "removed", "gone", "disappeared") and self.noun_follows(i + 1):
                 state = _STATES.at(self.words, i)[0][1]
                 wraps.append(lambda o, s=state: Filter(o, Changed(s)))
             elif word in _STOP or word.isdigit():
@@ -207,12 +208,12 @@ class Text:
                 return Kind(compound, tuple(unknown[:k]))
         return Kind(name, tuple(unknown))
 
-    def _noun_follows(self, i: int) -> bool:
+    def noun_follows(self, i: int) -> bool:
         """True if a noun or adjective begins at ``i`` (so that what stands before qualifies it)."""
         word = self.word(i)
         return bool(word) and word != "," and (self.noun(i) is not None or word not in _STOP)
 
-    def _superlative(self, i: int) -> tuple[int, str, bool, int] | None:
+    def superlative(self, i: int) -> tuple[int, str, bool, int] | None:
         """ "second closest": (end, measure, from the largest down?, rank)."""
         rank = 1
         if self.word(i) in ORDINALS:
@@ -228,6 +229,14 @@ class Text:
             return None
         end, (measure, most) = found[0]
         return end, measure, most, rank
+
+
+def _first_of_each_end(name: str, readings: list[Reading]) -> list[Reading]:
+    """One reading per end (lists: per end and length): others would differ in what a phrase attaches to, and grow exponentially."""
+    best: dict[tuple[int, int], Reading] = {}
+    for end, meaning in readings:
+        best.setdefault((end, len(meaning) if name in ("list", "sides") else 0), (end, meaning))
+    return list(best.values())
 
 
 def _wrap(objects: Objects, wraps: list[Callable[[Objects], Objects]]) -> Objects:
@@ -249,11 +258,11 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
     j, definite, indefinite, other = i, False, False, False
     while True:
         word = text.word(j)
-        if word in ("all", "any", "some", "each", "one", "both", "none", "most") and text.word(j + 1) == "of":
-            j += 2
+        if text.word(j + 1) == "of" and word in _PARTITIVE or word == "a" and text.word(j + 2) == "of":
+            j += 2 + (word == "a")
             indefinite = True
         elif word in ("the", "your", "my", "their", "its", "our", "his", "her") or (
-            word in ("this", "that") and text._noun_follows(j + 1)
+            word in ("this", "that") and text.noun_follows(j + 1)
         ):
             definite = True
             j += 1
@@ -261,7 +270,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
             other = other or word in ("another", "other")
             indefinite = True
             j += 1
-        elif (word in NUMBER_WORDS or word.isdigit()) and text._noun_follows(j + 1) and j > i:
+        elif (word in NUMBER_WORDS or word.isdigit()) and text.noun_follows(j + 1) and j > i:
             indefinite = True
             j += 1
         else:
@@ -400,7 +409,8 @@ def _relation(text: Text, i: int, name: str) -> list[Reading]:
                 "right_of": "right",
                 "across": "front",
             }.get(name)
-            out.append((end, Side(side) if side else Relation(name, (anchor,))))
+            if side or name in ("beside", "near", "touching"):
+                out.append((end, Side(side) if side else Relation(name, (anchor,))))
         elif not (isinstance(base := strip(anchor), Kind) and base.name in ROOM_WORDS and base.name not in text.nouns):
             out.append((end, Relation(name, (anchor,))))
     return out
@@ -462,12 +472,10 @@ def _comparison(text: Text, i: int, measure: str, most: bool) -> list[Reading]:
 
 def _superlatives(text: Text, i: int) -> list[Reading]:
     """The closest to the door; second farthest from me; the tallest: (Measure, from the largest down?, rank)."""
-    j = i
-    if text.word(j) == "is" or text.word(j) == "are":
-        j += 1
+    j = i + 1 if text.word(i) in ("is", "are") else i
     if text.word(j) in ("the", "my"):
         j += 1
-    found = text._superlative(j)
+    found = text.superlative(j)
     if found is None:
         return []
     end, measure, most, rank = found
@@ -480,10 +488,9 @@ def _superlatives(text: Text, i: int) -> list[Reading]:
             k += 2
         if text.word(k) in ("to", "from", "by", "of"):
             k += 1
-        if k > end or True:
-            for stop, anchor in text.part("np", k):
-                if k > end or isinstance(anchor, (The, Me, Region)):
-                    out.append((stop, (Measure(measure, anchor), most, rank)))
+        for stop, anchor in text.part("np", k):
+            if k > end or isinstance(anchor, The | Me | Region):
+                out.append((stop, (Measure(measure, anchor), most, rank)))
         if text.word(end) == "away":
             end += 1
     out.append((end, (Measure(measure), most, rank)))
@@ -513,6 +520,8 @@ def _lists(text: Text, i: int) -> list[Reading]:
                 k += 1
             if text.word(k) in ("and", "or", "vs", "versus"):
                 k += 1
+                if text.word(k) == "to" and text.word(i - 1) == "to":
+                    k += 1
             if k > end and depth:
                 go(k, now, depth - 1)
             if len(now) >= 2:

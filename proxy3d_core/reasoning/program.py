@@ -424,14 +424,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Route:
-    """How does one get there? With ``steps``, which turns complete them."""
+    """How does one get there (from ``start``, else from the asker)? With ``steps``, which turns complete them."""
 
     goal: Objects
     steps: tuple[Step, ...] = ()
     yes_no: bool = False
+    start: Objects | None = None
 
     def __str__(self) -> str:
-        steps = "".join(f", {s}" for s in self.steps)
+        steps = "".join(f", {s}" for s in self.steps) + ("" if self.start is None else f", from {self.start}")
         return f"{'reachable' if self.yes_no else 'route'}({self.goal}{steps})"
 
 

@@ -97,13 +97,16 @@ def _modified(objects: Objects, modify: Any) -> Objects:
 
 
 def _count(x: Objects, m: Any = None, m2: Any = None, c: Condition | None = None) -> Query | None:
-    if is_room(x):
+    if is_room(x) or _is_unit(x):
         return None
     return Count(filtered(_modified(_modified(strip(x), m), m2), c))
 
 
-def _count_group(x: Objects, m: Any = None) -> Query:
-    return Count(_modified(strip(x), m))
+def _is_unit(objects: Objects) -> bool:
+    """True for "meters": a distance is asked for, no count."""
+    while isinstance(objects, (The, Filter, Pick)):
+        objects = objects.objects
+    return isinstance(objects, Kind) and objects.name in CLASSES["meters"] | {"meter", "foot", "degree", "square meter"}
 
 
 def _exists(x: Objects, m: Any = None, no: Any = None) -> Query | None:
@@ -272,6 +275,7 @@ _LOOK = (
 )
 _AT = "[toward|at|to|in the direction of|out of|out|into|through|straight at|directly at]"
 
+# fmt: off
 STANCE_PART = Grammar(
     [
         Rule(f"{_STAND} [right|up|upright|here|close] {_POSTURE} <at:np>", _stand),
@@ -279,18 +283,10 @@ STANCE_PART = Grammar(
         Rule("(with|have|having|has) (my|your|the|its) back (to|toward|against|facing|turned to|on) <back:np>", _stand),
         Rule("(my|your) back (is|faces|facing) [to|toward|against|turned to] <back:np>", _stand),
         Rule(f"{_LOOK} (away from) <back:np>", _stand),
-        Rule(
-            "(turn|turning|turned|face|facing|look|looking|spin) (around|back|backward|round|directly around|behind me|180 degrees|completely around)",
-            _turned(180),
-        ),
+        Rule("(turn|turning|turned|face|facing|look|looking|spin) (around|back|backward|round|directly around|behind me|180 degrees|completely around)", _turned(180)),
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] left [90 degrees]", _turned(90)),
-        Rule(
-            "(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] right [90 degrees]", _turned(-90)
-        ),
-        Rule(
-            "(entering|enter|entered|coming|come|walking|walk|stepping|step|coming in) [in|into|inside|to] [the room] (through|from|by|at|in|via) <at:np>",
-            _stand,
-        ),
+        Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] right [90 degrees]", _turned(-90)),
+        Rule("(entering|enter|entered|coming|come|walking|walk|stepping|step|coming in) [in|into|inside|to] [the room] (through|from|by|at|in|via) <at:np>", _stand),
         Rule("(in front of|next to|at|by|beside|near) <at:np>", _stand),
     ],
     CLASSES,
@@ -303,40 +299,27 @@ _AND = "[and|while|then|but|or|when|as] [then] [i|you|we] [am|is|are|were|was|be
 
 STANCE = Grammar(
     [
-        Rule(
-            f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part>",
-            lambda a, b, c: _merge(_merge(a, b), c),
-        ),
+        Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part>", lambda a, b, c: _merge(_merge(a, b), c)),
         Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part>", _merge),
         Rule(f"{_IF} {_I} <a:stance_part>", lambda a: a),
-        Rule(
-            "(when|if|as) [viewed|seen|looking|looked|watched|viewing] from <at:np> [toward|to|facing] <facing:np>",
-            _stand,
-        ),
-        Rule(
-            "[viewed|seen|looking|looked|watched|viewing] from <at:np> [facing|looking at|looking to|toward|looking toward] <facing:np>",
-            _stand,
-        ),
+        Rule("(when|if|as) [viewed|seen|looking|looked|watched|viewing] from <at:np> [toward|to|facing] <facing:np>", _stand),
+        Rule("[viewed|seen|looking|looked|watched|viewing] from <at:np> [facing|looking at|looking to|toward|looking toward] <facing:np>", _stand),
         Rule("[when|if|as] [viewed|seen|looking|looked|watched|viewing] from <at:np>", _stand),
-        Rule(
-            "from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np> [facing|looking at|toward] <facing:np>",
-            _stand,
-        ),
-        Rule(
-            "from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np>", _stand
-        ),
+        Rule("from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np> [facing|looking at|toward] <facing:np>", _stand),
+        Rule("from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np>", _stand),
     ],
     CLASSES,
 )
 """Where the asker stands and looks."""
 
-_ANY = "[any|a|an|some]"
 _VISIBLE = "[visible|present|available|located|standing|around|existing|in total|found]"
 
 QUESTIONS = Grammar(
     [
         # -- counting
-        Rule("how many <x:nps>", _count),
+        Rule("(how many|how much) <x:nps> [for me]", _count),
+        Rule("how much <x:nps> %be %there [<m:modifier>]", _count),
+        Rule("how much <x:nps> %be <m:modifier>", _count),
         Rule("how many <x:nps> %be %there <m:modifier> <m2:modifier>", _count),
         Rule(f"how many <x:nps> %be [there|they] {_VISIBLE} <c:condition>", _count),
         Rule(f"how many <x:nps> %be [there|they] {_VISIBLE} <m:modifier>", _count),
@@ -346,57 +329,28 @@ QUESTIONS = Grammar(
         Rule("how many <x:nps> (%can|%have) (be|been) (%see|visible|counted) [<m:modifier>]", _count),
         Rule("how many <x:nps> (exist|exists|remain|stand|sit|hang|do you count) [<m:modifier>]", _count),
         Rule("how many <x:nps> [%be there] that (can|could) be %see [<m:modifier>]", _count),
-        Rule(
-            "how many <x:nps> %do (the|this|my) (room|scene|apartment|house|space|kitchen|office) (have|contain|hold)",
-            _count,
-        ),
-        Rule(
-            "how many <x:nps> %do <y:np> (have|hold) [on it|around it|at it|next to it|in it]",
-            lambda x, y: Count(Filter(strip(x), Relation("at", (y,)))),
-        ),
-        Rule(
-            "how many [of] <x:nps> (surround|surrounds|face|touch) <y:np>",
-            lambda x, y: Count(Filter(strip(x), Relation("at", (y,)))),
-        ),
-        Rule(
-            "how many <x:nps> (moved|have moved|have been moved|were moved|changed place)",
-            lambda x: Count(Filter(strip(x), Changed("moved"))),
-        ),
+        Rule("how many <x:nps> %do (the|this|my) (room|scene|apartment|house|space|kitchen|office) (have|contain|hold)", _count),
+        Rule("how many <x:nps> %do <y:np> (have|hold) [on it|around it|at it|next to it|in it]", lambda x, y: Count(Filter(strip(x), Relation("at", (y,))))),
+        Rule("how many of <x:nps> %be <c:condition>", _count),
+        Rule("how many [of] <x:nps> (surround|surrounds|face|touch) <y:np>", lambda x, y: Count(Filter(strip(x), Relation("at", (y,))))),
+        Rule("how many <x:nps> (moved|have moved|have been moved|were moved|changed place)", lambda x: Count(Filter(strip(x), Changed("moved")))),
         Rule("how many <x:nps> (%be|%have) [been] <s:state>", lambda x, s: Count(Filter(strip(x), Changed(s)))),
         Rule("how many <x:nps> %be <c:color>", lambda x, c: Count(Filter(strip(x), Colored(c)))),
-        Rule(
-            "how many (kinds|types|sorts|different kinds|different types|classes|categories) of <x:np> [%be there] [<h:here>]",
-            lambda x, h=None: Count(strip(x), kinds=True),
-        ),
-        Rule(
-            "[%which %be] [give me|state|determine|find|say|report|get] [the|a|your] [total|exact|overall] (number|count|amount|quantity|total|tally) of <x:nps> [<m:modifier>]",
-            _count,
-        ),
+        Rule("how many (kinds|types|sorts|different kinds|different types|classes|categories) of <x:np> [%be there] [<h:here>]", lambda x, h=None: Count(strip(x), kinds=True)),
+        Rule("[%which %be] [give me|state|determine|find|say|report|get] [the|a|your] [total|exact|overall] (number|count|amount|quantity|total|tally) of <x:nps> [<m:modifier>]", _count),
         Rule("[%which %be] the <x:nps> (count|total|tally) [<m:modifier>]", _count),
         Rule("<x:nps> (count|total|tally)", _count),
-        Rule(
-            "(count|tally|enumerate|number) [up|how many] [all|all of|all the] <x:nps> [%be there] [<m:modifier>]",
-            _count,
-        ),
+        Rule("(count|tally|enumerate|number) [up|how many] [all|all of|all the] <x:nps> [%be there] [<m:modifier>] [for me|for us]", _count),
         Rule("number of <x:nps>", _count),
         # -- tests of a count
-        Rule(
-            "%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] (odd or even|even or odd|odd or an even|even or an odd) [number|one]",
-            _counted("parity"),
-        ),
+        Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] (odd or even|even or odd|odd or an even|even or an odd) [number|one]", _counted("parity")),
         Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] odd [number]", _counted("odd")),
         Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] even [number]", _counted("even")),
         Rule("%be there an (odd or even|even or odd) (number|amount) of <x:nps> [<m:modifier>]", _counted("parity")),
         Rule("%be there an odd (number|amount) of <x:nps> [<m:modifier>]", _counted("odd")),
         Rule("%be there an even (number|amount) of <x:nps> [<m:modifier>]", _counted("even")),
-        Rule(
-            "%can the (number|amount|count) of <x:nps> [<m:modifier>] [be] [evenly] (divided|divisible) [evenly] by <n:number>",
-            _counted("multiple"),
-        ),
-        Rule(
-            "%be the (number|amount|count) of <x:nps> [<m:modifier>] [evenly] divisible by <n:number>",
-            _counted("multiple"),
-        ),
+        Rule("%can the (number|amount|count) of <x:nps> [<m:modifier>] [be] [evenly] (divided|divisible) [evenly] by <n:number>", _counted("multiple")),
+        Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [evenly] divisible by <n:number>", _counted("multiple")),
         Rule("%be there more <x:np> than <y:np> [<m:modifier>]", _counted("more")),
         Rule("%be there (fewer|less) <x:np> than <y:np> [<m:modifier>]", _counted("fewer")),
         Rule("%be there as many <x:np> as <y:np> [<m:modifier>]", _counted("equal")),
@@ -409,219 +363,85 @@ QUESTIONS = Grammar(
         Rule("%be there (more than|over) one <x:np> [<m:modifier>]", lambda x, m=None: _count_test(x, "more", 1, m)),
         Rule("%be there only one <x:np> [<m:modifier>]", lambda x, m=None: _count_test(x, "exactly", 1, m)),
         Rule("%be there (multiple|several|many) <x:np> [<m:modifier>]", lambda x, m=None: _count_test(x, "more", 1, m)),
-        Rule(
-            "what %be there more of [,] <x:np> or <y:np>",
-            lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True),
-        ),
-        Rule(
-            "%be there more <x:np> or [more] <y:np> [<m:modifier>]",
-            lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True),
-        ),
+        Rule("what %be there more of [,] <x:np> or <y:np>", lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True)),
+        Rule("%be there more <x:np> or [more] <y:np> [<m:modifier>]", lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True)),
         # -- change
-        Rule(
-            "what %have [been] (changed|different|happened) [<h:here>] [since <r:rest>]",
-            lambda h=None, r=None: Changes("any"),
-        ),
-        Rule(
-            "what (changed|is different|changes|%have been changed) [<h:here>] [since <r:rest>]",
-            lambda h=None, r=None: Changes("any"),
-        ),
-        Rule(
-            "(did|has) (something|anything) (change|changed|happen|been changed) [<h:here>] [since <r:rest>]",
-            lambda h=None, r=None: Changes("any", True),
-        ),
-        Rule(
-            "%be (something|anything) different [<h:here>] [since <r:rest>]",
-            lambda h=None, r=None: Changes("any", True),
-        ),
-        Rule(
-            "(what|which) [<x:np>] (%be|%have) [been] <state:state> [<h:here>] [since <r:rest>]",
-            lambda state, x=None, h=None, r=None: None if state == "present" else _which_changed(state, x),
-        ),
-        Rule(
-            "(what|which) <x:np> <state:state> [<h:here>] [since <r:rest>]",
-            lambda state, x=None, h=None, r=None: None if state == "present" else _which_changed(state, x),
-        ),
-        Rule(
-            "what <state:state> [<h:here>] [since <r:rest>]",
-            lambda state, h=None, r=None: None if state == "present" else _which_changed(state),
-        ),
+        Rule("what %have [been] (changed|different|happened) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any")),
+        Rule("what (changed|is different|changes|%have been changed) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any")),
+        Rule("(did|has) (something|anything) (change|changed|happen|been changed) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any", True)),
+        Rule("%be (something|anything) different [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any", True)),
+        Rule("(what|which) [<x:np>] (%be|%have) [been] <state:state> [<h:here>] [since <r:rest>]", lambda state, x=None, h=None, r=None: None if state == "present" else _which_changed(state, x)),
+        Rule("(what|which) <x:np> <state:state> [<h:here>] [since <r:rest>]", lambda state, x=None, h=None, r=None: None if state == "present" else _which_changed(state, x)),
+        Rule("what <state:state> [<h:here>] [since <r:rest>]", lambda state, h=None, r=None: None if state == "present" else _which_changed(state)),
         Rule("what (new|missing|moved) (object|objects|thing|things|item|items) %be there", lambda: Changes("new")),
         Rule("%be there (anything|something) new [<h:here>]", lambda h=None: Changes("new", True)),
         Rule("%be there (anything|something) missing [<h:here>]", lambda h=None: Changes("gone", True)),
-        Rule(
-            "(have|has|had|did|was|were|is|are) <x:np> [been] <state:state> [<h:here>] [since <r:rest>]",
-            lambda x, state, h=None, r=None: _changed(x, state),
-        ),
-        Rule(
-            "did <x:np> (move|change place|change position|change location|get moved|shift|relocate) [<h:here>] [since <r:rest>]",
-            lambda x, h=None, r=None: _changed(x, "moved"),
-        ),
-        Rule(
-            "did <x:np> (disappear|vanish|go missing|go away|get removed|get taken) [<h:here>] [since <r:rest>]",
-            lambda x, h=None, r=None: _changed(x, "gone"),
-        ),
-        Rule(
-            "did (anyone|anybody|someone|somebody) (move|touch|displace|shift) <x:np>", lambda x: _changed(x, "moved")
-        ),
-        Rule(
-            "(has|did) (anyone|anybody|someone|somebody) (moved|move|touched|displaced) <x:np>",
-            lambda x: _changed(x, "moved"),
-        ),
-        Rule(
-            "(has|did) (anyone|anybody|someone|somebody) (taken|take|removed|remove|stolen|steal) <x:np> [away]",
-            lambda x: _changed(x, "gone"),
-        ),
-        Rule(
-            "%be <x:np> (in|at) [the|its] (same|original|old|usual) (place|position|spot|location) [as before]",
-            lambda x: Verify(x, Not(Changed("moved"))),
-        ),
+        Rule("(have|has|had|did|was|were|is|are) <x:np> [been] <state:state> [<h:here>] [since <r:rest>]", lambda x, state, h=None, r=None: _changed(x, state)),
+        Rule("did <x:np> (move|change place|change position|change location|get moved|shift|relocate) [<h:here>] [since <r:rest>]", lambda x, h=None, r=None: _changed(x, "moved")),
+        Rule("did <x:np> (disappear|vanish|go missing|go away|get removed|get taken) [<h:here>] [since <r:rest>]", lambda x, h=None, r=None: _changed(x, "gone")),
+        Rule("did (anyone|anybody|someone|somebody) (move|touch|displace|shift) <x:np>", lambda x: _changed(x, "moved")),
+        Rule("(has|did) (anyone|anybody|someone|somebody) (moved|move|touched|displaced) <x:np>", lambda x: _changed(x, "moved")),
+        Rule("(has|did) (anyone|anybody|someone|somebody) (taken|take|removed|remove|stolen|steal) <x:np> [away]", lambda x: _changed(x, "gone")),
+        Rule("%be <x:np> (in|at) [the|its] (same|original|old|usual) (place|position|spot|location) [as before]", lambda x: Verify(x, Not(Changed("moved")))),
         Rule("%be <x:np> where (it was|they were) [before]", lambda x: Verify(x, Not(Changed("moved")))),
-        Rule(
-            "where (was|were) <x:np> (before|originally|initially|at first|earlier|previously|at the beginning) [it was moved|it moved|they were moved|being moved|that|moving]",
-            lambda x: Where(x, before=True),
-        ),
-        Rule(
-            "where did <x:np> (use to be|used to be|stand before|come from|stand originally|stand earlier|move from)",
-            lambda x: Where(x, before=True),
-        ),
+        Rule("where (was|were) <x:np> (before|originally|initially|at first|earlier|previously|at the beginning) [it was moved|it moved|they were moved|being moved|that|moving]", lambda x: Where(x, before=True)),
+        Rule("where did <x:np> (use to be|used to be|stand before|come from|stand originally|stand earlier|move from)", lambda x: Where(x, before=True)),
         Rule("where (%be|was) <x:np> moved from", lambda x: Where(x, before=True)),
         Rule("where (did|%have|%be|was) <x:np> [been] (go|gone|move|moved|move to|moved to|end up|put)", _where),
-        Rule(
-            "how far (did|%have|was|were|%be) <x:np> [been] (move|moved|travel|shift|shifted|displaced)",
-            lambda x: MovedBy(x),
-        ),
-        Rule(
-            "(what|which) <x:np> did you see (first|before anything else)",
-            lambda x: Identify(Pick(strip(x), Measure("first_seen"), False), True),
-        ),
-        Rule(
-            "(what|which) <x:np> did you see last",
-            lambda x: Identify(Pick(strip(x), Measure("first_seen"), True), True),
-        ),
+        Rule("how far (did|%have|was|were|%be) <x:np> [been] (move|moved|travel|shift|shifted|displaced)", lambda x: MovedBy(x)),
+        Rule("(what|which) <x:np> did you see (first|before anything else)", lambda x: Identify(Pick(strip(x), Measure("first_seen"), False), True)),
+        Rule("(what|which) <x:np> did you see last", lambda x: Identify(Pick(strip(x), Measure("first_seen"), True), True)),
         Rule("what did you see first", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), False), True)),
-        Rule(
-            "what (did you see last|was the last thing you saw|have you seen last)",
-            lambda: Identify(Pick(Kind("object"), Measure("first_seen"), True), True),
-        ),
-        Rule(
-            "what was the first (thing|object|item) [that] (you saw|you have seen|seen)",
-            lambda: Identify(Pick(Kind("object"), Measure("first_seen"), False), True),
-        ),
-        Rule(
-            "what was the last (thing|object|item) [that] (you saw|you have seen|seen)",
-            lambda: Identify(Pick(Kind("object"), Measure("first_seen"), True), True),
-        ),
+        Rule("what (did you see last|was the last thing you saw|have you seen last)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), True), True)),
+        Rule("what was the first (thing|object|item) [that] (you saw|you have seen|seen)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), False), True)),
+        Rule("what was the last (thing|object|item) [that] (you saw|you have seen|seen)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), True), True)),
         # -- when
-        Rule(
-            "when (did|%have|was|were) [you|i|we] [the] [last|most recently] (see|seen|saw|notice|spot|observe) <x:np> [last|for the last time]",
-            lambda x: Seen(x),
-        ),
-        Rule(
-            "when (did|%have|was|were) [you|i|we] first (see|seen|saw|notice|spot|observe) <x:np>",
-            lambda x: Seen(x, first=True),
-        ),
+        Rule("when (did|%have|was|were) [you|i|we] [the] [last|most recently] (see|seen|saw|notice|spot|observe) <x:np> [last|for the last time]", lambda x: Seen(x)),
+        Rule("when (did|%have|was|were) [you|i|we] first (see|seen|saw|notice|spot|observe) <x:np>", lambda x: Seen(x, first=True)),
         Rule("when did you see <x:np> (first|for the first time)", lambda x: Seen(x, first=True)),
-        Rule(
-            "when (was|were|%have) <x:np> [been] [last|most recently] (seen|observed|spotted|noticed|visible)",
-            lambda x: Seen(x),
-        ),
-        Rule(
-            "when (was|were|%have) <x:np> [been] first (seen|observed|spotted|noticed|visible)",
-            lambda x: Seen(x, first=True),
-        ),
+        Rule("when (was|were|%have) <x:np> [been] [last|most recently] (seen|observed|spotted|noticed|visible)", lambda x: Seen(x)),
+        Rule("when (was|were|%have) <x:np> [been] first (seen|observed|spotted|noticed|visible)", lambda x: Seen(x, first=True)),
         Rule("when did <x:np> (first appear|appear|appear first|show up)", lambda x: Seen(x, first=True)),
         Rule("when %be the last time [that] (you|i|we) (saw|seen|have seen|noticed) <x:np>", lambda x: Seen(x)),
-        Rule(
-            "when %be the first time [that] (you|i|we) (saw|seen|have seen|noticed) <x:np>",
-            lambda x: Seen(x, first=True),
-        ),
+        Rule("when %be the first time [that] (you|i|we) (saw|seen|have seen|noticed) <x:np>", lambda x: Seen(x, first=True)),
         Rule("how long ago (did|%have|was) [you|i|we] [last] (see|seen|saw) <x:np>", lambda x: Seen(x)),
         Rule("how long ago (was|were) <x:np> [last] (seen|observed|spotted)", lambda x: Seen(x)),
         Rule("(when|how long) %have you (last|most recently) %see <x:np>", lambda x: Seen(x)),
         Rule("where did you [last] see <x:np> [last]", _where),
         # -- order of appearance
-        Rule(
-            "(what|which) (will|would|%be|was) [be] the [first time|first] appearance order of [the following|these|following] [categories|objects|things|classes] [<h:here>] [,] <xs:list>",
-            lambda xs, h=None: _order(xs),
-        ),
-        Rule(
-            "(what|which) (will|would|%be|was) [be] the [first time|first] appearance order of [the following|these|following] (categories|objects|things|classes) [<h:here>]",
-            lambda h=None: _order(),
-        ),
-        Rule(
-            "[in] (what|which) [%be the] order (did|%have) (you|we|i|the robot) [first] (see|seen|saw|notice|spot|encounter) [the following|these] [objects|things|categories] [,] <xs:list> [first|for the first time]",
-            _order,
-        ),
-        Rule(
-            "[in] (what|which) [%be the] order (did|do|%be|were) <xs:list> (appear|seen|first seen|first appear|appear first|show up|spotted)",
-            _order,
-        ),
-        Rule(
-            "(sort|order|rank|list) <xs:list> by (first appearance|when you saw them|when you first saw them|time of appearance|appearance|the time you first saw them)",
-            _order,
-        ),
-        Rule(
-            "(what|which) [%be the] order of [first] appearance [of] [the following] [objects|categories] [,] <xs:list>",
-            _order,
-        ),
-        Rule(
-            "(what|which) order (did|do) (the following|these) [objects|categories|things] [first] appear [,] <xs:list>",
-            _order,
-        ),
+        Rule("(what|which) (will|would|%be|was) [be] the [first time|first] appearance order of [the following|these|following] [categories|objects|things|classes] [<h:here>] [,] <xs:list>", lambda xs, h=None: _order(xs)),
+        Rule("(what|which) (will|would|%be|was) [be] the [first time|first] appearance order of [the following|these|following] (categories|objects|things|classes) [<h:here>]", lambda h=None: _order()),
+        Rule("[in] (what|which) [%be the] order (did|%have) (you|we|i|the robot) [first] (see|seen|saw|notice|spot|encounter) [the following|these] [objects|things|categories] [,] <xs:list> [first|for the first time]", _order),
+        Rule("[in] (what|which) [%be the] order (did|do|%be|were) <xs:list> (appear|seen|first seen|first appear|appear first|show up|spotted)", _order),
+        Rule("(sort|order|rank|list) <xs:list> by (first appearance|when you saw them|when you first saw them|time of appearance|appearance|the time you first saw them)", _order),
+        Rule("(what|which) [%be the] order of [first] appearance [of] [the following] [objects|categories] [,] <xs:list>", _order),
+        Rule("(what|which) order (did|do) (the following|these) [objects|categories|things] [first] appear [,] <xs:list>", _order),
         Rule("did you [first] see <a:np> before [you saw|seeing] <b:np>", lambda a, b: _before(a, b)),
-        Rule(
-            "(which|what) [one] (did you see|was seen|have you seen|came|appeared|did you notice|appears|comes) (first|earlier) [,] <xs:list>",
-            lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False),
-        ),
-        Rule(
-            "(which|what) [one] (did you see|was seen|have you seen|came|appeared) (last|later) [,] <xs:list>",
-            lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), True),
-        ),
-        Rule(
-            "(which|what) (of|among) <xs:list> (did you see|was seen|have you seen|came|appeared|did you notice) (first|earlier)",
-            lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False),
-        ),
-        Rule(
-            "did you see <xs:list> first", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)
-        ),
+        Rule("(which|what) [one] (did you see|was seen|have you seen|came|appeared|did you notice|appears|comes) (first|earlier) [,] <xs:list>", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
+        Rule("(which|what) [one] (did you see|was seen|have you seen|came|appeared) (last|later) [,] <xs:list>", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), True)),
+        Rule("(which|what) (of|among) <xs:list> (did you see|was seen|have you seen|came|appeared|did you notice) (first|earlier)", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
+        Rule("did you see <xs:list> first", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
         # -- room size
         Rule("how (big|large|spacious|huge|small) %be <x:np>", _room_size),
         Rule("[%which %be] the <d:dimension> of <x:np>", lambda d, x: _size(d, x) if is_room(x) else None),
-        Rule(
-            "(what|how much) [%be] (floor area|floor space|area|space|square footage) (%do|%be) <x:np> [have|cover|got|there <h:here>]",
-            lambda x, h=None: _room_size(x),
-        ),
-        Rule(
-            "[%which %be|how much] [the] [total] (floor area|floor space|square footage|area|size|surface|space|room size) [of] [%be there] [<h:here>]",
-            lambda h=None: None if h is None else RoomSize(),
-        ),
+        Rule("(what|how much) [%be] (floor area|floor space|area|space|square footage) (%do|%be) <x:np> [have|cover|got|there <h:here>]", lambda x, h=None: _room_size(x)),
+        Rule("[%which %be|how much] [the] [total] (floor area|floor space|square footage|area|size|surface|space|room size) [of] [%be there] [<h:here>]", lambda h=None: None if h is None else RoomSize()),
         Rule("how many (square) %meters %be <x:np>", _room_size),
         Rule("how many %meters %be <x:np>", lambda x: _room_size(x)),
         Rule("(what|which) (size|area|floor area|square footage) %be <x:np>", _room_size),
         Rule("[%which %be] the [square footage|floor area|room size|floor space|room area]", lambda: RoomSize()),
         Rule("how (big|large) %be it in here", lambda: RoomSize()),
         # -- distance
-        Rule(
-            "how (far|close|distant|near) [away|apart|off] %be <a:np> [away|apart|located|off|situated] (from|to|and|with) <b:np>",
-            _distance,
-        ),
+        Rule("how (far|close|near) [away] (am|are|is) (i|we|you) (from|to) <a:np>", _distance),
+        Rule("how (far|close|near) <a:np> %be (from|to) (me|here|us)", _distance),
+        Rule("how (far|close|distant|near) [away|apart|off] %be <a:np> [away|apart|located|off|situated] (from|to|and|with) <b:np>", _distance),
         Rule("how far (away|apart) [from each other] %be <xs:list> [from each other]", _distance_of_several),
-        Rule(
-            "how (far|close) [away] %be <xs:list> (apart|away|from each other|to each other|together|from one another|to one another)",
-            _distance_of_several,
-        ),
+        Rule("how (far|close) [away] %be <xs:list> (apart|away|from each other|to each other|together|from one another|to one another)", _distance_of_several),
         Rule("how (far|close) %be <xs:list>", _distance_of_several),
         Rule("how (far|close) [apart|away] %be <x:np> (apart|from each other|to each other)", _distance_of_pair),
         Rule("how (far|close|distant|near) [away|off] %be <a:np> [away|off|right there]", _distance),
-        Rule(
-            "how (far|close) [away] (%do|can|must|should|would) %you [have|need] [to] [%go] (from|to) <a:np> (to|from) <b:np>",
-            _distance,
-        ),
-        Rule(
-            "how (far|close) [away] (%do|can|must|should|would|will) %you [have|need] [to] %go [from here] [to|until|toward] [%go] [to] <a:np>",
-            _distance,
-        ),
+        Rule("how (far|close) [away] (%do|can|must|should|would) %you [have|need] [to] [%go] (from|to) <a:np> (to|from) <b:np>", _distance),
+        Rule("how (far|close) [away] (%do|can|must|should|would|will) %you [have|need] [to] %go [from here] [to|until|toward] [%go] [to] <a:np>", _distance),
         Rule("how (far|close) [away] (from|to) <b:np> %be <a:np>", _distance),
         Rule("how (far|close) <a:np> %be (from|to) <b:np>", _distance),
         Rule("how far [is it|it is] from <a:np> to <b:np>", _distance),
@@ -633,229 +453,123 @@ QUESTIONS = Grammar(
         Rule("how many %meters [away|apart] %be <a:np> [away]", _distance),
         Rule("how many %meters (apart|away) %be <xs:list>", _distance_of_several),
         Rule("how many %meters %be <xs:list> (apart|away)", _distance_of_several),
-        Rule(
-            "how many %meters (lie|are|are there|is it|separate|is) [there] (between|from) <a:np> (and|to|from) <b:np>",
-            _distance,
-        ),
+        Rule("how many %meters (lie|are|are there|is it|separate|is) [there] (between|from) <a:np> (and|to|from) <b:np>", _distance),
         Rule("how many %meters %be it (to|until) <a:np>", _distance),
-        Rule(
-            "how (much|many) (space|room|distance|gap|clearance|meters|centimeters) (%be|lies|exists|separates) [there] between <a:np> and <b:np>",
-            _distance,
-        ),
-        Rule(
-            "[%which %be] [give me|calculate|measure|compute|determine|find|report|get|check] [the] [shortest|closest|straight line|direct|minimum|minimal|smallest|exact|least] (distance|gap|separation|space|clearance|spacing) (between|from|of) <a:np> (and|to|from) <b:np>",
-            _distance,
-        ),
-        Rule(
-            "[%which %be] [give me|calculate|measure|compute|determine|find|report] [the|my|your] [shortest|closest|straight line|direct|minimum|minimal] (distance|gap|range) (to|of|from) <a:np>",
-            _distance,
-        ),
-        Rule(
-            "[%which %be] [the] [shortest|closest|minimum] (distance|gap|separation|space) between <x:np>",
-            _distance_of_pair,
-        ),
+        Rule("how (much|many) (space|room|distance|gap|clearance|meters|centimeters) (%be|lies|exists|separates) [there] between <a:np> and <b:np>", _distance),
+        Rule("[%which %be] [give me|calculate|measure|compute|determine|find|report|get|check] [the] [shortest|closest|straight line|direct|minimum|minimal|smallest|exact|least] (distance|gap|separation|space|clearance|spacing) (between|from|of) <a:np> (and|to|from) <b:np>", _distance),
+        Rule("[%which %be] [give me|calculate|measure|compute|determine|find|report] [the|my|your] [shortest|closest|straight line|direct|minimum|minimal] (distance|gap|range) (to|of|from) <a:np>", _distance),
+        Rule("[%which %be] [the] [shortest|closest|minimum] (distance|gap|separation|space) between <x:np>", _distance_of_pair),
         Rule("[%which %be] <a:np> 's distance (to|from) <b:np>", _distance),
-        Rule(
-            "(what|how much) (distance|space|gap) (separates|is between|lies between|is there between|do i have between) <a:np> (from|and) <b:np>",
-            _distance,
-        ),
+        Rule("(what|how much) (distance|space|gap) (separates|is between|lies between|is there between|do i have between) <a:np> (from|and) <b:np>", _distance),
         Rule("at what distance (from <b:np>) %be <a:np>", _distance),
         Rule("at what distance (%be) <a:np> (from|to) <b:np>", _distance),
         Rule("at what distance (%be) <a:np>", _distance),
         Rule("<a:np> to <b:np> distance", _distance),
         # -- size
+        Rule("[%which %be] the height of <x:np> (above|off|from|over) [the] (floor|ground)", lambda x: _size(Measure("elevation"), x)),
         Rule("how <d:how> %be <x:np> [above the floor|off the floor]", lambda d, x: _size(d, x)),
         Rule("how <d:how> <x:np> %be", lambda d, x: _size(d, x)),
         Rule("how (many|much) %meters [<d:how>] %be <x:np> <d:how>", _size),
         Rule("how many %meters <d:how> %be <x:np>", _size),
         Rule("how many %meters %be <x:np> [in] <d:dimension>", _size),
         Rule("how many %meters %do <x:np> measure [in] [<d:dimension>]", lambda x, d=Measure("size"): _size(d, x)),
-        Rule(
-            "how much (space|floor space|floor|room|area) %do <x:np> (take up|take|occupy|need|cover|use|take up on the floor)",
-            lambda x: _size(Measure("area"), x),
-        ),
+        Rule("how much (space|floor space|floor|room|area) %do <x:np> (take up|take|occupy|need|cover|use|take up on the floor)", lambda x: _size(Measure("area"), x)),
         Rule("how much volume %do <x:np> (take up|have|occupy|take)", lambda x: _size(Measure("volume"), x)),
-        Rule(
-            "[%which %be] [give me|calculate|measure|compute|determine|find|report|get] [the] [exact|total|overall|full|physical] <d:dimension> of <x:np>",
-            _size,
-        ),
-        Rule(
-            "[%which %be] [give me|calculate|measure|compute|determine|find|report|get] <x:np> 's [exact|total|overall] <d:dimension>",
-            lambda x, d: _size(d, x),
-        ),
+        Rule("[%which %be] [give me|calculate|measure|compute|determine|find|report|get] [the] [exact|total|overall|full|physical] <d:dimension> of <x:np>", _size),
+        Rule("[%which %be] [give me|calculate|measure|compute|determine|find|report|get] <x:np> 's [exact|total|overall] <d:dimension>", lambda x, d: _size(d, x)),
         Rule("(what|which|how much) <d:dimension> (%do|%be) <x:np> [have|measure|has|got]", _size),
         Rule("(what|which|how much) <d:dimension> %have <x:np> [got]", _size),
         Rule("(measure|size) <x:np>", lambda x: _size(Measure("dimensions"), x)),
         Rule("how <d:how> of a <x:np> is it", _size),
         # -- direction with choices
+        Rule("(which|what) side %be <x:np> on [,] <s:sides>", _direction),
         Rule("%be <x:np> [located|situated|positioned|standing] [more] <s:sides> [of <of:np>]", _direction),
         Rule("%be <x:np> <s:sides> (when|as) (seen|viewed) from (here|me|my position)", _direction),
-        Rule(
-            "[on|to|in|at|from] %which (side|direction|hand side|hand) (of|from|to) <of:np> %be <x:np> [located|on|at|,] [<s:sides>]",
-            lambda of, x, s=(): _direction(x, s or _LEFT_RIGHT, of),
-        ),
+        Rule("[on|to|in|at|from] %which (side|direction|hand side|hand) (of|from|to) <of:np> %be <x:np> [located|on|at|,] [<s:sides>]", lambda of, x, s=(): _direction(x, s or _LEFT_RIGHT, of)),
         Rule("<x:np> %be (on|to|in|at) %which (side|direction) [of me|of mine] [, <s:sides>]", _direction),
-        Rule(
-            "(on|to|in|at) (which|what) [of my] (side|hand|hand side|direction) [of me|of mine|from me|relative to me|of my body] (%be|are) <x:np> [located|at|on] [, <s:sides>]",
-            _direction,
-        ),
-        Rule(
-            "(which|what) (side|hand) [of me|of mine|hand side] (%be|are) <x:np> [on|at|located] [, <s:sides>]",
-            _direction,
-        ),
+        Rule("(on|to|in|at) (which|what) [of my] (side|hand|hand side|direction) [of me|of mine|from me|relative to me|of my body] (%be|are) <x:np> [located|at|on] [, <s:sides>]", _direction),
+        Rule("(which|what) (side|hand) [of me|of mine|hand side] (%be|are) <x:np> [on|at|located] [, <s:sides>]", lambda x, s=(): _direction(x, s or _LEFT_RIGHT)),
         Rule("(on) (which|what) hand side [%be] <x:np>", _direction),
-        Rule(
-            "(in|to|at|from) (which|what) direction (%be|are|lies|do|does|%can) [i find] <x:np> [lie|located] [from me|from here|relative to me|from my position] [, <s:sides>]",
-            _direction,
-        ),
-        Rule(
-            "(which|what) (direction|way) (%be|are) <x:np> [in|located|at] [from me|from here|relative to me] [, <s:sides>]",
-            _direction,
-        ),
-        Rule(
-            "where %be <x:np> (relative to|compared to|in relation to|with respect to|from|as seen from) (me|myself|you|my position|where i am|the robot|here|my current position|my viewpoint) [, <s:sides>]",
-            lambda x, s=(): _direction(x, s),
-        ),
+        Rule("(in|to|at|from) (which|what) direction (%be|are|lies|do|does|%can) [i find] <x:np> [lie|located] [from me|from here|relative to me|from my position] [, <s:sides>]", _direction),
+        Rule("(which|what) (direction|way) (%be|are) <x:np> [in|located|at] [from me|from here|relative to me] [, <s:sides>]", _direction),
+        Rule("where %be <x:np> (relative to|compared to|in relation to|with respect to|from|as seen from) (me|myself|you|my position|where i am|the robot|here|my current position|my viewpoint) [, <s:sides>]", lambda x, s=(): _direction(x, s)),
         Rule("where %be <x:np> [located] [,] <s:sides>", lambda x, s=(): _direction(x, s)),
         Rule("%be <x:np> <c:relations>", lambda x, c: RelationOf(x, c)),
         Rule("[which|what] [way|direction|side] <x:np> %be (on|at|in|to)", _direction),
         # -- turning and going
-        Rule(
-            "(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [need|have|have to|need to] [to] [%go] [to] [in|toward|if|in order|to get] [i|you] [want|need|wish|would like] [to] [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out|down on|away in|out through] <x:np>",
-            _in_form("go"),
-        ),
-        Rule(
-            "(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [%go] [in] (to|in order to) [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out] <x:np>",
-            _in_form("go"),
-        ),
+        Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [need|have|have to|need to] [to] [%go] [to] [in|toward|if|in order|to get] [i|you] [want|need|wish|would like] [to] [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out|down on|away in|out through|up|off] <x:np>", _in_form("go")),
+        Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [%go] [in] (to|in order to) [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out] <x:np>", _in_form("go")),
         Rule("(which|what) (direction|way) %be <x:np>", _in_form("go")),
-        Rule(
-            "(where) (%can|should|do|would) %you (turn|go|look|head|walk|move) to (see|face|reach|get to|find|look at|look out|use|go to|get|walk to|leave through|exit through) <x:np>",
-            _in_form("go"),
-        ),
-        Rule(
-            "(which|what) (direction|way) (%can|should|do|would) %you turn to (face|see|look at|reach|get to|find|look toward) <x:np> [, <s:sides>]",
-            _in_form("go"),
-        ),
-        Rule(
-            "(%can|should|must|do) %you [have to|need to] [turn|go|look] (left or right|right or left) to (face|see|look at|reach|get to|find) <x:np>",
-            lambda x: _direction(x, _LEFT_RIGHT),
-        ),
-        Rule(
-            "[at|in] (what|which) [%be the] angle [%be|are] [of|to|for] <x:np> [from me|relative to me|at|to me]",
-            _in_form("angle"),
-        ),
-        Rule(
-            "(how|by how) (much|many degrees|far) (%can|should|do|would|must) %you [have to|need to] (turn|rotate) [left|right] to (face|see|look at|be facing|point at) <x:np>",
-            _in_form("angle"),
-        ),
-        Rule(
-            "how many degrees (%can|should|do|would|must|%be) %you [have to|need to] (turn|rotate) [to] (face|see|look at|be facing|point at) <x:np>",
-            _in_form("angle"),
-        ),
-        Rule(
-            "(what|which) %be the (bearing|angle|heading|direction) (of|to|toward|for) <x:np> [from me|from here]",
-            lambda x: _direction(x, (), None, "angle"),
-        ),
+        Rule("(where) (%can|should|do|would) %you (turn|go|look|head|walk|move) to (see|face|reach|get to|find|look at|look out|use|go to|get|walk to|leave through|exit through) <x:np>", _in_form("go")),
+        Rule("(which|what) (direction|way) (%can|should|do|would) %you turn to (face|see|look at|reach|get to|find|look toward) <x:np> [, <s:sides>]", _in_form("go")),
+        Rule("(%can|should|must|do) %you [have to|need to] [turn|go|look] (left or right|right or left) to (face|see|look at|reach|get to|find) <x:np>", lambda x: _direction(x, _LEFT_RIGHT)),
+        Rule("[at|in] (what|which) [%be the] angle [%be|are] [of|to|for] <x:np> [from me|relative to me|at|to me]", _in_form("angle")),
+        Rule("(how|by how) (much|many degrees|far) (%can|should|do|would|must) %you [have to|need to] (turn|rotate) [left|right] to (face|see|look at|be facing|point at) <x:np>", _in_form("angle")),
+        Rule("how many degrees (%can|should|do|would|must|%be) %you [have to|need to] (turn|rotate) [to] (face|see|look at|be facing|point at) <x:np>", _in_form("angle")),
+        Rule("(what|which) %be the (bearing|angle|heading|direction) (of|to|toward|for) <x:np> [from me|from here]", lambda x: _direction(x, (), None, "angle")),
         Rule("how do i (have to|need to|) turn to face <x:np>", _in_form("angle")),
-        Rule(
-            "[at|in] (what|which) (o'clock|clock|clock direction|clock position|o'clock direction|o'clock position|hour) [direction|position] %be <x:np> [at|in|from me]",
-            _in_form("clock"),
-        ),
+        Rule("[at|in] (what|which) (o'clock|clock|clock direction|clock position|o'clock direction|o'clock position|hour) [direction|position] %be <x:np> [at|in|from me]", _in_form("clock")),
         # -- comparison
-        Rule(
-            "(which|what|who) [of|among|out of] [these|the following|them|those] [objects|things|items|ones|two|categories|,] <xs:list> [,] %be <p:superlative>",
-            _compare,
-        ),
-        Rule(
-            "(which|what|who) [of|among|out of] [these|the following|them|those] [objects|things|items|ones|two|categories|,] <xs:list> [,] %be <p:comparative>",
-            _compare,
-        ),
-        Rule(
-            "(which|what) (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces] %be <p:superlative>",
-            _of_options,
-        ),
-        Rule(
-            "(which|what) [one|object|item|thing] [of|among|out of] [these|the following] [objects] %be <p:superlative> [,] <xs:list>",
-            _compare,
-        ),
-        Rule(
-            "(which|what) [one|object|item|thing] [of|among|out of] [these|the following] [objects] %be <p:comparative> [,] <xs:list>",
-            _compare,
-        ),
+        Rule("(am|are) (i|you) (closer|nearer) to <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), False)),
+        Rule("(am|are) (i|you) (farther|farther away) from <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), True)),
+        Rule("(which|what) (of|out of|among) (the|these|those) (two|three|four|options|objects|things) %be <p:superlative> [,] <xs:list>", _compare),
+        Rule("(which|what) (of|out of|among) (the|these|those) (two|three|four|options|objects|things) %be <p:comparative> [,] <xs:list>", _compare),
+        Rule("(out of|among|of|between|from) <xs:list> [,] (which|what) [one|object] [%be] <p:superlative>", _compare),
+        Rule("(out of|among|of|between|from) <xs:list> [,] (which|what) [one|object] [%be] <p:comparative>", _compare),
+        Rule("(which|what) %be <p:comparative> one [,] <xs:list>", _compare),
+        Rule("(which|what|who) [of|among|out of] [these|the following|them|those] [objects|things|items|ones|two|categories|,] <xs:list> [,] %be <p:superlative>", _compare),
+        Rule("(which|what|who) [of|among|out of] [these|the following|them|those] [objects|things|items|ones|two|categories|,] <xs:list> [,] %be <p:comparative>", _compare),
+        Rule("(which|what) (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces] %be <p:superlative>", _of_options),
+        Rule("(which|what) [one|object|item|thing] [of|among|out of] [these|the following] [objects] %be <p:superlative> [,] <xs:list>", _compare),
+        Rule("(which|what) [one|object|item|thing] [of|among|out of] [these|the following] [objects] %be <p:comparative> [,] <xs:list>", _compare),
         Rule("(which|what) [one|object|item|thing] [%be] <p:comparative> between <xs:list>", _compare),
         Rule("(which|what) [one|object|item|thing] %be <p:superlative> (between|among|of|out of) <xs:list>", _compare),
         Rule("what %be <p:comparative> [,] <xs:list>", _compare),
         Rule("%be <xs:list> <p:comparative>", lambda xs, p: _compare(xs, p) if len(xs) == 2 else None),
         Rule("%be <p:comparative> [,] <xs:list>", lambda xs, p: _compare(xs, p) if len(xs) == 2 else None),
         Rule("%be it <p:comparative> <xs:list>", lambda xs, p: None),
-        Rule(
-            "%be <y:np> <p:comparative> (to|from) <xs:list>",
-            lambda y, p, xs: _compare(xs, p, y) if p[0].name == "distance" and p[0].anchor is None else None,
-        ),
+        Rule("%be <y:np> <p:comparative> (to|from) <xs:list>", lambda y, p, xs: _compare(xs, p, y) if p[0].name == "distance" and p[0].anchor is None else None),
         Rule("between <xs:list> [,] (which|what) [one|object] %be <p:comparative>", _compare),
         Rule("between <xs:list> [,] (which|what) [one|object] %be <p:superlative>", _compare),
         Rule("(which|what) %be <y:np> <p:comparative> (to|from) [,] <xs:list>", lambda y, p, xs: _compare(xs, p, y)),
         Rule("%be <y:np> (closer|nearer) to <xs:list>", lambda y, xs: Compare(xs, Measure("distance", y), False)),
         Rule("%be <x:np> [the] same <d:dimension> as <y:np>", lambda x, d, y: None),
         # -- existence
+        Rule("%be there no <x:np> [<m:modifier>]", lambda x, m=None: Exists(_modified(strip(x), m), True)),
+        Rule("%do %you know of <x:np> [<m:modifier>]", _exists),
         Rule("%be there [such a thing as] <x:np> [<m:modifier>]", _exists),
         Rule("there %be <x:np> [<m:modifier>]", _exists),
-        Rule("%be there no <x:np> [<m:modifier>]", lambda x, m=None: Exists(_modified(strip(x), m), True)),
         Rule("(%do|%can|%have) %you [also] %see <x:np> [<m:modifier>]", _exists),
-        Rule(
-            "(%do|%have|%can) %you [also] (see|have|know|know of|know about|got|find|spot|notice|seen|come across|detect) <x:np> [<m:modifier>]",
-            _exists,
-        ),
-        Rule(
-            "%do <r:np> (have|contain|include|hold|feature) <x:np>",
-            lambda r, x: Exists(strip(x)) if is_room(r) else Exists(Filter(strip(x), Relation("on", (r,)))),
-        ),
+        Rule("(%do|%have|%can) %you [also] (see|have|know|know of|know about|got|find|spot|notice|seen|come across|detect) <x:np> [<m:modifier>]", _exists),
+        Rule("%do <r:np> (have|contain|include|hold|feature) <x:np>", lambda r, x: Exists(strip(x)) if is_room(r) else Exists(Filter(strip(x), Relation("on", (r,))))),
         Rule("(%have) <r:np> got <x:np>", lambda r, x: Exists(strip(x)) if is_room(r) else None),
         Rule("%be <x:np> (present|visible|available|existing|in sight) [<h:here>]", lambda x, h=None: _exists(x)),
         Rule("%do <x:np> exist [<h:here>]", lambda x, h=None: _exists(x)),
-        Rule("%be <x:np> <h:here>", lambda x, h: _exists(x) if not isinstance(x, The) else Exists(strip(x))),
         Rule("[any|a] <x:np> <h:here>", lambda x, h: None if isinstance(x, The) else _exists(x)),
         Rule("any <x:np>", lambda x: _exists(x)),
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", _exists),
-        Rule(
-            "%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)",
-            lambda x: Exists(Filter(strip(x), Side("back"))),
-        ),
+        Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
         # -- yes/no about a condition
         Rule("%be <x:np> <c:condition> [or not]", _verify),
         Rule("%be there <c:condition> <x:np>", lambda x, c: Exists(Filter(strip(x), c))),
-        Rule("<x:np> %be <c:condition>", lambda x, c: _verify(x, c)),
         Rule("%do <x:np> (stand|sit|hang|lie|rest|lean|belong|stay) <c:condition>", _verify),
         Rule("%be <x:np> not <c:condition>", lambda x, c: Verify(x, Not(c))),
         Rule("%be not <x:np> <c:condition>", lambda x, c: _verify(x, c)),
+        Rule("<x:np> %be <c:condition> [right|correct|true]", _verify),
         Rule("%be <x:np> <c:color>", lambda x, c: Verify(x, Colored(c))),
         Rule("%be <x:np> the <p:superlative>", lambda x, p: None),
         Rule("%be <x:np> <y:the_pick>", lambda x, y: Verify(x, Relation("is", (y,)))),
         Rule("%do <x:np> (touch|touches) <y:np>", lambda x, y: Verify(x, Relation("touching", (y,)))),
+        Rule("%be <x:np> <h:here>", lambda x, h: _exists(x) if not isinstance(x, The) else Exists(strip(x))),
         # -- where
-        Rule(
-            "where [%be|are] <x:np> [located|situated|placed|positioned|found|at|standing|kept|hanging|sitting|stored|put|to be found|hidden|on] [<h:here>]",
-            lambda x, h=None: _where(x),
-        ),
-        Rule(
-            "where (%can|may|would|should|do) %you [have|keep|%see|go to find|look for|find|get] [for] <x:np> [<h:here>]",
-            lambda x, h=None: _where(x),
-        ),
-        Rule(
-            "(find|locate|show me|show|point to|point at|point out|search for|look for|localize|highlight|mark|give me the location of|give me the position of|where about is) [me] [where] <x:np> [%be]",
-            _where,
-        ),
-        Rule(
-            "[%which %be] [the|a] [exact|current] (location|position|place|whereabouts|coordinates|spot|coordinate) of <x:np>",
-            _where,
-        ),
+        Rule("(whereabouts|whereabout) %be <x:np> [<h:here>]", lambda x, h=None: _where(x)),
+        Rule("where [%be|are] <x:np> [located|situated|placed|positioned|found|at|standing|kept|hanging|sitting|stored|put|to be found|hidden|on] [<h:here>]", lambda x, h=None: _where(x)),
+        Rule("where (%can|may|would|should|do) %you [have|keep|%see|go to find|look for|find|get] [for] <x:np> [<h:here>]", lambda x, h=None: _where(x)),
+        Rule("(find|locate|show me|show|point to|point at|point out|search for|look for|localize|highlight|mark|give me the location of|give me the position of|where about is) [me] [where] <x:np> [%be]", _where),
+        Rule("[%which %be] [the|a] [exact|current] (location|position|place|whereabouts|coordinates|spot|coordinate) of <x:np>", _where),
         Rule("[%which %be] <x:np> 's [exact|current] (location|position|coordinates|place)", _where),
         Rule("(what|which) (place|location|position|spot) %be <x:np> (at|in|on)", _where),
-        Rule(
-            "(in|at) (what|which) (place|location|position|spot|part of the room|area of the room|area|corner of the room|corner) (%be|does|do) <x:np> [located|stand|sit|lie]",
-            _where,
-        ),
+        Rule("(in|at) (what|which) (place|location|position|spot|part of the room|area of the room|area|corner of the room|corner) (%be|does|do) <x:np> [located|stand|sit|lie]", _where),
         Rule("where <x:np> %be [located]", _where),
         Rule("i am looking for <x:np>", _where),
         Rule("i (can not|could not) (find|see) <x:np>", _where),
@@ -866,105 +580,65 @@ QUESTIONS = Grammar(
         Rule("(what|which) %be <x:np> 's color", lambda x: Color(x)),
         Rule("how %be <x:np> colored", lambda x: Color(x)),
         # -- routes
-        Rule(
-            "how (%can|do|could|would|should) %you [%go] [to|at|into] [%go] [to|at] <x:np> [from here]",
-            lambda x: None if isinstance(x, Me) else Route(x),
-        ),
-        Rule(
-            "[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) [to|toward] <x:np>",
-            lambda x: Route(x),
-        ),
-        Rule(
-            "(guide|lead|take|bring|direct|navigate|drive|walk|send) [me|yourself|the robot|us] [to|toward] <x:np>",
-            lambda x: None if isinstance(x, Me) else Route(x),
-        ),
+        Rule("how (%can|do|could|would|should) %you [%go] [to] from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
+        Rule("how (%can|do|could|would|should) %you %go [to] <x:np> from <s:np>", lambda x, s: None if isinstance(s, Me) else Route(x, start=s)),
+        Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
+        Rule("how (%can|do|could|would|should) %you [%go] [to|at|into] [%go] [to|at] <x:np> [from here]", lambda x: None if isinstance(x, Me) else Route(x)),
+        Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) [to|toward] <x:np>", lambda x: Route(x)),
+        Rule("(guide|lead|take|bring|direct|navigate|drive|walk|send) [me|yourself|the robot|us] [to|toward] <x:np>", lambda x: None if isinstance(x, Me) else Route(x)),
         Rule("(go|drive|navigate|walk|move) to <x:np>", lambda x: Route(x)),
-        Rule(
-            "(%can|could) %you (%go|drive|walk|get|pass) [to|through to|up to|straight to] <x:np> [without bumping into anything|from here]",
-            lambda x: Route(x, (), True),
-        ),
+        Rule("(%can|could) %you (%go|drive|walk|get|pass) [to|through to|up to|straight to] <x:np> [without bumping into anything|from here]", lambda x: Route(x, (), True)),
         Rule("%be <x:np> (reachable|accessible|within reach)", lambda x: Route(x, (), True)),
         Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(x, (), True)),
         # -- what is ...
-        Rule(
-            "(what|which) [object|objects|thing|things|item|items] %be [there] [located|standing|sitting|lying|placed] <c:condition>",
-            lambda c: _what(c=c),
-        ),
-        Rule(
-            "%which <x:np> %be [there] [located|standing|sitting|lying|placed] <c:condition>",
-            lambda x, c: _identify(x, c=c),
-        ),
+        Rule("(list|name|show|tell|give) [me] what %be [there] <c:condition>", lambda c: _what(c=c)),
+        Rule("(what|who) (am|are) (i|you) [the] (closest|nearest) (to|by)", lambda: _what_superlative((Measure("distance"), False, 1))),
+        Rule("(which|what) of <x:np> %be <p:superlative>", lambda x, p: _what_superlative(p, x)),
+        Rule("(which|what) of <x:np> %be <p:comparative>", lambda x, p: _what_superlative(p, x)),
+        Rule("(which|what) of <x:np> %be <c:condition>", lambda x, c: _identify(x, c=c)),
+        Rule("%which <x:np> %be [there] in <r:region>", lambda x, r: Identify(r, True)),
+        Rule("what %be this [,] <r:region>", lambda r: Identify(r, True)),
+        Rule("(what|which) (kind|type|sort) [of] [object|thing|furniture|class] %be <r:region>", lambda r: Identify(r, True)),
+        Rule("(what|which) (object|thing|class) %be [in|at] <r:region>", lambda r: Identify(r, True)),
+        Rule("(identify|name|classify) <r:region>", lambda r: Identify(r, True)),
+        Rule("(what|which) [object|objects|thing|things|item|items] %be [there] [located|standing|sitting|lying|placed] <c:condition>", lambda c: _what(c=c)),
+        Rule("%which <x:np> %be [there] [located|standing|sitting|lying|placed] <c:condition>", lambda x, c: _identify(x, c=c)),
         Rule("(what|who) (stands|sits|lies|hangs|rests|lays|stand|sit|lie|hang) <c:condition>", lambda c: _what(c=c)),
-        Rule(
-            "%which <x:np> (stands|sits|lies|hangs|rests|stand|sit|lie|hang) <c:condition>",
-            lambda x, c: _identify(x, c=c),
-        ),
-        Rule(
-            "(what|who) [else] (%can|do|did|would|will|%have) %you [%see] [<m:modifier>]",
-            lambda m=None: Describe() if m is None else _what(m),
-        ),
+        Rule("%which <x:np> (stands|sits|lies|hangs|rests|stand|sit|lie|hang) <c:condition>", lambda x, c: _identify(x, c=c)),
+        Rule("(what|who) [else] (%can|do|did|would|will|%have) %you [%see] [<m:modifier>]", lambda m=None: Describe() if m is None else _what(m)),
         Rule("(what|which) <x:np> (%can|do|did|would|will|%have) %you %see <m:modifier>", lambda x, m: _identify(x, m)),
         Rule("(what|which) <x:np> (%can|do|did|would|will|%have) %you %see", lambda x: _list_objects(x)),
         Rule("(what|which) <x:np> %be <p:superlative>", lambda x, p: _what_superlative(p, x)),
         Rule("(what|which) %be <p:superlative> <x:np>", lambda x, p: _what_superlative(p, x)),
-        Rule(
-            "(what|which) [one|object|thing|item] %be <p:superlative> [<h:here>]",
-            lambda p, h=None: _what_superlative(p),
-        ),
+        Rule("(what|which) [one|object|thing|item] %be <p:superlative> [<h:here>]", lambda p, h=None: _what_superlative(p)),
         Rule("%which <x:np> %be <p:comparative>", lambda x, p: _what_superlative(p, x)),
         Rule("(what|which|who) %be <x:np>", lambda x: _identify(x)),
         Rule("[what] (is|are) <x:np> (called|named)", lambda x: _identify(x)),
         Rule("what (kind|type|sort|class) of (object|thing|item|furniture) %be <c:condition>", lambda c: _what(c=c)),
         Rule("what (kind|type|sort|class) of (object|thing|item|furniture) %be <x:np>", lambda x: Identify(x, True)),
         Rule("what %be <x:region>", lambda x: Identify(x, True)),
-        Rule(
-            "<x:np> %be <c:relation> what",
-            lambda x, c: (
-                Identify(The(Pick(Filter(Kind("object"), Other(x)), Measure("distance", x), False)), True)
-                if c in ("beside", "near", "touching")
-                else None
-            ),
-        ),
-        Rule(
-            "(what|which) [object|thing|item] %be <x:np> (next|closest|nearest|adjacent|close) to",
-            lambda x: Identify(Pick(Filter(Kind("object"), Other(x)), Measure("distance", x), False), True),
-        ),
+        Rule("<x:np> %be <c:relation> what", lambda x, c: (Identify(The(Pick(Filter(Kind("object"), Other(x)), Measure("distance", x), False)), True) if c in ("beside", "near", "touching") else None)),
+        Rule("(what|which) [object|thing|item] %be <x:np> (next|closest|nearest|adjacent|close) to", lambda x: Identify(Pick(Filter(Kind("object"), Other(x)), Measure("distance", x), False), True)),
         Rule("what %be <x:np> (on|in|under|sitting on|standing on|lying on|placed on)", lambda x: Where(x)),
-        Rule(
-            "what (would|will|do|does) %you (hit|bump into|run into|reach|encounter|meet|touch) [first] (if|when) %you (walk|walked|go|went|move|moved|walking|step) [straight] <s:side>",
-            lambda s: Identify(Pick(Filter(Kind("object"), Side(s)), Measure("distance", Me()), False), True),
-        ),
+        Rule("what (would|will|do|does) %you (hit|bump into|run into|reach|encounter|meet|touch) [first] (if|when) %you (walk|walked|go|went|move|moved|walking|step) [straight] <s:side>", lambda s: Identify(Pick(Filter(Kind("object"), Side(s)), Measure("distance", Me()), False), True)),
         # -- lists
-        Rule(
-            "(what|which) (is|are|do you see|can you see|do you know|have you seen|have you found|do you have) [there] <h:here>",
-            lambda h: Describe(),
-        ),
-        Rule(
-            "(what|which) (objects|things|items|object|classes|kinds of objects|other objects) (is|are|%do|%can|%have) [there|you|we|i|exist] [%see|know|know of|about|have] [<h:here>]",
-            lambda h=None: Describe(),
-        ),
+        Rule("what %you (see|know|have seen|found|can see)", lambda: Describe()),
+        Rule("(what|which) (is|are|do you see|can you see|do you know|have you seen|have you found|do you have) [there] <h:here>", lambda h: Describe()),
+        Rule("(what|which) (objects|things|items|object|classes|kinds of objects|other objects) (is|are|%do|%can|%have) [there|you|we|i|exist] [%see|know|know of|about|have] [<h:here>]", lambda h=None: Describe()),
         Rule("(what|which) (objects|things|items) [<h:here>]", lambda h=None: Describe()),
-        Rule(
-            "[list|name|enumerate|show|print|give] [me] [a list of] [all|all of|every] [the|your] [known] (objects|things|items|object|everything|thing) [%you %see|%you know|there are|that you %see|that you know] [<h:here>]",
-            lambda h=None: Describe(),
-        ),
+        Rule("[list|name|enumerate|show|print|give] [me] [a list of] [all|all of|every] [the|your] [known] (objects|things|items|object|everything|thing) [%you %see|%you know|there are|that you %see|that you know] [<h:here>]", lambda h=None: Describe()),
         Rule("(list|name|show|enumerate) [me] everything [<h:here>]", lambda h=None: Describe()),
-        Rule(
-            "(describe|summarize) [me] [the|this|your] (room|scene|surroundings|environment|space|place|map|apartment|world|area|everything|what you see)",
-            lambda: Describe(),
-        ),
+        Rule("(describe|summarize) [me] [the|this|your] (room|scene|surroundings|environment|space|place|map|apartment|world|area|everything|what you see)", lambda: Describe()),
         Rule("(list|name|show|enumerate|give|print) [me] [all|all of] <x:np>", lambda x: _list_objects(x)),
         Rule("what <x:np> %be there [<h:here>]", lambda x, h=None: _list_objects(x)),
-        Rule(
-            "what (does|do) <x:np> (contain|have|hold)",
-            lambda x: Describe() if is_room(x) else _what(c=Relation("on", (x,))),
-        ),
+        Rule("what (does|do) <x:np> (contain|have|hold)", lambda x: Describe() if is_room(x) else _what(c=Relation("on", (x,)))),
         Rule("what does it look like <h:here>", lambda h: Describe()),
         Rule("what (does|do) it have on <x:np>", lambda x: _what(c=Relation("on", (x,)))),
         Rule("what surrounds <x:np>", lambda x: _what(c=Relation("near", (x,)))),
     ],
     CLASSES,
 )
+# fmt: on
 """What can be asked."""
 
 
