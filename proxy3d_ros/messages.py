@@ -62,11 +62,14 @@ def header(new: New, ns: int, frame_id: str) -> Any:
 
 def pose(new: New, matrix: NDArray[np.float64]) -> Any:
     """geometry_msgs/Pose."""
-    x, y, z, w = (float(v) for v in quaternion_from_matrix(matrix))
+    return _pose(new, matrix[:3, 3], quaternion_from_matrix(matrix))
+
+
+def _pose(new: New, position: Iterable[float], quaternion: Iterable[float]) -> Any:
     return new(
         "geometry_msgs/msg/Pose",
-        position=new("geometry_msgs/msg/Point", **dict(zip("xyz", map(float, matrix[:3, 3]), strict=True))),
-        orientation=new("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w),
+        position=new("geometry_msgs/msg/Point", **dict(zip("xyz", map(float, position), strict=True))),
+        orientation=new("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", map(float, quaternion), strict=True))),
     )
 
 
@@ -74,10 +77,12 @@ def _vector(new: New, values: Iterable[float]) -> Any:
     return new("geometry_msgs/msg/Vector3", **dict(zip("xyz", map(float, values), strict=True)))
 
 
-def _box_pose(new: New, box: OrientedBox) -> Any:
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = box.rotation, box.center
-    return pose(new, matrix)
+def _box_poses(new: New, objects: Sequence[SceneObject]) -> list[Any]:
+    """geometry_msgs/Pose of each object's box (all rotations at once: one by one they take most of the time)."""
+    if not objects:
+        return []
+    quaternions = quaternion_from_matrix(np.stack([o.box.rotation for o in objects]))
+    return [_pose(new, o.box.center, q) for o, q in zip(objects, quaternions, strict=True)]
 
 
 def box_of(message: Any, frame: NDArray[np.float64]) -> OrientedBox:
@@ -90,9 +95,8 @@ def box_of(message: Any, frame: NDArray[np.float64]) -> OrientedBox:
     return OrientedBox(matrix[:3, 3], np.array([message.size.x, message.size.y, message.size.z]), matrix[:3, :3])
 
 
-def bounding_box(new: New, box: OrientedBox) -> Any:
-    """vision_msgs/BoundingBox3D."""
-    return new("vision_msgs/msg/BoundingBox3D", center=_box_pose(new, box), size=_vector(new, box.size))
+def _bounding_box(new: New, pose: Any, box: OrientedBox) -> Any:
+    return new("vision_msgs/msg/BoundingBox3D", center=pose, size=_vector(new, box.size))
 
 
 # Scene ----------------------------------------------------------------------------------------------------------------
@@ -109,18 +113,18 @@ def detections(new: New, snapshot: Snapshot, objects: Sequence[SceneObject]) -> 
                 "vision_msgs/msg/Detection3D",
                 header=top,
                 id=str(o.id),
-                bbox=bounding_box(new, o.box),
+                bbox=_bounding_box(new, place, o.box),
                 results=[
                     new(
                         "vision_msgs/msg/ObjectHypothesisWithPose",
                         hypothesis=new(
                             "vision_msgs/msg/ObjectHypothesis", class_id=o.label, score=float(np.clip(o.score, 0, 1))
                         ),
-                        pose=new("geometry_msgs/msg/PoseWithCovariance", pose=_box_pose(new, o.box)),
+                        pose=new("geometry_msgs/msg/PoseWithCovariance", pose=place),
                     )
                 ],
             )
-            for o in objects
+            for o, place in zip(objects, _box_poses(new, objects), strict=True)
         ],
     )
 
@@ -132,7 +136,7 @@ def scene_object(new: New, o: SceneObject, approach: NDArray[np.float64] | None)
         id=o.id,
         label=o.label,
         score=float(o.score),
-        box=bounding_box(new, o.box),
+        box=_bounding_box(new, _box_poses(new, [o])[0], o.box),
         state=_STATES[o.state],
         first_seen=time(new, o.first_seen_ns),
         last_seen=time(new, o.last_seen_ns),
@@ -226,14 +230,15 @@ class MarkerLayers:
         """visualization_msgs/MarkerArray of a snapshot; the evidence of ``answer`` is highlighted."""
         top = header(self._new, snapshot.stamp_ns, snapshot.frame_id)
         markers = {}
-        for o in snapshot.present:
-            markers["boxes", o.id] = self._box(top, "boxes", o, (*color_of(o.label), 0.35))
+        for o, place in zip(snapshot.present, _box_poses(self._new, snapshot.present), strict=True):
+            markers["boxes", o.id] = self._box(top, "boxes", o, place, (*color_of(o.label), 0.35))
             markers["labels", o.id] = self._text(top, "labels", o, f"{o.label} {o.id}", 0.12)
         evidence = [snapshot.by_id[i] for i in answer.object_ids if i in snapshot.by_id] if answer else []
-        for rank, o in enumerate(evidence):
-            markers["answer", o.id] = self._box(top, "answer", o, (1.0, 0.85, 0.1, 0.5), margin=0.04)
-            if rank == 0 and answer is not None:
-                markers["answer_text", o.id] = self._text(top, "answer_text", o, answer.text, 0.2)
+        for o, place in zip(evidence, _box_poses(self._new, evidence), strict=True):
+            markers["answer", o.id] = self._box(top, "answer", o, place, (1.0, 0.85, 0.1, 0.5), margin=0.04)
+        if evidence and answer is not None:
+            first = evidence[0]
+            markers["answer_text", first.id] = self._text(top, "answer_text", first, answer.text, 0.2)
 
         head = []
         if snapshot.epoch != self._epoch:
@@ -250,34 +255,23 @@ class MarkerLayers:
         return self._new("visualization_msgs/msg/Marker", header=top, ns=ns, id=id_, action=action, **fields)
 
     def _box(
-        self, top: Any, ns: str, o: SceneObject, rgba: tuple[float, float, float, float], margin: float = 0.0
+        self,
+        top: Any,
+        ns: str,
+        o: SceneObject,
+        place: Any,
+        rgba: tuple[float, float, float, float],
+        margin: float = 0.0,
     ) -> Any:
         size = np.maximum(o.box.size + 2 * margin, 0.005)  # RViz refuses a scale of 0
-        return self._marker(
-            top,
-            ns,
-            o.id,
-            ADD,
-            type=CUBE,
-            pose=_box_pose(self._new, o.box),
-            scale=_vector(self._new, size),
-            color=self._color(rgba),
-        )
+        scale, color = _vector(self._new, size), self._color(rgba)
+        return self._marker(top, ns, o.id, ADD, type=CUBE, pose=place, scale=scale, color=color)
 
     def _text(self, top: Any, ns: str, o: SceneObject, text: str, height: float) -> Any:
-        place = np.eye(4)
-        place[:3, 3] = (*o.box.center[:2], o.box.top + height * (1.0 if ns == "labels" else 2.0))
-        return self._marker(
-            top,
-            ns,
-            o.id,
-            ADD,
-            type=TEXT,
-            pose=pose(self._new, place),
-            scale=_vector(self._new, (0.0, 0.0, height)),
-            color=self._color((1.0, 1.0, 1.0, 1.0)),
-            text=text,
-        )
+        x, y, _ = o.box.center
+        place = _pose(self._new, (x, y, o.box.top + height * (1.0 if ns == "labels" else 2.0)), (0.0, 0.0, 0.0, 1.0))
+        scale, color = _vector(self._new, (0.0, 0.0, height)), self._color((1.0, 1.0, 1.0, 1.0))
+        return self._marker(top, ns, o.id, ADD, type=TEXT, pose=place, scale=scale, color=color, text=text)
 
     def _color(self, rgba: tuple[float, float, float, float]) -> Any:
         return self._new("std_msgs/msg/ColorRGBA", **dict(zip("rgba", map(float, rgba), strict=True)))

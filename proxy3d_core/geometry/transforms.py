@@ -74,8 +74,8 @@ def matrix_from_quaternion(position: ArrayLike, quaternion_xyzw: ArrayLike) -> A
 
 
 def quaternion_from_matrix(matrix: ArrayLike) -> Array:
-    """Unit quaternion (x, y, z, w), w >= 0, of the rotation in a 3x3 or 4x4 matrix."""
-    return Rotation.from_matrix(np.asarray(matrix, dtype=np.float64)[:3, :3]).as_quat(canonical=True)
+    """Unit quaternion (x, y, z, w), w >= 0, of the rotation in a 3x3 or 4x4 matrix; (N, 4) for N stacked matrices."""
+    return Rotation.from_matrix(np.asarray(matrix, dtype=np.float64)[..., :3, :3]).as_quat(canonical=True)
 
 
 def rotation_between(a: ArrayLike, b: ArrayLike) -> Array:
