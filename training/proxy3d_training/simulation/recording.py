@@ -62,6 +62,7 @@ def record(
     rate: int = 10,
     seed: int = 0,
     samples: int = 2,
+    light: Callable[[Room], Renderer] = Renderer,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Drive through a room and write what the camera sees; from ``moved_at`` seconds on, ``before`` has become ``after``.
@@ -72,6 +73,7 @@ def record(
         classes: names of the segmenter's class ids; 0 is the background.
         rate: frames a second, a divisor of 30.
         samples: colour samples per pixel and axis.
+        light: makes the renderer of a room; the default takes its time for fine light.
         progress: called with the number of frames done.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,12 +82,12 @@ def record(
     sensor, segmenter = StereoDepth(), Segmenter({name: i for i, name in enumerate(classes)})
     labels = {item.id: item.label for item in after.items}
     first_seen: dict[int, float] = {}
-    renderer = Renderer(before)
+    renderer = light(before)
     gain = exposure(renderer)
     for i, pose in enumerate(poses):
         time = i / rate
         if time >= moved_at and renderer.room is before:
-            renderer = Renderer(after)
+            renderer = light(after)
         rng = np.random.default_rng((seed, i))
         picture = renderer.render(pose, intrinsics, samples)
         for number, pixels in zip(*np.unique(picture.instance, return_counts=True), strict=True):

@@ -1,0 +1,238 @@
+"""The whole product at work, without ROS 2: ``make demo``, or ``python -m proxy3d_ros.demo``.
+
+A node runs as a process of its own, a recorded room is played to it over DDS as a robot would publish it, and a client
+asks questions through the service. Writes a picture and a recording; exits 1 if an answer is wrong or missing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from proxy3d_core.errors import Proxy3DError, SequenceError, ServiceError
+from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.scene.snapshot import SceneObject, Snapshot
+from proxy3d_ros.client import FoundObject, Reply, SpatialClient
+from proxy3d_ros.demo import ROOM, load_truth, true_box
+from proxy3d_ros.demo.questions import DemoQuestion, demo_questions
+from proxy3d_ros.plot import TrueBox, draw_snapshot
+from proxy3d_ros.record import Recording
+
+_START_LIMIT = 30.0  # seconds
+_ANSWER_LIMIT = 10.0
+_SETTLE_LIMIT = 15.0
+_POLL_PERIOD = 1.0
+
+out = Console()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with what the node said."""
+
+    question: DemoQuestion
+    reply: Reply
+
+    @property
+    def right(self) -> bool:
+        """Whether there is an answer and it is right."""
+        return self.reply.ok and self.question.is_right(self.reply)
+
+
+def main(
+    folder: Annotated[Path, typer.Option("--out", help="Where the picture, recording, map and log go.")] = Path("out/demo"),
+    rate: Annotated[float, typer.Option(help="Speed: 2 = twice as fast as recorded.", min=0.1, max=10)] = 1.0,
+) -> None:
+    """Play a recorded room to the live node and ask it questions whose answers are known."""
+    # A domain of its own on this machine alone: robots on the network neither see nor disturb the demo.
+    os.environ["ROS_DOMAIN_ID"] = str(40 + os.getpid() % 60)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    try:
+        wrong = _demo(folder, rate)
+    except Proxy3DError as error:
+        out.print(f"[red]error:[/] {error}", highlight=False)
+        raise typer.Exit(1) from None
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _demo(folder: Path, rate: float) -> int:
+    """The number of wrong answers."""
+    from proxy3d_core.sequences import open_sequence
+
+    if not (ROOM / "truth.json").is_file():
+        raise SequenceError(f"the demo's recording is not at {ROOM}; install the package anew (it is package data)")
+    folder.mkdir(parents=True, exist_ok=True)
+    sequence, truth = open_sequence(ROOM), load_truth()
+    with running_node(folder) as node, SpatialClient(middleware="dds", timeout=_ANSWER_LIMIT) as client:
+        _wait_until_up(client, node, folder)
+        out.print(f"node: `proxy3d run --middleware dds`, process {node.pid}, log {folder / 'node.log'}", highlight=False)
+        with _watching(client) as seen:
+            _play(sequence, rate)
+            _settle(client)
+        asked = [Asked(q, client.ask(q.text, viewpoint=q.viewpoint)) for q in demo_questions(truth)]
+        saved = client.save("room", overwrite=True)
+    _print_table(asked)
+    picture, recording = _write(folder, sequence, truth, Path(saved.path), seen, asked, rate)
+    right = sum(a.right for a in asked)
+    out.print(f"\n[bold]{right} of {len(asked)} answers are right.[/]")
+    out.print(f"  picture    {picture}", highlight=False)
+    out.print(f"  recording  {recording}   open it with: {_viewer()} {recording}", highlight=False)
+    out.print(f"  map        {saved.path}   ask it with: proxy3d ask-map {saved.path} 'How many chairs are there?'", highlight=False)
+    return len(asked) - right
+
+
+@contextmanager
+def running_node(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The node as a process of its own; stopped, whatever happens."""
+    command = [sys.executable, "-m", "proxy3d_ros", "run", "--middleware", "dds"]
+    command += ["--set", f"output.map_folder={(folder / 'maps').resolve()}"]
+    with (folder / "node.log").open("wb") as log:
+        node = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            yield node
+        finally:
+            for sign, patience in ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
+                if node.poll() is not None:
+                    break
+                node.send_signal(sign)
+                try:
+                    node.wait(patience)
+                except subprocess.TimeoutExpired:
+                    continue
+
+
+def _wait_until_up(client: SpatialClient, node: subprocess.Popen[bytes], folder: Path) -> None:
+    limit = time.monotonic() + _START_LIMIT
+    while True:
+        if node.poll() is not None:
+            last = (folder / "node.log").read_text(errors="replace").strip().splitlines()[-1:]
+            raise ServiceError(f"the node ended with exit code {node.returncode}: {''.join(last)} (see {folder / 'node.log'})")
+        try:
+            client.objects()
+            return
+        except ServiceError:
+            if time.monotonic() > limit:
+                raise
+
+
+def _play(sequence: Any, rate: float) -> None:
+    from proxy3d_ros.dds.player import play
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
+    with Progress(*columns, console=out) as bar:
+        task = bar.add_task("playing the recorded room", total=len(sequence))
+        play(sequence, rate, on_frame=lambda done, _: bar.update(task, completed=done), on_message=lambda text: None)
+
+
+@contextmanager
+def _watching(client: SpatialClient) -> Iterator[list[tuple[float, list[FoundObject]]]]:
+    """Collects the node's objects while the block runs: seconds since its start, objects."""
+    seen: list[tuple[float, list[FoundObject]]] = []
+    stop, begin = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        while not stop.wait(_POLL_PERIOD):
+            try:
+                seen.append((time.monotonic() - begin, client.objects()))
+            except ServiceError:
+                continue  # a busy machine; the next poll may succeed, and the questions tell if the node is gone
+
+    thread = threading.Thread(target=watch, name="demo-watch", daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join(_ANSWER_LIMIT)
+
+
+def _settle(client: SpatialClient) -> None:
+    """Wait until the node has worked off the last frames."""
+    limit, stamp = time.monotonic() + _SETTLE_LIMIT, -1.0
+    while time.monotonic() < limit:
+        time.sleep(1.0)
+        newest = client.ask("How many objects are there?").scene_stamp
+        if newest == stamp:
+            return
+        stamp = newest
+
+
+def _print_table(asked: list[Asked]) -> None:
+    table = Table(title="Asked through the service /ask_spatial", title_justify="left")
+    for name in ("kind", "question", "answer", "truth", ""):
+        table.add_column(name)
+    for entry in asked:
+        mark = "[green]right[/]" if entry.right else "[red]WRONG[/]"
+        question, reply = entry.question, entry.reply
+        asked_from = ""
+        if question.viewpoint is not None:
+            x, y, yaw = question.viewpoint
+            asked_from = f" [dim](from x={x:g}, y={y:g}, yaw={yaw:.2f})[/]"
+        text = reply.answer if reply.ok else f"{reply.status.name}: {reply.message}"
+        table.add_row(question.kind, question.text + asked_from, text, question.truth, mark)
+    out.print(table)
+
+
+def _write(
+    folder: Path,
+    sequence: Any,
+    truth: dict[str, Any],
+    map_folder: Path,
+    seen: list[tuple[float, list[FoundObject]]],
+    asked: list[Asked],
+    rate: float,
+) -> tuple[Path, Path]:
+    """The picture and the recording, from the saved map, what was seen on the way, and the sequence's own images."""
+    from proxy3d_core.geometry.transforms import robot_from_camera
+    from proxy3d_core.perception.level import estimate_up
+    from proxy3d_core.scene.state import SceneState
+    from proxy3d_core.sequences.frames import frames
+    from proxy3d_core.storage import load_map
+
+    scene = SceneState()
+    load_map(scene, map_folder)
+    snapshot: Snapshot = scene.snapshot()
+    boxes = [TrueBox(entry["label"], true_box(entry)) for entry in truth["objects"]]
+    level = estimate_up(sequence)
+    path = []
+    with Recording(folder / "room.rrd", name="proxy3d demo") as recording:
+        recording.truth(boxes)
+        first = last = 0
+        for i, frame in enumerate(frames(sequence, level)):
+            first, last = (frame.stamp_ns if i == 0 else first), frame.stamp_ns
+            recording.frame(frame)
+            path.append(robot_from_camera(frame.pose, level.floor))
+        for seconds, objects in seen:
+            recording.objects([_scene_object(o) for o in objects], min(first + int(seconds * rate * 1e9), last))
+        recording.scene(snapshot, last)
+        for entry in asked:
+            recording.answer(entry.question.text, entry.reply.answer or entry.reply.message, last)
+    picture = draw_snapshot(snapshot, folder / "room.png", path, boxes, title="What the node knows of the demo room")
+    return picture, recording.path
+
+
+def _scene_object(found: FoundObject) -> SceneObject:
+    return SceneObject(found.id, found.label, found.score, OrientedBox.from_yaw(found.center, found.size, found.yaw), state=found.state)
+
+
+def _viewer() -> str:
+    beside = Path(sys.executable).with_name("rerun")
+    return str(beside) if beside.exists() else "rerun"
+
+
+if __name__ == "__main__":
+    typer.run(main)
