@@ -15,34 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.config import Config
-from proxy3d_core.encodings import (
-    check_labels,
-    decode_compressed,
-    decode_compressed_depth,
-    decode_image,
-    decode_rgb,
-    depth_to_metres,
-    to_rgb,
-)
+from proxy3d_core.encodings import decode_image
 from proxy3d_core.errors import BadInput
-from proxy3d_core.frame import Detection2D
 from proxy3d_core.geometry.transform_buffer import TransformBuffer
 from proxy3d_core.geometry.transforms import matrix_from_quaternion
 from proxy3d_ros.dds import qos, types
 from proxy3d_ros.dds.names import Names
 from proxy3d_ros.dds.participant import Participant, Publisher, Subscription
+from proxy3d_ros.inputs import Subscription as Wanted
+from proxy3d_ros.inputs import subscriptions
+from proxy3d_ros.messages import stamp_ns
 from proxy3d_ros.node import TICK_PERIOD, SpatialNode
 from proxy3d_ros.port import Input, InputStatus, Output, Service
 
 NODE_NAME = "proxy3d"
 _SECOND = 1_000_000_000
 _LOG = "rcl_interfaces/msg/Log"
-_COMPRESSED = "sensor_msgs/msg/CompressedImage"
-
-
-def stamp_ns(stamp: Any) -> int:
-    """Nanoseconds of a ``builtin_interfaces/Time``."""
-    return int(stamp.sec) * _SECOND + int(stamp.nanosec)
 
 
 class DdsAdapter:
@@ -125,19 +113,20 @@ class DdsAdapter:
         # Transforms first, so that an image which arrives together with its pose finds it.
         for name, profile, static in (("/tf_static", qos.TF_STATIC, True), ("/tf", qos.TF, False)):
             self._participant.subscribe(name, "tf2_msgs/msg/TFMessage", self._on_transforms(static), profile)
-        for source, (suffix, type_name, profile, callback) in self._input_plan(node).items():
-            topic = self._participant.names.resolve(source.topic) + suffix
+        for source, wanted in subscriptions(node, self._config.input, pixels).items():
+            topic = self._participant.names.resolve(source.topic) + wanted.topic.removeprefix(source.topic)
 
             def on_error(error: Exception, source: Input = source) -> None:
                 node.on_decode_error(source, error)
 
-            def decode(message: Any, callback: Callable[[Any], None] = callback, source: Input = source) -> None:
+            def receive(message: Any, wanted: Wanted = wanted, source: Input = source) -> None:
                 try:
-                    callback(message)
+                    wanted.callback(message)
                 except BadInput as error:
                     node.on_decode_error(source, error)
 
-            self._inputs[source] = self._participant.subscribe(topic, type_name, decode, profile, on_error)
+            profile = qos.LATCHED if wanted.latched else qos.SENSOR_DATA
+            self._inputs[source] = self._participant.subscribe(topic, wanted.type_name, receive, profile, on_error)
         for service in Service:
             self._participant.serve(service.topic, service.type_name, getattr(node, service.handler))
         self._timer = threading.Thread(target=self._tick, args=(node,), name="tick", daemon=True)
@@ -159,58 +148,6 @@ class DdsAdapter:
 
     # Inputs ---------------------------------------------------------------------------------------------------------
 
-    def _input_plan(self, node: SpatialNode) -> dict[Input, tuple[str, str, qos.Profile, Callable[[Any], None]]]:
-        """What to subscribe to: topic suffix, type, QoS, and what decodes a message and gives it to the node."""
-
-        def rgb(m: Any) -> None:
-            image = decode_rgb(m.encoding, m.height, m.width, m.step, m.data, bool(m.is_bigendian))
-            node.on_rgb(stamp_ns(m.header.stamp), m.header.frame_id, image)
-
-        def rgb_compressed(m: Any) -> None:
-            node.on_rgb(stamp_ns(m.header.stamp), m.header.frame_id, to_rgb(*decode_compressed(m.format, m.data)))
-
-        def depth(m: Any) -> None:
-            image = decode_image(m.encoding, m.height, m.width, m.step, m.data, bool(m.is_bigendian))
-            node.on_depth(stamp_ns(m.header.stamp), m.header.frame_id, depth_to_metres(image, m.encoding))
-
-        def depth_compressed(m: Any) -> None:
-            image = depth_to_metres(*decode_compressed_depth(m.format, m.data))
-            node.on_depth(stamp_ns(m.header.stamp), m.header.frame_id, image)
-
-        def camera_info(m: Any) -> None:
-            node.on_camera_info(stamp_ns(m.header.stamp), m.header.frame_id, m.width, m.height, m.k, m.d)
-
-        def labels(m: Any) -> None:
-            image = decode_image(m.encoding, m.height, m.width, m.step, m.data, bool(m.is_bigendian))
-            node.on_labels(stamp_ns(m.header.stamp), m.header.frame_id, check_labels(image, m.encoding))
-
-        def label_info(m: Any) -> None:
-            node.on_label_info({int(entry.class_id): entry.class_name for entry in m.class_map})
-
-        def detections(m: Any) -> None:
-            boxes = [box for found in m.detections if (box := detection(found)) is not None]
-            node.on_detections(stamp_ns(m.header.stamp), m.header.frame_id, boxes)
-
-        sensor = qos.SENSOR_DATA
-        compressed = self._config.input.compressed
-        plan: dict[Input, tuple[str, str, qos.Profile, Callable[[Any], None]]] = {
-            Input.CAMERA_INFO: ("", Input.CAMERA_INFO.type_name, sensor, camera_info),
-            Input.DEPTH: ("/compressedDepth", _COMPRESSED, sensor, depth_compressed)
-            if compressed
-            else ("", Input.DEPTH.type_name, sensor, depth),
-            Input.RGB: ("/compressed", _COMPRESSED, sensor, rgb_compressed)
-            if compressed
-            else ("", Input.RGB.type_name, sensor, rgb),
-        }
-        wanted = self._config.input.semantics
-        if wanted != "none":
-            plan[Input.LABEL_INFO] = ("", Input.LABEL_INFO.type_name, qos.LATCHED, label_info)
-        if wanted in ("auto", "labels"):
-            plan[Input.LABELS] = ("", Input.LABELS.type_name, sensor, labels)
-        if wanted in ("auto", "detections"):
-            plan[Input.DETECTIONS] = ("", Input.DETECTIONS.type_name, sensor, detections)
-        return plan
-
     def _on_clock(self, message: Any) -> None:
         self._sim_time = stamp_ns(message.clock)
 
@@ -230,14 +167,11 @@ class DdsAdapter:
         return callback
 
 
-def detection(message: Any) -> Detection2D | None:
-    """The best hypothesis of a ``vision_msgs/Detection2D``; None if it has none."""
-    if not message.results:
-        return None
-    best = max((result.hypothesis for result in message.results), key=lambda hypothesis: hypothesis.score)
-    x, y = message.bbox.center.position.x, message.bbox.center.position.y
-    half_x, half_y = message.bbox.size_x / 2, message.bbox.size_y / 2
-    return Detection2D(best.class_id, best.score, x - half_x, y - half_y, x + half_x, y + half_y)
+def pixels(message: Any) -> NDArray[Any]:
+    """The array of a sensor_msgs/Image. Raises BadInput."""
+    return decode_image(
+        message.encoding, message.height, message.width, message.step, message.data, bool(message.is_bigendian)
+    )
 
 
 def run_dds(

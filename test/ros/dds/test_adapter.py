@@ -7,8 +7,9 @@ import pytest
 
 from proxy3d_core.config import Config
 from proxy3d_ros.dds import qos, types
-from proxy3d_ros.dds.adapter import DdsAdapter, detection
+from proxy3d_ros.dds.adapter import DdsAdapter
 from proxy3d_ros.dds.names import Names
+from proxy3d_ros.inputs import detection
 from proxy3d_ros.node import SpatialNode
 from proxy3d_ros.port import Input, TransformNotReady, TransformUnknown
 
