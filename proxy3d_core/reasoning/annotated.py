@@ -12,7 +12,8 @@ Two file formats are read, both JSON, told apart by content:
 
   Metres and seconds; ``axes`` rows are the directions of the three edges in ``size``. Only ``label``, ``center`` and ``size`` are needed;
   ``up`` is the world's up direction (the snapshot is turned so that it is z), ``floor`` the floor's height along it, ``vocabulary`` the
-  classes that the annotation covers (a class in it without an object is known to be absent).
+  classes that the annotation covers (a class in it without an object is known to be absent), ``complete`` false if the room holds other
+  things as well (true if not given).
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ def scene_from_dict(scene: Mapping[str, Any], name: str = "scene") -> AnnotatedS
                 area=None if area is None else float(_numbers(area, 1, f"scene {name}: room_size")[0]),
             ),
             vocabulary=frozenset(str(v).lower() for v in scene.get("vocabulary", ())),
+            complete=bool(scene.get("complete", True)),
         ),
         rotation,
     )
@@ -129,6 +131,7 @@ def _vsi_scenes(document: Mapping[str, Any]) -> dict[str, AnnotatedScene]:
             {
                 "room_size": scene.get("room_size"),
                 "vocabulary": vocabulary,
+                "complete": False,
                 "objects": [
                     {
                         "label": label,

@@ -20,6 +20,7 @@ from proxy3d_core.reasoning.lexicon import COLORS, KINDS, NOUNS, concept, plural
 from proxy3d_core.reasoning.parts import strip
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
+    All,
     Changed,
     Changes,
     Color,
@@ -29,6 +30,7 @@ from proxy3d_core.reasoning.program import (
     Count,
     CountTest,
     Describe,
+    Difference,
     Direction,
     Distance,
     Exceeds,
@@ -230,7 +232,7 @@ class Executor:
             return [self.index.asker(self.standing().position)]
         if isinstance(objects, Region):
             return [self._region(objects.number)]
-        if isinstance(objects, The):
+        if isinstance(objects, The | All):
             return self.all(objects.objects, gone)
         if isinstance(objects, Union):
             return list({id(t): t for item in objects.items for t in self.all(item, gone)}.values())
@@ -244,7 +246,7 @@ class Executor:
             raise Unanswerable(
                 Status.NOT_FOUND, f"there is no number {objects.rank} among {len(ranked)} {objects.objects}", things
             )
-        return [ranked[objects.rank - 1]]
+        return ranked[objects.rank - 1 : objects.rank - 1 + objects.number]
 
     def _of_kind(self, kind: Kind, gone: bool) -> list[Thing]:
         if kind.name == "object":
@@ -406,6 +408,8 @@ class Executor:
             return [(1.0 if self._is(t, condition.state) else -1.0, 0.0) for t in things]
         if isinstance(condition, Colored):
             return [(1.0 if self.color(t) == condition.color else -1.0, 0.0) for t in things]
+        if condition.than is None:
+            self.doubt(0.6)  # "another": other than what is not said
         except_for = [] if condition.than is None else self.all(condition.than)
         return [(-1.0 if any(_same(t, e) for e in except_for) else 1.0, 0.0) for t in things]
 
@@ -581,8 +585,47 @@ class Executor:
 
     def run(self) -> Result:
         """The answer to the program's query."""
-        query = self.program.query
-        return _QUERIES[type(query)](self, query)
+        match self.program.query:
+            case Count() as query:
+                return self.count(query)
+            case CountTest() as query:
+                return self.count_test(query)
+            case Exists() as query:
+                return self.exists(query)
+            case Verify() as query:
+                return self.verify(query)
+            case Where() as query:
+                return self.where(query)
+            case Distance() as query:
+                return self.distance(query)
+            case Size() as query:
+                return self.size(query)
+            case Difference() as query:
+                return self.difference(query)
+            case RoomSize():
+                return self.room_size()
+            case Direction() as query:
+                return self.direction(query)
+            case RelationOf() as query:
+                return self.relation_of(query)
+            case Identify() as query:
+                return self.identify(query)
+            case Compare() as query:
+                return self.compare(query)
+            case Order() as query:
+                return self.order(query)
+            case Color() as query:
+                return self.color_of(query)
+            case Changes() as query:
+                return self.changes(query)
+            case MovedBy() as query:
+                return self.moved_by(query)
+            case Seen() as query:
+                return self.seen(query)
+            case Describe():
+                return self.describe()
+            case Route() as query:
+                return self.route(query)
 
     def _counted(self, objects: Objects) -> tuple[int, list[Thing]]:
         """How many; none if the scene has no such thing but would know it."""
@@ -592,10 +635,21 @@ class Executor:
             absent = _absent_kind(self, objects) if error.status is Status.NOT_FOUND else None
             if absent is None:
                 raise
-            self.doubt(0.85 if self.index.snapshot.vocabulary else 0.5)
+            known = bool(self.index.snapshot.vocabulary)
+            self.doubt(0.85 if known and self.index.snapshot.complete else 0.6 if known else 0.5)
             self.note(f"no {absent} was seen")
             return 0, []
+        self._doubt_doubles(things)
         return len(things), things
+
+    def _doubt_doubles(self, things: Sequence[Thing]) -> None:
+        """Two boxes of one class at one place may be one thing that was listed twice."""
+        centers = np.array([t.center for t in things]).reshape(-1, 3)
+        apart = np.linalg.norm(centers[:, None] - centers[None], axis=-1) + np.eye(len(things))
+        sizes = np.array([t.box.size.max() for t in things])
+        if len(things) > 1 and (apart < 0.1 * np.minimum(sizes[:, None], sizes[None])).any():
+            self.doubt(0.45)
+            self.note("some of these lie at the same place and may be the same object")
 
     def count(self, query: Count) -> Result:
         """Number of objects."""
@@ -646,8 +700,7 @@ class Executor:
         kept = self.keep(things, condition)
         if len(things) > 1:
             self.certainty = min(before, max(self.certainty, 0.5 * before))
-        plural_the = not isinstance(query.objects, The) and len(things) > 1
-        holds = len(kept) == len(things) if plural_the and not changes else bool(kept)
+        holds = len(kept) == len(things) if isinstance(query.objects, All) and not changes else bool(kept)
         evidence = (*kept, *(t for t in things if t not in kept))
         return Result("Yes" if holds else "No", evidence + self._anchors(condition))
 
@@ -679,6 +732,8 @@ class Executor:
         thing = things[0]
         if thing.object is None:
             thing = self.in_region(thing)
+        if not self.index.snapshot.complete:
+            self.doubt(0.4)  # a better landmark may be left out
         self.note(f"centre at {_at(thing.center)}")
         return Result(self.place(thing), (thing, *self._support(thing)[1]))
 
@@ -820,7 +875,16 @@ class Executor:
             sigma *= value * sum(1 / max(float(e), 1e-3) for e in thing.box.size)
         return self._number(value, kind, (thing,), sigma)
 
-    def room_size(self, query: RoomSize) -> Result:
+    def difference(self, query: Difference) -> Result:
+        """One measure less the other."""
+        first, second = self.one(query.first), self.one(query.second)
+        value = self.measure(first, query.measure) - self.measure(second, query.measure)
+        kind = {"area": "area", "volume": "volume"}.get(query.measure.name, "length")
+        result = self._number(abs(value), kind, (first, second), self.sigma(first, second))
+        result.message = f"the {(first if value > 0 else second).label} has more"
+        return result
+
+    def room_size(self) -> Result:
         """The floor area of the map."""
         area = self.index.snapshot.floor.area
         if area is not None:
@@ -899,6 +963,12 @@ class Executor:
             things = self.all(objects)
         if not things:
             raise Unanswerable(Status.NOT_FOUND, f"of what the scene knows, nothing fits '{objects}'")
+        if not self.index.snapshot.complete and not self.options and _any_object(objects):
+            message = "the scene lists only things of some classes; what else is there is not known"
+            if not isinstance(strip(objects), Pick):
+                raise Unanswerable(Status.NOT_FOUND, f"{message}. Of those listed it would be: {listed(things)}", things)
+            self.doubt(0.45)
+            self.note(message)
         if self.view is not None and len(things) > 1:
             order = np.argsort(self.index.distances(self.index.asker(self.view.position), things), kind="stable")
             things = [things[i] for i in order]
@@ -915,7 +985,7 @@ class Executor:
         return [t for t in self._restricted(objects, offered)]
 
     def _restricted(self, objects: Objects, offered: list[Thing]) -> list[Thing]:
-        if isinstance(objects, The):
+        if isinstance(objects, The | All):
             return self._restricted(objects.objects, offered)
         if isinstance(objects, Filter):
             return self.keep(self._restricted(objects.objects, offered), objects.condition)
@@ -1060,7 +1130,7 @@ class Executor:
         result.message = f"at stamp {stamp * 1e-9:.2f} s"
         return result
 
-    def describe(self, query: Describe) -> Result:
+    def describe(self) -> Result:
         """All there is, by class."""
         things = [t for t in self.index.present(self.index.things) if t.label != UNKNOWN_LABEL]
         unnamed = len(self.index.present(self.index.things)) - len(things)
@@ -1118,12 +1188,6 @@ class Executor:
         return Result(text, tuple(things), names=(text,))
 
 
-_QUERIES: dict[type, Callable[[Executor, object], Result]] = {
-    Count: Executor.count, CountTest: Executor.count_test, Exists: Executor.exists, Verify: Executor.verify, Where: Executor.where,
-    Distance: Executor.distance, Size: Executor.size, RoomSize: Executor.room_size, Direction: Executor.direction,
-    RelationOf: Executor.relation_of, Identify: Executor.identify, Compare: Executor.compare, Order: Executor.order, Color: Executor.color_of,
-    Changes: Executor.changes, MovedBy: Executor.moved_by, Seen: Executor.seen, Describe: Executor.describe, Route: Executor.route,
-}  # type: ignore[dict-item]  # fmt: skip
 _LYING = frozenset(
     ("table", "dining table", "coffee table", "bed", "rug", "mat", "mattress", "towel", "bathtub", "crib")
 )
@@ -1169,7 +1233,7 @@ def _at(point: Array) -> str:
 
 def _absent_kind(executor: Executor, objects: Objects) -> str | None:
     """The class asked about if it is the scene's lack of it (not of an anchor) that leaves nothing, and the map would have named it."""
-    while isinstance(objects, (The, Filter, Pick)):
+    while isinstance(objects, The | All | Filter | Pick):
         objects = objects.objects
     kinds = objects.items if isinstance(objects, Union) else (objects,)
     names = [k.name for k in kinds if isinstance(k, Kind)]
@@ -1179,9 +1243,16 @@ def _absent_kind(executor: Executor, objects: Objects) -> str | None:
     )
 
 
+def _any_object(objects: Objects) -> bool:
+    """True if things of any class are asked for."""
+    while isinstance(objects, The | All | Filter | Pick):
+        objects = objects.objects
+    return isinstance(objects, Kind) and objects.name == "object"
+
+
 def said(objects: Objects) -> str:
     """The class name in a description."""
-    while isinstance(objects, (The, Filter, Pick)):
+    while isinstance(objects, The | All | Filter | Pick):
         objects = objects.objects
     return objects.name if isinstance(objects, Kind) else str(objects)
 

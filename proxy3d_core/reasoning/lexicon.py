@@ -320,7 +320,7 @@ AMERICAN: dict[str, str] = {
     "colour": "color", "colours": "colors", "coloured": "colored", "grey": "gray", "centre": "center", "metre": "meter",
     "metres": "meters", "centimetre": "centimeter", "centimetres": "centimeters", "millimetre": "millimeter",
     "millimetres": "millimeters", "neighbouring": "neighboring", "nearby": "near", "furthest": "farthest", "further": "farther",
-    "towards": "toward", "besides": "beside", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
+    "towards": "toward", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
     "im": "i am", "whos": "who is", "tvs": "tvs", "oclock": "o'clock", "infront": "in front", "lefthand": "left hand",
     "righthand": "right hand", "nearst": "nearest", "closet's": "closet", "alot": "many", "u": "you", "ur": "your",
     "theyre": "they are", "thats": "that is", "hight": "height", "heigth": "height", "lenght": "length", "widht": "width",

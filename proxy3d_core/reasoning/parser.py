@@ -10,7 +10,19 @@ from proxy3d_core.reasoning import rules
 from proxy3d_core.reasoning.grammar import Grammar, Rule
 from proxy3d_core.reasoning.parts import Text, scene_nouns
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
-from proxy3d_core.reasoning.program import Objects, Program, Query, Route, Stance, Step
+from proxy3d_core.reasoning.program import (
+    Describe,
+    Filter,
+    Identify,
+    Kind,
+    Objects,
+    Program,
+    Query,
+    Route,
+    Side,
+    Stance,
+    Step,
+)
 from proxy3d_core.reasoning.tokens import Sentence, sentences
 
 MAX_WORDS = 120
@@ -94,7 +106,11 @@ def parse(text: str, labels: frozenset[str] = frozenset()) -> Program:
         return Program(Route(goal, steps), stance, certainty=0.95)
     if reading is None:
         raise NotUnderstood(_missed([r[2] for r in asking], nouns))
-    return Program(reading.query, reading.stance, stance, unit, reading.certainty, reading.skipped)
+    query = reading.query
+    looks = reading.stance is not None and (reading.stance.facing is not None or reading.stance.turn)
+    if isinstance(query, Describe) and looks:  # "if I look at the door, what do I see?"
+        query = Identify(Filter(Kind("object"), Side("front")))
+    return Program(query, reading.stance, stance, unit, reading.certainty, reading.skipped)
 
 
 def _route_steps(said: tuple[Sentence, ...], nouns: frozenset[str]) -> tuple[Objects, tuple[Step, ...]] | None:
@@ -126,13 +142,18 @@ def _read(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | None:
         before = words[:start]
         clause = _whole_stance(before, nouns)
         idle = clause is not None or all(w in _POLITE for w in before)
-        if not idle and not (before[-1] == "," and not _QUESTION_WORDS & set(before)):
+        if not idle and (before[-1] != "," or (_QUESTION_WORDS | _STANCE_STARTS) & set(before) or _names_something(before, nouns)):
             continue
         for query, stance in _readings(words[start:], nouns):
             if clause is not None:
                 stance = clause if stance is None else _join(stance, clause)
             return _Reading(query, stance, 0.95 if idle else 0.6, before)
     return None
+
+
+def _names_something(words: tuple[str, ...], nouns: frozenset[str]) -> bool:
+    text = Text(words, nouns)
+    return any(text.noun(i) for i in range(len(words)))
 
 
 _POLITE = frozenset(

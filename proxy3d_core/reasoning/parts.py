@@ -23,6 +23,7 @@ from proxy3d_core.reasoning.lexicon import (
     singular,
 )
 from proxy3d_core.reasoning.program import (
+    All,
     Changed,
     Colored,
     Condition,
@@ -255,7 +256,8 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
         words = tuple(lead.split())
         if text.words[i : i + len(words)] == words and text.word(i + len(words)).isdigit():
             return [(i + len(words) + 1, Region(int(text.word(i + len(words)))))]
-    j, definite, indefinite, other = i, False, False, False
+    j, definite, indefinite, other, number = i, False, False, False, 1
+    every = text.word(i) in ("all", "every", "each", "both", "these", "those")
     while True:
         word = text.word(j)
         if text.word(j + 1) == "of" and word in _PARTITIVE or word == "a" and text.word(j + 2) == "of":
@@ -270,8 +272,8 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
             other = other or word in ("another", "other")
             indefinite = True
             j += 1
-        elif (word in NUMBER_WORDS or word.isdigit()) and text.noun_follows(j + 1) and j > i:
-            indefinite = True
+        elif (word in NUMBER_WORDS or word.isdigit()) and text.noun_follows(j + 1) and word not in ("no", "one"):
+            number = NUMBER_WORDS.get(word) or int(word if word.isdigit() else 1)
             j += 1
         else:
             break
@@ -279,10 +281,16 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
             break
     nominals = [*text.nominal(j)]
     for end, objects, many in [*_anchored(text, nominals), *nominals]:
+        if number > 1 and isinstance(objects, Pick):
+            objects = replace(objects, number=number)
         if other:
             objects = Filter(objects, Other())
         for stop, full in _with_conditions(text, end, objects):
-            out.append((stop, The(full) if definite and not indefinite and not many else full))
+            if definite and many or every:
+                full = All(full)
+            elif definite and not indefinite:
+                full = The(full)
+            out.append((stop, full))
     return out
 
 
@@ -374,6 +382,9 @@ def _leads(text: Text, i: int) -> list[int]:
 def _conditions(text: Text, i: int) -> list[Reading]:
     """On the table; to my left; between the bed and the door; within 2 m of the sofa; taller than the desk; against the wall."""
     out: list[Reading] = []
+    for words in (("other", "than"), ("besides",), ("apart", "from"), ("except", "for"), ("except",), ("aside", "from")):
+        if text.words[i : i + len(words)] == words:
+            return [(end, Other(than)) for end, than in text.part("np", i + len(words))]
     if text.word(i) == "not":
         return [(end, Not(c)) for end, c in text.part("condition", i + 1)]
     for start in [i + 1, i] if text.word(i) in _PARTICIPLES and not say.RELATIONS.at(text.words, i) else [i]:
@@ -418,6 +429,12 @@ def _relation(text: Text, i: int, name: str) -> list[Reading]:
 
 def _within(text: Text, i: int) -> list[Reading]:
     """Within 2 m of X; less than 1 m (away) from X; more than 3 m from X."""
+    for words, less in ((("more", "than"), False), (("over",), False), (("at", "least"), False), (("less", "than"), True), (("under",), True)):
+        j = i + len(words)
+        if text.words[i:j] == words:
+            for end, metres in text.part("length", j):
+                if text.word(end) in say.HOW:
+                    return [(end + 1, Exceeds(Measure(say.HOW[text.word(end)]), metres, less))]
     for words, farther in (
         (("within", "a", "radius", "of"), False), (("within",), False), (("less", "than"), False), (("closer", "than"), False), (("at", "most"), False),
         (("nearer", "than"), False), (("no", "more", "than"), False), (("not", "farther", "than"), False),
@@ -502,8 +519,9 @@ def _comparatives(text: Text, i: int) -> list[Reading]:
     out: list[Reading] = []
     j = i + 1 if text.word(i) == "the" else i
     for end, (measure, most) in say.COMPARATIVES.at(text.words, j):
-        if measure == "distance" and text.word(end) in ("to", "from"):
-            out += [(stop, (Measure(measure, anchor), most, 1)) for stop, anchor in text.part("np", end + 1)]
+        if measure == "distance":
+            start = end + 1 if text.word(end) in ("to", "from") else end
+            out += [(stop, (Measure(measure, anchor), most, 1)) for stop, anchor in text.part("np", start)]
         out.append((end, (Measure(measure), most, 1)))
     return out
 
@@ -541,8 +559,8 @@ def _several(text: Text, i: int) -> list[Reading]:
 
 
 def strip(objects: Objects) -> Objects:
-    """Without the demand that there is only one."""
-    return objects.objects if isinstance(objects, The) else objects
+    """Without the demand that there is only one, or that all are meant."""
+    return objects.objects if isinstance(objects, The | All) else objects
 
 
 def _side_choices(text: Text, i: int) -> list[Reading]:
@@ -583,6 +601,8 @@ def _relation_choices(text: Text, i: int) -> list[Reading]:
     for middle, condition in text.part("condition", i):
         k = middle + 1 if text.word(middle) == "," else middle
         if text.word(k) == "or":
+            if isinstance(condition, Relation) and len(condition.anchors) == 1:
+                out += [(stop, (condition, replace(condition, anchors=(b,)))) for stop, b in text.part("np", k + 1)]
             out += [(stop, (condition, second)) for stop, second in text.part("condition", k + 1)]
     return out
 

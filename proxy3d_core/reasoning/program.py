@@ -50,6 +50,16 @@ class The:
 
 
 @dataclass(frozen=True)
+class All:
+    """Every one of them is meant ("the chairs", "all chairs")."""
+
+    objects: Objects
+
+    def __str__(self) -> str:
+        return str(self.objects)
+
+
+@dataclass(frozen=True)
 class Filter:
     """The objects for which a condition holds."""
 
@@ -62,15 +72,16 @@ class Filter:
 
 @dataclass(frozen=True)
 class Pick:
-    """The ``rank``-th object by a measure (``most``: from the largest down)."""
+    """The ``rank``-th object by a measure (``most``: from the largest down), or the first ``number`` of them."""
 
     objects: Objects
     measure: Measure
     most: bool
     rank: int = 1
+    number: int = 1
 
     def __str__(self) -> str:
-        rank = "" if self.rank == 1 else f", {self.rank}"
+        rank = f", first {self.number}" if self.number > 1 else "" if self.rank == 1 else f", {self.rank}"
         return f"arg{'max' if self.most else 'min'}({self.objects}, {self.measure}{rank})"
 
 
@@ -84,7 +95,7 @@ class Union:
         return f"union({', '.join(map(str, self.items))})"
 
 
-Objects = Kind | Me | Region | The | Filter | Pick | Union
+Objects = Kind | Me | Region | The | All | Filter | Pick | Union
 
 # ---------------------------------------------------------------------------------------------- conditions and measures
 
@@ -288,6 +299,18 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """By how much has one more of a measure than another?"""
+
+    first: Objects
+    second: Objects
+    measure: Measure
+
+    def __str__(self) -> str:
+        return f"difference({self.measure}, {self.first}, {self.second})"
+
+
+@dataclass(frozen=True)
 class RoomSize:
     """The floor area."""
 
@@ -437,7 +460,7 @@ class Route:
 
 
 Query = (
-    Count | CountTest | Exists | Verify | Where | Distance | Size | RoomSize | Direction | RelationOf | Identify | Compare | Order
+    Count | CountTest | Exists | Verify | Where | Distance | Size | Difference | RoomSize | Direction | RelationOf | Identify | Compare | Order
     | Color | Changes | MovedBy | Seen | Describe | Route
 )  # fmt: skip
 

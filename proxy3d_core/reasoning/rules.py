@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from proxy3d_core.reasoning.grammar import Grammar, Rule
 from proxy3d_core.reasoning.lexicon import ROOM_WORDS
 from proxy3d_core.reasoning.parts import add_part, strip
 from proxy3d_core.reasoning.program import (
+    All,
     Changed,
     Changes,
     Color,
@@ -17,6 +19,7 @@ from proxy3d_core.reasoning.program import (
     Count,
     CountTest,
     Describe,
+    Difference,
     Direction,
     Distance,
     Exceeds,
@@ -42,6 +45,7 @@ from proxy3d_core.reasoning.program import (
     Size,
     Stance,
     The,
+    Union,
     Verify,
     Where,
 )
@@ -68,15 +72,15 @@ def is_room(objects: Objects) -> bool:
 
 def fill(objects: Objects, anchor: Objects) -> Objects:
     """The same objects, with "nearest" meaning nearest to ``anchor`` where nothing else is said."""
-    if isinstance(objects, The):
-        return The(fill(objects.objects, anchor))
+    if isinstance(objects, The | All):
+        return type(objects)(fill(objects.objects, anchor))
     if isinstance(objects, Filter):
         return Filter(fill(objects.objects, anchor), objects.condition)
     if isinstance(objects, Pick):
         measure = objects.measure
         if measure.name == "distance" and measure.anchor is None:
             measure = Measure("distance", anchor)
-        return Pick(fill(objects.objects, anchor), measure, objects.most, objects.rank)
+        return replace(objects, objects=fill(objects.objects, anchor), measure=measure)
     return objects
 
 
@@ -84,16 +88,15 @@ def filtered(objects: Objects, *conditions: Condition | None) -> Objects:
     """``objects`` for which all conditions hold; keeps "the"."""
     for condition in conditions:
         if condition is not None:
-            objects = (
-                The(Filter(objects.objects, condition)) if isinstance(objects, The) else Filter(objects, condition)
-            )
+            whole = isinstance(objects, The | All)
+            objects = type(objects)(Filter(objects.objects, condition)) if whole else Filter(objects, condition)
     return objects
 
 
 def _modified(objects: Objects, modify: Any) -> Objects:
     if modify is None:
         return objects
-    return The(modify(objects.objects)) if isinstance(objects, The) else modify(objects)
+    return type(objects)(modify(objects.objects)) if isinstance(objects, The | All) else modify(objects)
 
 
 def _count(x: Objects, m: Any = None, m2: Any = None, c: Condition | None = None) -> Query | None:
@@ -104,13 +107,13 @@ def _count(x: Objects, m: Any = None, m2: Any = None, c: Condition | None = None
 
 def _is_unit(objects: Objects) -> bool:
     """True for "meters": a distance is asked for, no count."""
-    while isinstance(objects, (The, Filter, Pick)):
+    while isinstance(objects, The | All | Filter | Pick):
         objects = objects.objects
-    return isinstance(objects, Kind) and objects.name in CLASSES["meters"] | {"meter", "foot", "degree", "square meter"}
+    return isinstance(objects, Kind) and objects.name in _MEASURED
 
 
 def _exists(x: Objects, m: Any = None, no: Any = None) -> Query | None:
-    return None if isinstance(x, Me) or is_room(x) else Exists(_modified(strip(x), m))
+    return None if isinstance(x, Me) or is_room(x) or _is_unit(x) else Exists(_modified(strip(x), m))
 
 
 def _count_test(x: Objects, test: str, n: float = 0, m: Any = None, y: Objects | None = None) -> Query:
@@ -139,7 +142,7 @@ def _distance_of_several(xs: tuple[Objects, ...]) -> Query | None:
 
 def _distance_of_pair(x: Objects) -> Query | None:
     """Two objects of one class: "between the two chairs"."""
-    return Distance(x, Filter(strip(x), Other(x))) if isinstance(x, (Kind, Filter)) else None
+    return Distance(x, x) if isinstance(x, Kind | Filter | All) else None
 
 
 def _size(d: Measure, x: Objects) -> Query | None:
@@ -162,7 +165,7 @@ def _direction(
         return None  # "is the chair to my left or right": the left is a choice, no attribute of the chair
     if isinstance(of, Me):
         of = None
-    return Direction(x, tuple(dict(s)), of, form, tuple(dict(s).values()))
+    return Direction(fill(x, Me()), tuple(dict(s)), of, form, tuple(dict(s).values()))
 
 
 def _in_form(form: str) -> Any:
@@ -173,6 +176,8 @@ def _verify(x: Objects, c: Condition, no: Any = None) -> Query | None:
     if isinstance(x, Me):
         # "Am I next to the table": where the asker is.
         return Verify(x, c) if isinstance(c, Relation) else None
+    if isinstance(x, Kind | Filter | Union) and not isinstance(c, Changed):
+        return Exists(filtered(x, c))  # "is a chair next to the table", "is anything on it"
     if isinstance(c, Exceeds) and c.measure.anchor is None and c.measure.name == "distance":
         c = Exceeds(Measure("distance", Me()), c.than, c.less)
     return Verify(x, c)
@@ -233,6 +238,17 @@ def _changed(x: Objects, state: str) -> Query | None:
     return Verify(x, Changed(state))
 
 
+def _difference(x: Objects, p: Any, y: Objects) -> Query | None:
+    measure = p[0]
+    if measure.name == "distance" and measure.anchor is None:
+        measure = Measure("distance", Me())
+    return Difference(x, y, measure)
+
+
+def _place_of(x: Objects, y: Objects) -> Query | None:
+    return RelationOf(x, tuple(Relation(name, (y,)) for name in ("left_of", "right_of", "front_of", "behind")))
+
+
 def _which_changed(state: str = "any", x: Objects | None = None) -> Query | None:
     if x is None or (isinstance(strip(x), Kind) and strip(x).name == "object"):  # type: ignore[union-attr]
         return Changes(state)
@@ -279,6 +295,7 @@ _AT = "[toward|at|to|in the direction of|out of|out|into|through|straight at|dir
 STANCE_PART = Grammar(
     [
         Rule(f"{_STAND} [right|up|upright|here|close] {_POSTURE} <at:np>", _stand),
+        Rule(f"{_LOOK} {_AT} <facing:np> from <at:np>", _stand),
         Rule(f"{_LOOK} {_AT} <facing:np>", _stand),
         Rule("(with|have|having|has) (my|your|the|its) back (to|toward|against|facing|turned to|on) <back:np>", _stand),
         Rule("(my|your) back (is|faces|facing) [to|toward|against|turned to] <back:np>", _stand),
@@ -287,7 +304,7 @@ STANCE_PART = Grammar(
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] left [90 degrees]", _turned(90)),
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] right [90 degrees]", _turned(-90)),
         Rule("(entering|enter|entered|coming|come|walking|walk|stepping|step|coming in) [in|into|inside|to] [the room] (through|from|by|at|in|via) <at:np>", _stand),
-        Rule("(in front of|next to|at|by|beside|near) <at:np>", _stand),
+        Rule("(in front of|next to|at|by|beside|near|in) <at:np>", _stand),
     ],
     CLASSES,
 )
@@ -320,13 +337,13 @@ QUESTIONS = Grammar(
         Rule("(how many|how much) <x:nps> [for me]", _count),
         Rule("how much <x:nps> %be %there [<m:modifier>]", _count),
         Rule("how much <x:nps> %be <m:modifier>", _count),
-        Rule("how many <x:nps> %be %there <m:modifier> <m2:modifier>", _count),
         Rule(f"how many <x:nps> %be [there|they] {_VISIBLE} <c:condition>", _count),
         Rule(f"how many <x:nps> %be [there|they] {_VISIBLE} <m:modifier>", _count),
         Rule(f"how many <x:nps> [there] %be [there|they] {_VISIBLE}", _count),
         Rule("how many <x:nps> (%can|%have) %you [%see] [have|got|seen] [<m:modifier>]", _count),
-        Rule("how many <x:nps> (%can|%have) %you [%see] <m:modifier> <m2:modifier>", _count),
         Rule("how many <x:nps> (%can|%have) (be|been) (%see|visible|counted) [<m:modifier>]", _count),
+        Rule("how many <x:nps> %be %there <m:modifier> <m2:modifier>", _count),
+        Rule("how many <x:nps> (%can|%have) %you [%see] <m:modifier> <m2:modifier>", _count),
         Rule("how many <x:nps> (exist|exists|remain|stand|sit|hang|do you count) [<m:modifier>]", _count),
         Rule("how many <x:nps> [%be there] that (can|could) be %see [<m:modifier>]", _count),
         Rule("how many <x:nps> %do (the|this|my) (room|scene|apartment|house|space|kitchen|office) (have|contain|hold)", _count),
@@ -336,6 +353,7 @@ QUESTIONS = Grammar(
         Rule("how many <x:nps> (moved|have moved|have been moved|were moved|changed place)", lambda x: Count(Filter(strip(x), Changed("moved")))),
         Rule("how many <x:nps> (%be|%have) [been] <s:state>", lambda x, s: Count(Filter(strip(x), Changed(s)))),
         Rule("how many <x:nps> %be <c:color>", lambda x, c: Count(Filter(strip(x), Colored(c)))),
+        Rule("how many (kinds|types|different kinds|different types) of <x:np> %be <h:here>", lambda x, h: Count(strip(x), kinds=True)),
         Rule("how many (kinds|types|sorts|different kinds|different types|classes|categories) of <x:np> [%be there] [<h:here>]", lambda x, h=None: Count(strip(x), kinds=True)),
         Rule("[%which %be] [give me|state|determine|find|say|report|get] [the|a|your] [total|exact|overall] (number|count|amount|quantity|total|tally) of <x:nps> [<m:modifier>]", _count),
         Rule("[%which %be] the <x:nps> (count|total|tally) [<m:modifier>]", _count),
@@ -466,6 +484,11 @@ QUESTIONS = Grammar(
         Rule("at what distance (%be) <a:np>", _distance),
         Rule("<a:np> to <b:np> distance", _distance),
         # -- size
+        Rule("(how much|by how much) <p:comparative> %be <x:np> than <y:np>", _difference),
+        Rule("(how much|by how much|how many %meters) %be <x:np> <p:comparative> than <y:np>", _difference),
+        Rule("how (high|far) (off|above) the (floor|ground) %be <x:np> [hanging|mounted]", lambda x: _size(Measure("elevation"), x)),
+        Rule("how <d:how> %be <x:np> hanging", lambda d, x: _size(Measure("elevation"), x)),
+        Rule("<x:np> <d:dimension>", lambda x, d: None if isinstance(x, Me) else _size(d, x)),
         Rule("[%which %be] the height of <x:np> (above|off|from|over) [the] (floor|ground)", lambda x: _size(Measure("elevation"), x)),
         Rule("how <d:how> %be <x:np> [above the floor|off the floor]", lambda d, x: _size(d, x)),
         Rule("how <d:how> <x:np> %be", lambda d, x: _size(d, x)),
@@ -494,9 +517,12 @@ QUESTIONS = Grammar(
         Rule("(which|what) (direction|way) (%be|are) <x:np> [in|located|at] [from me|from here|relative to me] [, <s:sides>]", _direction),
         Rule("where %be <x:np> (relative to|compared to|in relation to|with respect to|from|as seen from) (me|myself|you|my position|where i am|the robot|here|my current position|my viewpoint) [, <s:sides>]", lambda x, s=(): _direction(x, s)),
         Rule("where %be <x:np> [located] [,] <s:sides>", lambda x, s=(): _direction(x, s)),
+        Rule("where %be <x:np> [located|standing] (relative to|compared to|in relation to|with respect to|in reference to) <y:np>", _place_of),
         Rule("%be <x:np> <c:relations>", lambda x, c: RelationOf(x, c)),
         Rule("[which|what] [way|direction|side] <x:np> %be (on|at|in|to)", _direction),
         # -- turning and going
+        Rule("(which|what) (direction|way) (%can|should|do|would) %you [go|turn|take] [to] (exit|leave) [the|this] [room|place|building|apartment|house|space]", lambda: Direction(Kind("door"), form="go")),
+        Rule("(where|how) (%can|should|do|would) %you [go|turn] [to] (exit|leave|get out of) [the|this] [room|place|building|apartment|house|space] [from here|through the door|through a door]", lambda: Direction(Kind("door"), form="go")),
         Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [need|have|have to|need to] [to] [%go] [to] [in|toward|if|in order|to get] [i|you] [want|need|wish|would like] [to] [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out|down on|away in|out through|up|off] <x:np>", _in_form("go")),
         Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [%go] [in] (to|in order to) [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out] <x:np>", _in_form("go")),
         Rule("(which|what) (direction|way) %be <x:np>", _in_form("go")),
@@ -535,9 +561,11 @@ QUESTIONS = Grammar(
         Rule("%be <y:np> (closer|nearer) to <xs:list>", lambda y, xs: Compare(xs, Measure("distance", y), False)),
         Rule("%be <x:np> [the] same <d:dimension> as <y:np>", lambda x, d, y: None),
         # -- existence
+        Rule("%can %you see <x:np> [at|from|in|with] (where|my|the) [current|this] (i am standing|i am sitting|i am|i stand|i sit|position|seat|place|spot|location)", lambda x: Exists(Filter(strip(x), Side("front")))),
         Rule("%be there no <x:np> [<m:modifier>]", lambda x, m=None: Exists(_modified(strip(x), m), True)),
         Rule("%do %you know of <x:np> [<m:modifier>]", _exists),
         Rule("%be there [such a thing as] <x:np> [<m:modifier>]", _exists),
+        Rule("there %be <n:quantity> <x:np> [<m:modifier>]", _counted("exactly")),
         Rule("there %be <x:np> [<m:modifier>]", _exists),
         Rule("(%do|%can|%have) %you [also] %see <x:np> [<m:modifier>]", _exists),
         Rule("(%do|%have|%can) %you [also] (see|have|know|know of|know about|got|find|spot|notice|seen|come across|detect) <x:np> [<m:modifier>]", _exists),
@@ -581,16 +609,20 @@ QUESTIONS = Grammar(
         Rule("how %be <x:np> colored", lambda x: Color(x)),
         # -- routes
         Rule("how (%can|do|could|would|should) %you [%go] [to] from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
-        Rule("how (%can|do|could|would|should) %you %go [to] <x:np> from <s:np>", lambda x, s: None if isinstance(s, Me) else Route(x, start=s)),
+        Rule("how (%can|do|could|would|should) %you %go [to] <x:np> from <s:np>", lambda x, s: None if isinstance(s, Me) else Route(fill(x, s), start=s)),
         Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
-        Rule("how (%can|do|could|would|should) %you [%go] [to|at|into] [%go] [to|at] <x:np> [from here]", lambda x: None if isinstance(x, Me) else Route(x)),
-        Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) [to|toward] <x:np>", lambda x: Route(x)),
-        Rule("(guide|lead|take|bring|direct|navigate|drive|walk|send) [me|yourself|the robot|us] [to|toward] <x:np>", lambda x: None if isinstance(x, Me) else Route(x)),
-        Rule("(go|drive|navigate|walk|move) to <x:np>", lambda x: Route(x)),
-        Rule("(%can|could) %you (%go|drive|walk|get|pass) [to|through to|up to|straight to] <x:np> [without bumping into anything|from here]", lambda x: Route(x, (), True)),
-        Rule("%be <x:np> (reachable|accessible|within reach)", lambda x: Route(x, (), True)),
-        Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(x, (), True)),
+        Rule("how (%can|do|could|would|should) %you [%go] [to|at|into] [%go] [to|at] <x:np> [from here]", lambda x: None if isinstance(x, Me) else Route(fill(x, Me()))),
+        Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) [to|toward] <x:np>", lambda x: Route(fill(x, Me()))),
+        Rule("(guide|lead|take|bring|direct|navigate|drive|walk|send) [me|yourself|the robot|us] [to|toward] <x:np>", lambda x: None if isinstance(x, Me) else Route(fill(x, Me()))),
+        Rule("(go|drive|navigate|walk|move) to <x:np>", lambda x: Route(fill(x, Me()))),
+        Rule("(%can|could) %you (%go|drive|walk|get|pass) [to|through to|up to|straight to] <x:np> [without bumping into anything|from here]", lambda x: Route(fill(x, Me()), (), True)),
+        Rule("%be it possible to %go to <x:np>", lambda x: Route(fill(x, Me()), (), True)),
+        Rule("can you (bring|take|guide|lead) me to <x:np>", lambda x: Route(fill(x, Me()))),
+        Rule("%be <x:np> (reachable|accessible|within reach)", lambda x: Route(fill(x, Me()), (), True)),
+        Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(fill(x, Me()), (), True)),
         # -- what is ...
+        Rule("(of|out of|among) <x:np> [,] (which|what) [one|ones] %be <p:superlative>", lambda x, p: _what_superlative(p, x)),
+        Rule("(which|what) <x:np> %be <c:color>", lambda x, c: Identify(Filter(strip(x), Colored(c)))),
         Rule("(list|name|show|tell|give) [me] what %be [there] <c:condition>", lambda c: _what(c=c)),
         Rule("(what|who) (am|are) (i|you) [the] (closest|nearest) (to|by)", lambda: _what_superlative((Measure("distance"), False, 1))),
         Rule("(which|what) of <x:np> %be <p:superlative>", lambda x, p: _what_superlative(p, x)),
@@ -620,6 +652,7 @@ QUESTIONS = Grammar(
         Rule("<x:np> %be <c:relation> what", lambda x, c: (Identify(The(Pick(Filter(Kind("object"), Other(x)), Measure("distance", x), False)), True) if c in ("beside", "near", "touching") else None)),
         Rule("(what|which) [object|thing|item] %be <x:np> (next|closest|nearest|adjacent|close) to", lambda x: Identify(Pick(Filter(Kind("object"), Other(x)), Measure("distance", x), False), True)),
         Rule("what %be <x:np> (on|in|under|sitting on|standing on|lying on|placed on)", lambda x: Where(x)),
+        Rule("(if|when) %you (walk|walked|go|went|move|moved|step) [straight] <s:side> [,] what (would|will|do) %you [first] (hit|bump into|run into|run in to|reach|encounter|meet|touch) [first]", lambda s: Identify(Pick(Filter(Kind("object"), Side(s)), Measure("distance", Me()), False), True)),
         Rule("what (would|will|do|does) %you (hit|bump into|run into|reach|encounter|meet|touch) [first] (if|when) %you (walk|walked|go|went|move|moved|walking|step) [straight] <s:side>", lambda s: Identify(Pick(Filter(Kind("object"), Side(s)), Measure("distance", Me()), False), True)),
         # -- lists
         Rule("what %you (see|know|have seen|found|can see)", lambda: Describe()),
@@ -646,4 +679,5 @@ def _before(a: Objects, b: Objects) -> Query:
     return Verify(strip(a), Exceeds(Measure("first_seen"), strip(b), less=True))
 
 
+_MEASURED = CLASSES["meters"] | frozenset("meter foot degree distance space room gap clearance inch".split())
 _LEFT_RIGHT = (("left", "left"), ("right", "right"))

@@ -124,6 +124,7 @@ class Snapshot:
         robot_pose: 4x4 ``fixed_from_robot`` (x forward, z up) at ``stamp_ns``, or None.
         frames: how many frames the map was made from.
         vocabulary: names that the semantics can give; a class in it that has no object is absent. Empty = not known.
+        complete: False if the room holds things that are left out here (an annotation of some classes only).
     """
 
     stamp_ns: int = 0
@@ -135,6 +136,7 @@ class Snapshot:
     robot_pose: NDArray[np.float64] | None = None
     frames: int = 0
     vocabulary: frozenset[str] = frozenset()
+    complete: bool = True
 
     @cached_property
     def present(self) -> tuple[SceneObject, ...]:
