@@ -31,9 +31,11 @@ _STACK_OVERLAP = 0.3  # of the smaller part's height
 _MIN_VOXELS = 12
 _REACH = 0.35  # m from a named object: what touches it and lies this near is part of it
 _CONTACT = 0.3  # of the square root of a part's size must touch
+_MOST_ABSORBED = 6  # times its own size
 _MAX_ABSORBED = 1.2  # m
 _MIN_UNNAMED_SURFACE = 0.025  # m^2
 _MIN_THICKNESS = 0.05  # m
+_MIN_FILL = 0.25  # of its box's floor area: less is the corner of a room with what stands along its walls
 _MAX_UNNAMED = 2.5  # m; larger parts without a class are background
 
 
@@ -114,8 +116,11 @@ def _solid(surface: Surface, part: NDArray[np.int64]) -> bool:
     extent = np.ptp(surface.position[part], axis=0)
     if extent.max() > _MAX_UNNAMED:
         return False
-    thickness = OrientedBox.around(surface.position[part], trim=0.02).size.min()
-    return bool(thickness > _MIN_THICKNESS)
+    size = OrientedBox.around(surface.position[part], trim=0.02).size
+    if size.min() < _MIN_THICKNESS:
+        return False
+    footprint = len(np.unique(surface.cells[part, :2], axis=0)) * surface.size**2
+    return bool(footprint > _MIN_FILL * size[0] * size[1])
 
 
 def _large_enough(surface: Surface, candidate: Candidate, min_size: float) -> bool:
@@ -153,7 +158,7 @@ def _absorb(
     merged = []
     for i, candidate in enumerate(named):
         extra = np.concatenate(grown[i]) if i in grown else np.zeros(0, np.int64)
-        if len(extra) > 3 * len(candidate.members):  # a speck of a class does not name what is many times its size
+        if len(extra) > _MOST_ABSORBED * len(candidate.members):  # a speck does not name what is many times its size
             rest.append(np.sort(extra))
             extra = np.zeros(0, np.int64)
         merged.append(Candidate(np.sort(np.concatenate([candidate.members, extra])), candidate.label))

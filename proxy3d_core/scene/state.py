@@ -34,6 +34,7 @@ _HAND = 0.15  # m
 _FEET = 0.8  # m
 _FACE_VOXELS = 40
 _FACE_AGREEMENT = 0.6
+_NAMED_SHARE_POWER = 0.25
 _TRIM = 0.01  # share of stray points outside a box at each end
 
 
@@ -208,7 +209,7 @@ class SceneState:
 
     def _describe(self, surface: Surface, candidate: Candidate, segmentation: Segmentation) -> Sighting:
         members = candidate.members
-        # Parts that no mask covered (legs, a shaded seat) joined by touch; they say nothing against the class.
+        # Parts that no mask covered (legs, a shaded seat) joined by touch; they say little against the class.
         voters = members[segmentation.label[members] == candidate.label] if candidate.label >= 0 else members
         seconds, background = surface.votes(voters, len(self._vocabulary))
         if candidate.on >= 0:
@@ -226,7 +227,8 @@ class SceneState:
         if best >= 0:
             # A share of the votes, less sure while they are few: one second per voxel settles it.
             per_voxel = float(seconds[best]) / len(voters)
-            score = float(seconds[best] / max(total, 1e-6) * (1 - np.exp(-per_voxel / 0.15)))
+            named = (len(voters) / len(members)) ** _NAMED_SHARE_POWER
+            score = float(seconds[best] / max(total, 1e-6) * (1 - np.exp(-per_voxel / 0.15)) * named)
         label = self._vocabulary[best] if best >= 0 else UNKNOWN_LABEL
         owners, counts = np.unique(surface.owner[members], return_counts=True)
         rows = surface.rows[members]

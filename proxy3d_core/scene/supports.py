@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.surface import Surface, adjacent, components, connected
 
 _MIN_AREA = 0.12  # m^2; smaller horizontal patches carry nothing
@@ -25,7 +26,7 @@ _STANDS = 0.05  # m: a thing's lowest part is this near to the plane
 _THING_VOXELS = 12
 _CORE_CELLS = 5
 _FLAT_COLOR_STEP = 18.0  # CIE76 colour difference between a flat thing and its support
-_FLAT_WIDTH = 0.06  # m
+_WIDTH = 0.05  # m; narrower strips are edges of something else
 _FLAT_AREA = (0.008, 0.15)  # m^2
 
 
@@ -184,8 +185,8 @@ def _cut_necks(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.
 def _is_thing(surface: Surface, members: NDArray[np.int64], min_size: float) -> bool:
     if len(members) < _THING_VOXELS:
         return False
-    extent = np.ptp(surface.position[members], axis=0)
-    return float(extent.max()) >= min_size - surface.size and float(extent[:2].min()) > surface.size
+    size = OrientedBox.around(surface.position[members]).size
+    return float(size.max()) >= min_size - surface.size and float(size[:2].min()) >= _WIDTH
 
 
 def _flat_things(
@@ -206,7 +207,7 @@ def _flat_things(
             continue
         if _touches(surface, members, on_thing) > 0.35:  # the colour that a thing sheds on its surroundings
             continue
-        if np.ptp(surface.position[members, :2], axis=0).min() < _FLAT_WIDTH:
+        if OrientedBox.around(surface.position[members]).size[:2].min() < _WIDTH:
             continue
         if _compactness(surface, members) > 0.45:
             found.append(members)

@@ -18,7 +18,7 @@ from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject
 _OVERLAP = 0.2  # of the smaller one's voxels, to be the same object
 _GONE_SHARE = 0.55  # of an object's voxels seen empty: it is gone
 _WORTH_MISSING_NS = 1_000_000_000  # an object that was seen for less than this is not missed
-_KNOWN_VOXELS = 40  # an object without a name must be this large to be known again
+_KNOWN_VOXELS = 60  # an object without a name must be this large to be known again
 _SAME_SIZE = 0.35  # relative difference of box edges of one object seen from two sides
 _SAME_SIZE_SLACK = 0.12  # m
 
@@ -189,7 +189,7 @@ class Tracker:
                 and t.first_seen_ns >= old.last_seen_ns
                 and (t.named_by or t.label) == (old.named_by or old.label)
                 and _same_size(t.box, old.box)
-                and (t.label != UNKNOWN_LABEL or (t.voxels >= _KNOWN_VOXELS and _same_color(t.color, old.color)))
+                and (t.label != UNKNOWN_LABEL or _known_again(t, old))
             ]
             if not fits:
                 continue
@@ -219,6 +219,11 @@ def _size_difference(a: OrientedBox, b: OrientedBox) -> float:
 def _same_size(a: OrientedBox, b: OrientedBox) -> bool:
     p, q = np.sort(a.size), np.sort(b.size)
     return bool((np.abs(p - q) <= _SAME_SIZE_SLACK + _SAME_SIZE * np.maximum(p, q)).all())
+
+
+def _known_again(new: Track, old: Track) -> bool:
+    """Without a name, only a solid thing of the same colour that was seen often is known again."""
+    return min(new.voxels, old.voxels) >= _KNOWN_VOXELS and old.observations >= 20 and _same_color(new.color, old.color)
 
 
 def _same_color(a: tuple[float, float, float] | None, b: tuple[float, float, float] | None) -> bool:
