@@ -61,14 +61,22 @@ def read_scenes(path: str | Path) -> dict[str, AnnotatedScene]:
         raise BadInput(f"cannot read the scenes {path}: {error.strerror}") from None
     except ValueError as error:
         raise BadInput(f"{path} is not JSON: {error}") from None
-    if isinstance(document, dict) and document and all(isinstance(v, dict) and "object_bbox" in v for v in document.values()):
+    if (
+        isinstance(document, dict)
+        and document
+        and all(isinstance(v, dict) and "object_bbox" in v for v in document.values())
+    ):
         return _vsi_scenes(document)
     if isinstance(document, dict):
         scenes = document.get("scenes", [document] if "objects" in document else None)
         if isinstance(scenes, list):
-            read = [scene_from_dict(s, f"{path.stem}_{i}" if len(scenes) > 1 else path.stem) for i, s in enumerate(scenes)]
+            read = [
+                scene_from_dict(s, f"{path.stem}_{i}" if len(scenes) > 1 else path.stem) for i, s in enumerate(scenes)
+            ]
             return {scene.name: scene for scene in read}
-    raise BadInput(f'{path} holds no annotated scenes: expected a VSI-Bench meta file, or {{"objects": [...]}}, or {{"scenes": [...]}}')
+    raise BadInput(
+        f'{path} holds no annotated scenes: expected a VSI-Bench meta file, or {{"objects": [...]}}, or {{"scenes": [...]}}'
+    )
 
 
 def scene_from_dict(scene: Mapping[str, Any], name: str = "scene") -> AnnotatedScene:
@@ -110,7 +118,9 @@ def _object(annotation: Any, index: int, rotation: NDArray[np.float64], what: st
         raise BadInput(f"{what}: a 'label' is missing")
     box = _box(annotation.get("center"), annotation.get("size"), annotation.get("axes", np.eye(3)), what)
     color = annotation.get("color")
-    first, last = (round(float(_numbers(annotation.get(k, 0), 1, f"{what}: {k}")[0]) * 1e9) for k in ("first_seen", "last_seen"))
+    first, last = (
+        round(float(_numbers(annotation.get(k, 0), 1, f"{what}: {k}")[0]) * 1e9) for k in ("first_seen", "last_seen")
+    )
     red, green, blue = (0.0, 0.0, 0.0) if color is None else _numbers(color, 3, f"{what}: color").tolist()
     return SceneObject(
         id=int(annotation.get("id", index + 1)),

@@ -10,13 +10,16 @@ from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.geometry.transforms import yaw_matrix
 from proxy3d_core.reasoning.index import planar_distances
+from proxy3d_core.reasoning.relations import Boxes
 from proxy3d_core.reasoning.routes import centers_of, plan
 from proxy3d_core.scene.snapshot import Snapshot
 
 Array = NDArray[np.float64]
 
 
-def approach_pose(snapshot: Snapshot, object_id: int, distance: float = 0.8, clearance: float = 0.25) -> tuple[Array, bool]:
+def approach_pose(
+    snapshot: Snapshot, object_id: int, distance: float = 0.8, clearance: float = 0.25
+) -> tuple[Array, bool]:
     """A standing place on free floor in front of an object, facing it.
 
     Among the free places it prefers those about ``distance`` from the object's box, before a long side, near to the robot, and reachable.
@@ -43,7 +46,9 @@ def approach_pose(snapshot: Snapshot, object_id: int, distance: float = 0.8, cle
     if len(cells):
         places = centers_of(floor, cells)
         local = (np.column_stack([places, np.full(len(places), box.center[2])]) - box.center) @ box.rotation
-        apart = np.linalg.norm(places - box.closest_point(np.column_stack([places, np.full(len(places), box.center[2])]))[:, :2], axis=1)
+        apart = np.linalg.norm(
+            places - box.closest_point(np.column_stack([places, np.full(len(places), box.center[2])]))[:, :2], axis=1
+        )
         near = (apart <= 2.5 * distance) & (apart >= 0.3 * distance)
         if near.any():
             places, apart, local = places[near], apart[near], local[near]
@@ -66,13 +71,15 @@ def _before_long_side(snapshot: Snapshot, object_id: int, distance: float) -> Ar
     box = snapshot.by_id[object_id].box
     vertical = int(np.argmax(np.abs(box.rotation[2])))
     long, short = sorted((k for k in range(3) if k != vertical), key=lambda k: -box.size[k])
-    others = [o.box for o in snapshot.present if o.id != object_id]
+    others = Boxes.of([o.box for o in snapshot.present if o.id != object_id])
     best, best_room = box.center[:2], -np.inf
     for axis, malus in ((short, 0.0), (long, 0.5)):
         for sign in (1.0, -1.0):
             direction = box.rotation[:2, axis] / max(float(np.linalg.norm(box.rotation[:2, axis])), 1e-9)
             place = box.center[:2] + sign * direction * (box.size[axis] / 2 + distance)
-            room = float(planar_distances(_standing_box(place), others).min()) if others else 1.0
+            room = (
+                float(planar_distances(Boxes.of([_standing_box(place)]), others).min()) if len(others.volume) else 1.0
+            )
             if min(room, 1.0) - malus > best_room:
                 best, best_room = place, min(room, 1.0) - malus
     return best

@@ -16,7 +16,7 @@ from proxy3d_core.reasoning import routes
 from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
 from proxy3d_core.reasoning.choices import Option
 from proxy3d_core.reasoning.index import SceneIndex, Thing
-from proxy3d_core.reasoning.lexicon import COLORS, KINDS, NOUNS, concept, plural
+from proxy3d_core.reasoning.lexicon import COLORS, KINDS, NAMES_OF_LABELS, NOUNS, concept, label_concepts, plural
 from proxy3d_core.reasoning.parts import strip
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
@@ -394,7 +394,9 @@ class Executor:
             return self._relation(things, condition)
         if isinstance(condition, Side):
             position, facing = self.looking()
-            half = _HALF_SECTOR["clock" if "o'clock" in condition.direction else "corner" if "-" in condition.direction else "side"]
+            half = _HALF_SECTOR[
+                "clock" if "o'clock" in condition.direction else "corner" if "-" in condition.direction else "side"
+            ]
             return [self._side(position, facing, t, rel.SIDE_ANGLES[condition.direction], half) for t in things]
         if isinstance(condition, Within):
             values = self.measures(things, Measure("distance", condition.anchor))
@@ -456,62 +458,48 @@ class Executor:
             raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{relation.anchors[0]}'")
         table = [self._to_anchor(things, anchor, relation.name) for anchor in anchors]
         sigma = self.sigma(anchors[0], anchors[0])
-        return [(max(row[i] for row in table), sigma) for i in range(len(things))]
+        return [(float(m), sigma) for m in np.max(table, axis=0)]
 
-    def _to_anchor(self, things: Sequence[Thing], anchor: Thing, name: str) -> list[float]:
-        gaps = self.index.gaps(anchor, things)
-        apart = self.index.distances(anchor, things)
-        b = anchor.box
-        out = []
-        for thing, gap, distance in zip(things, gaps, apart, strict=True):
-            if _same(thing, anchor):
-                out.append(-10.0)
-                continue
-            a = thing.box
-            gap, distance = float(gap), float(distance)
-            if name == "on":
-                out.append(max(rel.on(a, b), self._hangs_on(a, b, distance)))
-            elif name == "under":
-                out.append(rel.under(a, b, gap))
-            elif name == "below":
-                out.append(max(rel.under(a, b, gap), rel.above(b, a, gap)))
-            elif name == "above":
-                out.append(max(rel.above(a, b, gap), rel.on(a, b)))
-            elif name == "in":
-                out.append(max(rel.inside(a, b), rel.on(a, b) if concept(anchor.label) in _HOLDS else -1.0))
-            elif name == "touching":
-                out.append(rel.TOUCHING - distance)
-            elif name == "beside":
-                over = gap == 0 and (a.bottom >= b.top - rel.CONTACT or b.bottom >= a.top - rel.CONTACT)
-                out.append(-0.3 if over else rel.BESIDE - distance)
-            elif name == "near":
-                out.append(rel.NEAR - distance)
-            elif name == "at":
-                out.append(-0.3 if rel.on(a, b) > 0 else rel.BESIDE - gap)
-            else:
-                out.append(self._beside_view(thing, anchor, name))
-        return out
+    def _to_anchor(self, things: Sequence[Thing], anchor: Thing, name: str) -> Array:
+        """(N,) margins of the relation of things to one anchor."""
+        if not things:
+            return np.zeros(0)
+        boxes, one = self.index.boxes_of(things), self.index.boxes_of([anchor])
+        gaps, apart = self.index.gaps(anchor, things), self.index.distances(anchor, things)
+        if name == "on":
+            margins = np.maximum(rel.on(boxes, one), rel.hangs_on(boxes, one, apart))
+        elif name == "under":
+            margins = rel.under(boxes, one, gaps)
+        elif name == "below":
+            margins = np.maximum(rel.under(boxes, one, gaps), rel.below(boxes, one, gaps))
+        elif name == "above":
+            margins = np.maximum(rel.above(boxes, one, gaps), rel.on(boxes, one))
+        elif name == "in":
+            holds = concept(anchor.label) in _HOLDS
+            margins = np.maximum(rel.inside(boxes, one), rel.on(boxes, one) if holds else -1.0)
+        elif name == "touching":
+            margins = rel.TOUCHING - apart
+        elif name == "beside":
+            stacked = (gaps == 0) & (np.maximum(boxes.bottom - one.top, one.bottom - boxes.top) > -rel.CONTACT)
+            margins = np.where(stacked, -0.3, rel.BESIDE - apart)
+        elif name == "near":
+            margins = rel.NEAR - apart
+        elif name == "at":
+            margins = np.where(rel.on(boxes, one) > 0, -0.3, rel.BESIDE - gaps)
+        else:
+            margins = self._beside_view(boxes, anchor, name)
+        return np.where([_same(t, anchor) for t in things], -10.0, margins)
 
-    @staticmethod
-    def _hangs_on(a: OrientedBox, b: OrientedBox, distance: float) -> float:
-        """On a wall or a door: touching a tall flat thing."""
-        return 0.15 - distance if rel.edges(b)[1] < 0.3 and b.top - b.bottom > 1.2 and a.volume < b.volume else -1.0
-
-    def _beside_view(self, thing: Thing, anchor: Thing, name: str) -> float:
+    def _beside_view(self, boxes: rel.Boxes, anchor: Thing, name: str) -> Array:
         """Left of, right of, in front of or behind an object, for one who looks at it."""
-        position = self.standing().position
-        view = _unit((anchor.center - position)[:2])
+        if name not in ("left_of", "right_of", "front_of", "behind"):
+            raise Unanswerable(Status.NOT_UNDERSTOOD, f"'{name}' is not a relation that can be computed from boxes")
+        view = _unit((anchor.center - self.standing().position)[:2])
         if view is None:
             raise Unanswerable(
                 Status.AMBIGUOUS, f"you stand at the {anchor.label} itself; say from where you look at it"
             )
-        offset = (thing.center - anchor.center)[:2]
-        behind, left = float(offset @ view), float(view[0] * offset[1] - view[1] * offset[0])
-        value = {"left_of": left, "right_of": -left, "front_of": -behind, "behind": behind}.get(name)
-        if value is None:
-            raise Unanswerable(Status.NOT_UNDERSTOOD, f"'{name}' is not a relation that can be computed from boxes")
-        aside = abs(left) if name in ("front_of", "behind") else abs(behind)
-        return min(value - 0.1, value - 0.5 * aside)
+        return rel.beside_view(boxes.center[:, :2], anchor.center[:2], view, name)
 
     def _between(self, things: Sequence[Thing], relation: Relation) -> list[tuple[float, float]]:
         anchors = [self.all(a) for a in relation.anchors]
@@ -524,21 +512,17 @@ class Executor:
         if not first or not second:
             raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{relation}'")
         pairs = [(a, b) for a in first for b in second if not _same(a, b)]
-        out = []
-        for thing in things:
-            margins = [
-                -1.0
-                if _same(thing, a) or _same(thing, b)
-                else rel.between(thing.center[:2], a.center[:2], b.center[:2])
-                for a, b in pairs
-            ]
-            out.append((max(margins, default=-1.0), self.sigma(thing, thing)))
-        return out
+        points = self.index.boxes_of(things).center[:, :2]
+        best = np.full(len(things), -1.0)
+        for a, b in pairs[:400]:
+            margins = rel.between(points, a.center[:2], b.center[:2])
+            best = np.maximum(best, np.where([_same(t, a) or _same(t, b) for t in things], -1.0, margins))
+        return [(float(m), self.sigma(t, t)) for m, t in zip(best, things, strict=True)]
 
     def _place(self, thing: Thing, place: str) -> float:
         box = thing.box
         if place == "floor":
-            return rel.FLOOR - (box.bottom - self.index.floor)
+            return rel.FLOOR - float(self.index.boxes_of([thing]).bottom[0] - self.index.floor)
         room, seen = self.index.bounds
         if not seen:
             self.doubt(0.6)
@@ -759,16 +743,19 @@ class Executor:
         ]
         if not others:
             return "", []
-        gaps = self.index.gaps(thing, others)
-        below = [(t.box.volume, i) for i, t in enumerate(others) if gaps[i] == 0 and rel.on(thing.box, t.box) > 0]
-        if below:
-            support = others[min(below)[1]]
-            return f"on the {support.label}", [support]
-        nearest = int(np.argmin(self.index.distances(thing, others)))
-        distance = self.index.distance(thing, others[nearest])
-        name = f"the {others[nearest].label}"
-        if rel.under(thing.box, others[nearest].box, float(gaps[nearest])) > 0:
+        gaps, distances = self.index.gaps(thing, others), self.index.distances(thing, others)
+        own, boxes = self.index.boxes_of([thing]), self.index.boxes_of(others)
+        carried = [
+            (float(boxes.volume[i]), int(i)) for i in np.flatnonzero(gaps == 0) if rel.on(own, boxes[[i]])[0] > 0
+        ]
+        if carried:
+            support = others[min(carried)[1]]
+            return f"on the {shown(support.label)}", [support]
+        nearest = int(np.argmin(distances))
+        name = f"the {shown(others[nearest].label)}"
+        if rel.under(own, boxes[[nearest]], gaps[[nearest]])[0] > 0:
             return f"under {name}", [others[nearest]]
+        distance = float(distances[nearest])
         return (f"next to {name}" if distance <= rel.BESIDE else f"{distance:.1f} m from {name}"), [others[nearest]]
 
     def place(self, thing: Thing, other_than: Thing | None = None) -> str:
@@ -966,7 +953,9 @@ class Executor:
         if not self.index.snapshot.complete and not self.options and _any_object(objects):
             message = "the scene lists only things of some classes; what else is there is not known"
             if not isinstance(strip(objects), Pick):
-                raise Unanswerable(Status.NOT_FOUND, f"{message}. Of those listed it would be: {listed(things)}", things)
+                raise Unanswerable(
+                    Status.NOT_FOUND, f"{message}. Of those listed it would be: {listed(things)}", things
+                )
             self.doubt(0.45)
             self.note(message)
         if self.view is not None and len(things) > 1:
@@ -1212,7 +1201,22 @@ _EIGHT = ("front", "front-left", "left", "back-left", "back", "back-right", "rig
 _HALF_SECTOR = {"side": 75.0, "corner": 45.0, "clock": 30.0}
 """What counts as "on my left", "in my front-left", "at my 3 o'clock": degrees to either side (people are generous: SQA3D)."""
 _FOUR = ("front", "left", "back", "right")
-_DIGITS = {"m": 2, "ft": 2, "yd": 2, "m^2": 1, "ft^2": 0, "m^3": 2, "rad": 2, "km": 4, "cm": 0, "mm": 0, "deg": 0, "in": 0, "cm^2": 0, "in^2": 0}
+_DIGITS = {
+    "m": 2,
+    "ft": 2,
+    "yd": 2,
+    "m^2": 1,
+    "ft^2": 0,
+    "m^3": 2,
+    "rad": 2,
+    "km": 4,
+    "cm": 0,
+    "mm": 0,
+    "deg": 0,
+    "in": 0,
+    "cm^2": 0,
+    "in^2": 0,
+}
 _CLOCK = tuple(f"{h} o'clock" for h in range(1, 13))
 _NEW_AFTER_NS = 10_000_000_000
 _BECAME = {"moved": "moved", "gone": "gone", "new": "new"}
@@ -1257,11 +1261,17 @@ def said(objects: Objects) -> str:
     return objects.name if isinstance(objects, Kind) else str(objects)
 
 
+def shown(label: str) -> str:
+    """A label as people write it: ``diningtable`` -> dining table."""
+    names = label_concepts(label)
+    return names[0] if label.replace(" ", "") in NAMES_OF_LABELS and len(names) == 1 else label.replace("_", " ")
+
+
 def listed(things: Sequence[Thing], counts: bool = False) -> str:
     """Names of things, each once, with their number."""
     numbers: dict[str, int] = {}
     for thing in things:
-        numbers[thing.label] = numbers.get(thing.label, 0) + 1
+        numbers[shown(thing.label)] = numbers.get(shown(thing.label), 0) + 1
     return ", ".join(
         label if n == 1 and not counts else f"{n} {plural(label) if n > 1 else label}" for label, n in numbers.items()
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.boxes import OrientedBox, box_distances
+from proxy3d_core.reasoning.relations import Boxes
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, SceneObject, Snapshot
 
 Array = NDArray[np.float64]
@@ -47,21 +48,22 @@ class SceneIndex:
         self._gaps: dict[int, Array] = {}
 
     @cached_property
-    def bottoms(self) -> Array:
-        """(N,) lowest z of every box."""
-        return np.array([t.box.bottom for t in self.things])
+    def boxes(self) -> Boxes:
+        """All boxes as arrays."""
+        return Boxes.of([t.box for t in self.things])
 
-    @cached_property
-    def tops(self) -> Array:
-        """(N,) highest z of every box."""
-        return np.array([t.box.top for t in self.things])
+    def boxes_of(self, things: Sequence[Thing]) -> Boxes:
+        """The boxes of some things as arrays."""
+        if any(t.index < 0 for t in things):
+            return Boxes.of([t.box for t in things])
+        return self.boxes[[t.index for t in things]]
 
     @cached_property
     def floor(self) -> float:
         """Height of the floor: as the map found it, else the lowest box."""
         if self.snapshot.floor.height is not None:
             return self.snapshot.floor.height
-        return float(np.quantile(self.bottoms, 0.05)) if len(self.things) else 0.0
+        return float(np.quantile(self.boxes.bottom, 0.05)) if len(self.things) else 0.0
 
     @cached_property
     def bounds(self) -> tuple[OrientedBox, bool]:
@@ -69,7 +71,7 @@ class SceneIndex:
         plan = self.snapshot.floor
         if plan.known.any():
             cells = np.argwhere(plan.known) * plan.cell + plan.origin + plan.cell / 2
-            height = max(2.4, float(self.tops.max(initial=self.floor)) - self.floor)
+            height = max(2.4, float(self.boxes.top.max(initial=self.floor)) - self.floor)
             points = np.column_stack([cells, np.full(len(cells), self.floor)])
             box = OrientedBox.around(points, trim=0.005)
             center = np.array([*box.center[:2], self.floor + height / 2])
@@ -83,28 +85,32 @@ class SceneIndex:
 
     def distances(self, a: Thing, others: Sequence[Thing]) -> Array:
         """Closest points of ``a`` and each of ``others``, (N,) metres; 0 where they touch or overlap."""
-        return self._cached(self._distances, a, others, _box_distances)
+        return self._from(self._distances, a, others, self._box_distances)
 
     def gaps(self, a: Thing, others: Sequence[Thing]) -> Array:
         """The same on the floor plane: how far apart the outlines are, (N,) metres."""
-        return self._cached(self._gaps, a, others, lambda a, others: planar_distances(a.box, [t.box for t in others]))
+        return self._from(
+            self._gaps, a, others, lambda a, others: planar_distances(self.boxes_of([a]), self.boxes_of(others))
+        )
 
-    @staticmethod
-    def _cached(
-        table: dict[int, Array], a: Thing, others: Sequence[Thing], compute: Callable[[Thing, Sequence[Thing]], Array]
+    def _box_distances(self, a: Thing, others: Sequence[Thing]) -> Array:
+        return _box_distances(self.boxes_of([a]), self.boxes_of(others), (a.box, [t.box for t in others]))
+
+    def _from(
+        self,
+        rows: dict[int, Array],
+        a: Thing,
+        others: Sequence[Thing],
+        compute: Callable[[Thing, Sequence[Thing]], Array],
     ) -> Array:
+        """Values from the row of ``a``, which is computed for all things at once when first needed."""
+        if not others:
+            return np.zeros(0)
         if a.index < 0 or any(t.index < 0 for t in others):
             return compute(a, others)
-        row = table.get(a.index)
-        if row is None:
-            row = table[a.index] = np.full(max(t.index for t in others) + 1, np.nan)
-        columns = [t.index for t in others]
-        if max(columns, default=-1) >= len(row):
-            row = table[a.index] = np.concatenate([row, np.full(max(columns) + 1 - len(row), np.nan)])
-        missing = [t for t in others if np.isnan(row[t.index])]
-        if missing:
-            row[[t.index for t in missing]] = compute(a, missing)
-        return row[columns]
+        if a.index not in rows:
+            rows[a.index] = compute(a, self.things)
+        return rows[a.index][[t.index for t in others]]
 
     def asker(self, position: Array) -> Thing:
         """The asker at ``position``, as a vertical line on the floor."""
@@ -117,35 +123,29 @@ class SceneIndex:
         return [t for t in things if t.object is None or t.object.present]
 
 
-def is_upright(box: OrientedBox) -> bool:
-    """True if one axis of the box is vertical."""
-    return bool(np.abs(box.rotation[2]).max() > 1 - 1e-7)
-
-
-def _box_distances(a: Thing, others: Sequence[Thing]) -> Array:
+def _box_distances(a: Boxes, others: Boxes, pairs: tuple[OrientedBox, Sequence[OrientedBox]]) -> Array:
     """(N,) closest points; boxes with a vertical axis by plane and height apart, which is exact and fast, others in general."""
-    out = np.zeros(len(others))
-    upright = np.array([is_upright(t.box) for t in others]) if is_upright(a.box) else np.zeros(len(others), bool)
-    plain = [t.box for t, u in zip(others, upright, strict=True) if u]
-    if plain:
-        vertical = np.maximum([b.bottom - a.box.top for b in plain], [a.box.bottom - b.top for b in plain])
-        out[upright] = np.hypot(planar_distances(a.box, plain), np.maximum(vertical, 0))
-    tilted = [t.box for t, u in zip(others, upright, strict=True) if not u]
-    if tilted:
-        out[~upright] = box_distances([a.box] * len(tilted), tilted)
+    tilted = (np.abs(others.rotation[:, 2]).max(axis=1) < _UPRIGHT) | (np.abs(a.rotation[:, 2]).max(axis=1) < _UPRIGHT)
+    vertical = np.maximum.reduce([others.bottom - a.top, a.bottom - others.top, np.zeros(len(tilted))])
+    out = np.hypot(planar_distances(a, others), vertical)
+    if tilted.any():
+        box, boxes = pairs
+        out[tilted] = box_distances([box] * int(tilted.sum()), [b for b, t in zip(boxes, tilted, strict=True) if t])
     return out
 
 
+_UPRIGHT = 1 - 1e-7
+"""Cosine to the vertical from which an axis counts as vertical."""
 _CORNERS = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]])
 
 
-def planar_distances(box: OrientedBox, others: Sequence[OrientedBox]) -> Array:
-    """(N,) distances of the outlines of ``box`` and each of ``others`` on the floor plane, 0 where they touch or overlap.
+def planar_distances(box: Boxes, others: Boxes) -> Array:
+    """(N,) distances of the outlines of one box and of each of ``others`` on the floor plane, 0 where they touch or overlap.
 
     The outline is the rectangle of the two flatter box axes. Two disjoint rectangles are closest at a corner of one of them; they overlap
     if no axis of either separates them.
     """
-    ca, ha, ra = _rectangles([box])
+    ca, ha, ra = _rectangles(box)
     cb, hb, rb = _rectangles(others)
     corners_a = ca[:, None] + (_CORNERS * ha[:, None]) @ ra.transpose(0, 2, 1)
     corners_b = cb[:, None] + (_CORNERS * hb[:, None]) @ rb.transpose(0, 2, 1)
@@ -160,14 +160,12 @@ def planar_distances(box: OrientedBox, others: Sequence[OrientedBox]) -> Array:
     return np.where(apart.any(axis=1), best, 0.0)
 
 
-def _rectangles(boxes: Sequence[OrientedBox]) -> tuple[Array, Array, Array]:
+def _rectangles(boxes: Boxes) -> tuple[Array, Array, Array]:
     """Outlines on the floor plane: centres (N, 2), half edges (N, 2), axes as columns (N, 2, 2)."""
-    rotation = np.stack([b.rotation for b in boxes])
-    size = np.stack([b.size for b in boxes])
-    vertical = np.abs(rotation[:, 2]).argmax(axis=1)
+    vertical = np.abs(boxes.rotation[:, 2]).argmax(axis=1)
     first, second = np.where(vertical == 0, 1, 0), np.where(vertical == 2, 1, 2)
-    rows = np.arange(len(boxes))
-    x = rotation[rows, :2, first]
+    rows = np.arange(len(vertical))
+    x = boxes.rotation[rows, :2, first]
     x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     axes = np.stack([x, np.column_stack([-x[:, 1], x[:, 0]])], axis=-1)
-    return np.stack([b.center[:2] for b in boxes]), np.column_stack([size[rows, first], size[rows, second]]) / 2, axes
+    return boxes.center[:, :2], np.column_stack([boxes.size[rows, first], boxes.size[rows, second]]) / 2, axes

@@ -308,12 +308,37 @@ COLOR_WORDS: dict[str, str] = {c: c for c in COLORS} | {
 NUMBER_WORDS: dict[str, int] = {
     w: i
     for i, w in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 } | {"no": 0, "none": 0, "single": 1, "dozen": 12}
 
 ORDINALS: dict[str, int] = {
-    w: i + 1 for i, w in enumerate(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"])
+    w: i + 1
+    for i, w in enumerate(
+        ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
+    )
 } | {f"{i}{s}": i for i, s in ((1, "st"), (2, "nd"), (3, "rd"), *((i, "th") for i in range(4, 13)))}
 
 AMERICAN: dict[str, str] = {
@@ -347,7 +372,62 @@ IRREGULAR_PLURALS: dict[str, str] = {
 }  # fmt: skip
 
 _NO_PLURAL = frozenset(
-    ["glass", "gas", "mattress", "dress", "bus", "chess", "compass", "pants", "scissors", "blinds", "stairs", "headphones", "electronics", "clothes", "skis", "glasses", "this", "is", "us", "as", "has", "was", "its", "less", "across", "toss", "grass", "address", "access", "business", "lens", "canvas", "dishes", "stairs", "always", "does", "goes", "besides", "tennis", "series", "species", "jeans", "shorts", "trousers", "binoculars", "iris", "chassis", "bus", "plus", "miss", "cross", "class", "press", "process"]
+    [
+        "glass",
+        "gas",
+        "mattress",
+        "dress",
+        "bus",
+        "chess",
+        "compass",
+        "pants",
+        "scissors",
+        "blinds",
+        "stairs",
+        "headphones",
+        "electronics",
+        "clothes",
+        "skis",
+        "glasses",
+        "this",
+        "is",
+        "us",
+        "as",
+        "has",
+        "was",
+        "its",
+        "less",
+        "across",
+        "toss",
+        "grass",
+        "address",
+        "access",
+        "business",
+        "lens",
+        "canvas",
+        "dishes",
+        "stairs",
+        "always",
+        "does",
+        "goes",
+        "besides",
+        "tennis",
+        "series",
+        "species",
+        "jeans",
+        "shorts",
+        "trousers",
+        "binoculars",
+        "iris",
+        "chassis",
+        "bus",
+        "plus",
+        "miss",
+        "cross",
+        "class",
+        "press",
+        "process",
+    ]
 )
 
 

@@ -29,13 +29,122 @@ MAX_WORDS = 120
 """Longer sentences are not questions that this grammar can mean."""
 
 _STANCE_STARTS = frozenset(
-    ["if", "when", "while", "as", "suppose", "imagine", "assume", "assuming", "supposing", "given", "say", "pretend", "standing", "stand", "sitting", "sit", "facing", "face", "looking", "look", "from", "viewed", "seen", "with", "after", "once", "entering", "coming", "i", "you", "being", "seated", "turning", "turn", "positioned", "at", "located", "picture", "imagining", "having", "in", "next", "by", "beside", "beginning", "starting", "my"]
+    [
+        "if",
+        "when",
+        "while",
+        "as",
+        "suppose",
+        "imagine",
+        "assume",
+        "assuming",
+        "supposing",
+        "given",
+        "say",
+        "pretend",
+        "standing",
+        "stand",
+        "sitting",
+        "sit",
+        "facing",
+        "face",
+        "looking",
+        "look",
+        "from",
+        "viewed",
+        "seen",
+        "with",
+        "after",
+        "once",
+        "entering",
+        "coming",
+        "i",
+        "you",
+        "being",
+        "seated",
+        "turning",
+        "turn",
+        "positioned",
+        "at",
+        "located",
+        "picture",
+        "imagining",
+        "having",
+        "in",
+        "next",
+        "by",
+        "beside",
+        "beginning",
+        "starting",
+        "my",
+    ]
 )
 _STANCE_ENDS = frozenset(
-    ["if", "when", "while", "as", "standing", "sitting", "facing", "looking", "from", "seen", "viewed", "with", "assuming", "given", "provided", "supposing", "after", "once", "positioned"]
+    [
+        "if",
+        "when",
+        "while",
+        "as",
+        "standing",
+        "sitting",
+        "facing",
+        "looking",
+        "from",
+        "seen",
+        "viewed",
+        "with",
+        "assuming",
+        "given",
+        "provided",
+        "supposing",
+        "after",
+        "once",
+        "positioned",
+    ]
 )
 _QUESTION_STARTS = frozenset(
-    ["how", "what", "which", "where", "when", "who", "is", "are", "was", "were", "do", "does", "did", "can", "could", "has", "have", "count", "find", "locate", "list", "name", "describe", "show", "number", "distance", "number", "there", "on", "in", "to", "at", "any", "give", "tell", "guide", "navigate", "will", "would", "should"]
+    [
+        "how",
+        "what",
+        "which",
+        "where",
+        "when",
+        "who",
+        "is",
+        "are",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "has",
+        "have",
+        "count",
+        "find",
+        "locate",
+        "list",
+        "name",
+        "describe",
+        "show",
+        "number",
+        "distance",
+        "number",
+        "there",
+        "on",
+        "in",
+        "to",
+        "at",
+        "any",
+        "give",
+        "tell",
+        "guide",
+        "navigate",
+        "will",
+        "would",
+        "should",
+    ]
 )
 
 _ROUTE = Grammar(
@@ -142,7 +251,9 @@ def _read(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | None:
         before = words[:start]
         clause = _whole_stance(before, nouns)
         idle = clause is not None or all(w in _POLITE for w in before)
-        if not idle and (before[-1] != "," or (_QUESTION_WORDS | _STANCE_STARTS) & set(before) or _names_something(before, nouns)):
+        if not idle and (
+            before[-1] != "," or (_QUESTION_WORDS | _STANCE_STARTS) & set(before) or _names_something(before, nouns)
+        ):
             continue
         for query, stance in _readings(words[start:], nouns):
             if clause is not None:
@@ -160,7 +271,9 @@ _POLITE = frozenset(
     """i you me my would like to know wonder need want question is a the if robot dear sir so and tell that hey hi there it am
     curious say for us let please , look help wondering interested in asking ask whether one more thing give can could""".split()
 )
-_QUESTION_WORDS = frozenset("how what which where when who why is are was were do does did can could will would should".split())
+_QUESTION_WORDS = frozenset(
+    "how what which where when who why is are was were do does did can could will would should".split()
+)
 
 
 def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Query, Stance | None]]:

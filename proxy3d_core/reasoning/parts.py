@@ -58,7 +58,9 @@ _ME = Phrases(
 )  # fmt: skip
 _DEFINITE = frozenset(["the", "this", "that", "my", "your", "his", "her", "their", "our", "its"])
 _MANY = frozenset(["these", "those", "all", "every", "each", "both"])
-_PARTITIVE = frozenset("all any some each one both none most pieces piece items item couple pair pairs lots kind type set sets".split())
+_PARTITIVE = frozenset(
+    "all any some each one both none most pieces piece items item couple pair pairs lots kind type set sets".split()
+)
 _INDEFINITE = frozenset(["a", "an", "any", "some", "no", "another", "other"])
 _STOP = frozenset(
     ["the", "a", "an", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "have", "has", "had", "can", "could", "would", "should", "will", "may", "might", "must", "shall", "what", "which", "who", "whom", "whose", "where", "when", "why", "how", "that", "this", "these", "those", "there", "here", "it", "they", "them", "he", "she", "i", "me", "my", "mine", "myself", "you", "your", "yours", "we", "us", "our", "in", "on", "at", "by", "to", "of", "from", "for", "with", "without", "under", "over", "above", "below", "behind", "between", "near", "beside", "inside", "around", "against", "across", "along", "through", "beneath", "underneath", "next", "front", "into", "onto", "upon", "atop", "toward", "than", "then", "and", "or", "but", "nor", "not", "no", "if", "while", "as", "when", "whether", "because", "so", "see", "seen", "saw", "find", "found", "look", "looking", "looks", "face", "facing", "faces", "stand", "standing", "stands", "stood", "sit", "sitting", "sits", "located", "placed", "go", "going", "goes", "went", "walk", "get", "getting", "exist", "exists", "present", "visible", "there's", "turn", "turning", "turned", "move", "moved", "moves", "moving", "use", "using", "reach", "count", "list", "name", "show", "tell", "give", "say", "please", "compare", "closer", "farther", "bigger", "larger", "smaller", "taller", "shorter", "higher", "lower", "wider", "longer", "nearer", "more", "less", "fewer", "many", "much", "far", "away", "apart", "hanging", "lying", "resting", "sitting", "mounted", "leaning", "placed", "put", "kept", "stored", "situated", "positioned", "belong", "belongs", "contain", "contains", "contained", "visible", "available", "installed", ",", "odd", "even", "both", "either", "neither", "also", "only", "per", "versus", "vs", "compared", "relative", "opposite", "adjacent", "alongside", "touching", "gone", "missing", "disappeared", "new", "changed", "removed", "taken", "vanished", "appear", "appears", "appeared", "last", "before", "after", "since", "ago", "ahead", "back", "forward", "until", "once", "surrounding", "surround", "surrounds", "want", "wants", "need", "needs", "'s", "one's", "o'clock", "clock", "described", "stacked", "arranged", "parked", "set", "stay", "stays"]
@@ -73,7 +75,57 @@ _SIZE_WORDS: dict[str, tuple[str, bool]] = {
 }  # fmt: skip
 _WEAK_ADJECTIVES = frozenset(["other", "same", "own", "whole", "entire", "single", "different", "various", "separate"])
 _PARTICIPLES = frozenset(
-    ["located", "placed", "situated", "positioned", "standing", "sitting", "hanging", "lying", "resting", "leaning", "mounted", "put", "kept", "stored", "stacked", "arranged", "found", "set", "seen", "fixed", "attached", "installed", "parked", "stands", "sits", "hangs", "lies", "rests", "leans", "stood", "directly", "immediately", "right", "just", "far", "seated", "visible", "present", "close", "closely", "tucked", "pushed", "gathered", "laid", "laying", "hung", "there", "affixed", "straight"]
+    [
+        "located",
+        "placed",
+        "situated",
+        "positioned",
+        "standing",
+        "sitting",
+        "hanging",
+        "lying",
+        "resting",
+        "leaning",
+        "mounted",
+        "put",
+        "kept",
+        "stored",
+        "stacked",
+        "arranged",
+        "found",
+        "set",
+        "seen",
+        "fixed",
+        "attached",
+        "installed",
+        "parked",
+        "stands",
+        "sits",
+        "hangs",
+        "lies",
+        "rests",
+        "leans",
+        "stood",
+        "directly",
+        "immediately",
+        "right",
+        "just",
+        "far",
+        "seated",
+        "visible",
+        "present",
+        "close",
+        "closely",
+        "tucked",
+        "pushed",
+        "gathered",
+        "laid",
+        "laying",
+        "hung",
+        "there",
+        "affixed",
+        "straight",
+    ]
 )
 _STATES = Phrases(
     {
@@ -382,7 +434,14 @@ def _leads(text: Text, i: int) -> list[int]:
 def _conditions(text: Text, i: int) -> list[Reading]:
     """On the table; to my left; between the bed and the door; within 2 m of the sofa; taller than the desk; against the wall."""
     out: list[Reading] = []
-    for words in (("other", "than"), ("besides",), ("apart", "from"), ("except", "for"), ("except",), ("aside", "from")):
+    for words in (
+        ("other", "than"),
+        ("besides",),
+        ("apart", "from"),
+        ("except", "for"),
+        ("except",),
+        ("aside", "from"),
+    ):
         if text.words[i : i + len(words)] == words:
             return [(end, Other(than)) for end, than in text.part("np", i + len(words))]
     if text.word(i) == "not":
@@ -429,7 +488,13 @@ def _relation(text: Text, i: int, name: str) -> list[Reading]:
 
 def _within(text: Text, i: int) -> list[Reading]:
     """Within 2 m of X; less than 1 m (away) from X; more than 3 m from X."""
-    for words, less in ((("more", "than"), False), (("over",), False), (("at", "least"), False), (("less", "than"), True), (("under",), True)):
+    for words, less in (
+        (("more", "than"), False),
+        (("over",), False),
+        (("at", "least"), False),
+        (("less", "than"), True),
+        (("under",), True),
+    ):
         j = i + len(words)
         if text.words[i:j] == words:
             for end, metres in text.part("length", j):

@@ -232,7 +232,9 @@ _ALL_THREE = (
 DIMENSIONS = Phrases(
     {word: word for word in ("size", "height", "width", "length", "depth", "area", "volume", "elevation", "dimensions")}
     | {"breadth": "width", "thickness": "depth", "extent": "size", "sizes": "dimensions", "measurements": "dimensions"}
-    | dict.fromkeys(("proportions", "measures", *_ALL_THREE, "length width and height", "width and height and depth"), "dimensions")
+    | dict.fromkeys(
+        ("proportions", "measures", *_ALL_THREE, "length width and height", "width and height and depth"), "dimensions"
+    )
     | dict.fromkeys(("footprint", "floor area", "surface area", "surface", "floor space", "base area"), "area")
     | {f"height {p} the {f}": "elevation" for p in ("above", "off", "from", "over") for f in ("floor", "ground")}
     | {

@@ -1,9 +1,12 @@
-"""Spatial relations between boxes. Each returns a margin in metres: positive where the relation holds, negative where it does not.
+"""Spatial relations of many boxes to one. Each returns margins in metres: positive where the relation holds, negative where it does not.
 
 The margin over its standard deviation gives the probability that the relation holds, so every threshold also says how close the call is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,55 +31,113 @@ CORNER = 0.9
 """In a corner: at most this far from both walls [m]."""
 
 
-def inside_footprint(a: OrientedBox, b: OrientedBox) -> float:
-    """How far the centre of ``a`` lies inside the outline of ``b`` on the floor plane."""
-    local = np.abs((a.center - b.center) @ b.rotation)
-    vertical = int(np.argmax(np.abs(b.rotation[2])))
-    return float(min(b.size[k] / 2 - local[k] for k in range(3) if k != vertical))
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """N boxes as arrays: centres (N, 3), edges (N, 3), axes as columns (N, 3, 3), lowest and highest z (N,), volumes (N,)."""
+
+    center: Array
+    size: Array
+    rotation: Array
+    bottom: Array
+    top: Array
+    volume: Array
+
+    @classmethod
+    def of(cls, boxes: Sequence[OrientedBox]) -> Boxes:
+        """The arrays of some boxes."""
+        n = len(boxes)
+        center = np.array([b.center for b in boxes]).reshape(n, 3)
+        size = np.array([b.size for b in boxes]).reshape(n, 3)
+        rotation = np.array([b.rotation for b in boxes]).reshape(n, 3, 3)
+        reach = (np.abs(rotation[:, 2]) * size).sum(axis=1) / 2
+        return cls(center, size, rotation, center[:, 2] - reach, center[:, 2] + reach, size.prod(axis=1))
+
+    def __getitem__(self, rows: Sequence[int]) -> Boxes:
+        """Some of the boxes."""
+        at = np.asarray(rows, dtype=np.int64)
+        return Boxes(*(getattr(self, f.name)[at] for f in fields(self)))
 
 
-def on(a: OrientedBox, b: OrientedBox) -> float:
-    """``a`` rests on ``b``: its centre is over ``b``, its lower side at or in ``b`` but clear of ``b``'s foot (a pillow sinks into a sofa)."""
-    height = b.top - b.bottom
-    return min(
-        inside_footprint(a, b) + 0.1,
-        b.top + CONTACT - a.bottom,
-        a.bottom - b.bottom - 0.25 * height,
-        float(a.center[2] - b.center[2]),
-        b.volume - a.volume + 0.05,
+def inside_footprint(points: Array, boxes: Boxes) -> Array:
+    """How far points (N, 3) lie inside the outlines of boxes on the floor plane (N,); N or one of either."""
+    local = np.abs(
+        np.einsum(
+            "nj,njk->nk",
+            np.broadcast_to(points - boxes.center, (max(len(points), len(boxes.center)), 3)),
+            np.broadcast_to(boxes.rotation, (max(len(points), len(boxes.center)), 3, 3)),
+        )
+    )
+    room = boxes.size / 2 - local
+    upright = np.abs(boxes.rotation[:, 2]).argmax(axis=1)
+    room[np.arange(len(room)), upright] = np.inf
+    return room.min(axis=1)
+
+
+def on(a: Boxes, b: Boxes) -> Array:
+    """Each of ``a`` rests on the one box ``b``: its centre is over ``b``, its lower side at or in ``b`` but clear of ``b``'s foot.
+
+    A pillow sinks into a sofa, whose back rises above it; so the lower side may lie below the top of ``b``.
+    """
+    return np.minimum.reduce(
+        [
+            inside_footprint(a.center, b) + 0.1,
+            b.top + CONTACT - a.bottom,
+            a.bottom - b.bottom - 0.25 * (b.top - b.bottom),
+            a.center[:, 2] - b.center[:, 2],
+            b.volume - a.volume + 0.05,
+        ]
     )
 
 
-def under(a: OrientedBox, b: OrientedBox, gap: float) -> float:
-    """``a`` is under ``b``: outlines overlap (``gap``: of the boxes on the floor plane) and its middle is lower than that of ``b``, its foot too."""
-    return min(0.1 - gap, float(b.center[2] - a.center[2]) - 0.05, b.top - a.top + 0.1, inside_any(a, b) + 0.2)
+def under(a: Boxes, b: Boxes, gaps: Array) -> Array:
+    """Each of ``a`` is under ``b``: outlines (``gaps`` apart on the floor plane) overlap, and middle and top are lower than those of ``b``."""
+    overlap = np.maximum(inside_footprint(a.center, b), inside_footprint(b.center, a))
+    return np.minimum.reduce([0.1 - gaps, b.center[:, 2] - a.center[:, 2] - 0.05, b.top - a.top + 0.1, overlap + 0.2])
 
 
-def inside_any(a: OrientedBox, b: OrientedBox) -> float:
-    """The larger of how far either centre lies in the other's outline: one is over the other."""
-    return max(inside_footprint(a, b), inside_footprint(b, a))
+def above(a: Boxes, b: Boxes, gaps: Array) -> Array:
+    """Each of ``a`` is above ``b``: its lower side higher than the top of ``b`` (less ``CONTACT``), at most 0.5 m aside (a picture over a desk)."""
+    return np.minimum.reduce([0.5 - gaps, a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
 
 
-def above(a: OrientedBox, b: OrientedBox, gap: float) -> float:
-    """``a`` is above ``b``: higher than its top (by the lower side, up to ``CONTACT``), and at most 0.5 m aside (wall above desk)."""
-    return min(0.5 - gap, a.bottom - b.top + CONTACT, float(a.center[2] - b.center[2]))
+def below(a: Boxes, b: Boxes, gaps: Array) -> Array:
+    """``b`` is above each of ``a``."""
+    return np.minimum.reduce([0.5 - gaps, b.bottom - a.top + CONTACT, b.center[:, 2] - a.center[:, 2]])
 
 
-def inside(a: OrientedBox, b: OrientedBox) -> float:
-    """The centre of ``a`` lies in ``b``, which is the larger."""
-    local = np.abs((a.center - b.center) @ b.rotation)
-    return min(float((b.size / 2 - local).min()), b.volume - a.volume)
+def inside(a: Boxes, b: Boxes) -> Array:
+    """The centre of each of ``a`` lies in ``b``, which is the larger."""
+    local = np.abs((a.center - b.center) @ b.rotation[0])
+    return np.minimum((b.size / 2 - local).min(axis=1), b.volume - a.volume)
 
 
-def between(a: Array, b: Array, c: Array) -> float:
-    """Point ``a`` (2,) lies between ``b`` and ``c`` on the floor plane: in the middle four fifths, at most a third of their distance aside."""
-    span = c - b
+def hangs_on(a: Boxes, b: Boxes, distances: Array) -> Array:
+    """On a wall or a door: touching something tall and flat."""
+    flat, _, tall = np.sort(b.size[0])
+    if flat > 0.3 or tall < 1.2 or b.top[0] - b.bottom[0] < 1.2:
+        return np.full(len(a.volume), -1.0)
+    return np.where(a.volume < b.volume, CONTACT - distances, -1.0)
+
+
+def between(points: Array, first: Array, second: Array) -> Array:
+    """Points (N, 2) lie between two others on the floor plane: in the middle four fifths, at most a third of their distance aside."""
+    span = second - first
     length = float(np.linalg.norm(span))
     if length < 1e-6:
-        return -1.0
-    along = float((a - b) @ span) / length
-    aside = abs(float(span[0] * (a - b)[1] - span[1] * (a - b)[0])) / length
-    return min(along - 0.1 * length, 0.9 * length - along, max(0.35 * length, 0.4) - aside)
+        return np.full(len(points), -1.0)
+    offset = points - first
+    along = offset @ span / length
+    aside = np.abs(span[0] * offset[:, 1] - span[1] * offset[:, 0]) / length
+    return np.minimum.reduce([along - 0.1 * length, 0.9 * length - along, max(0.35 * length, 0.4) - aside])
+
+
+def beside_view(points: Array, anchor: Array, view: Array, name: str) -> Array:
+    """Left of, right of, in front of or behind ``anchor`` (2,) for one who looks at it along ``view`` (2,): margins of points (N, 2)."""
+    offset = points - anchor
+    behind, left = offset @ view, view[0] * offset[:, 1] - view[1] * offset[:, 0]
+    value = {"left_of": left, "right_of": -left, "front_of": -behind, "behind": behind}[name]
+    aside = np.abs(left if name in ("front_of", "behind") else behind)
+    return np.minimum(value - 0.1, value - 0.5 * aside)
 
 
 def edges(box: OrientedBox) -> tuple[float, float, float]:

@@ -64,7 +64,19 @@ def match_labels(name: str, labels: frozenset[str]) -> Match:
 
 
 _NOT_A_KIND = frozenset(
-    ["trash can", "toilet paper", "toilet seat", "shower curtain", "paper towel", "hot dog", "fire place", "tv stand", "window sill", "light switch", "toilet bowl"]
+    [
+        "trash can",
+        "toilet paper",
+        "toilet seat",
+        "shower curtain",
+        "paper towel",
+        "hot dog",
+        "fire place",
+        "tv stand",
+        "window sill",
+        "light switch",
+        "toilet bowl",
+    ]
 )
 
 

@@ -79,7 +79,9 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_collapse_commas(out))
 
 
-_IS_CONTRACTED = frozenset(["what", "where", "who", "how", "there", "it", "that", "this", "which", "when", "he", "she", "here"])
+_IS_CONTRACTED = frozenset(
+    ["what", "where", "who", "how", "there", "it", "that", "this", "which", "when", "he", "she", "here"]
+)
 
 
 def _collapse_commas(items: list[str]) -> list[str]:
