@@ -130,12 +130,12 @@ def _polygon(box: OrientedBox, **style: Any) -> Any:
 def _object(axes: Axes, item: SceneObject) -> None:
     color = color_of(item.label)
     if item.state is ObjectState.GONE:
-        axes.add_patch(_polygon(item.box, fill=False, edgecolor=color, linewidth=1.2, linestyle=":", hatch="///", zorder=2))
+        axes.add_patch(
+            _polygon(item.box, fill=False, edgecolor=color, linewidth=1.2, linestyle=":", hatch="///", zorder=2)
+        )
         return
     known = item.label != UNKNOWN_LABEL
-    axes.add_patch(
-        _polygon(item.box, facecolor=color, edgecolor="none", alpha=0.30 if known else 0.15, zorder=3)
-    )
+    axes.add_patch(_polygon(item.box, facecolor=color, edgecolor="none", alpha=0.30 if known else 0.15, zorder=3))
     axes.add_patch(_polygon(item.box, fill=False, edgecolor=color, linewidth=1.8 if known else 0.8, zorder=4))
     for old in item.previous_boxes:
         axes.add_patch(_polygon(old, fill=False, edgecolor=color, linewidth=1.6, linestyle=(0, (2, 1.5)), zorder=4))
@@ -216,7 +216,17 @@ def _names(figure: Any, axes: Axes, objects: Sequence[SceneObject]) -> None:
         extent = text.get_window_extent(renderer)
         half = np.array([extent.width, extent.height]) / 2 + 1.5
         rise, side = (high - low)[1] / 2 + half[1], (high - low)[0] / 2 + half[0]
-        offsets = [(0, 0), (0, rise), (0, -rise), (side, 0), (-side, 0), (side, rise), (-side, rise), (side, -rise), (-side, -rise)]
+        offsets = [
+            (0, 0),
+            (0, rise),
+            (0, -rise),
+            (side, 0),
+            (-side, 0),
+            (side, rise),
+            (-side, rise),
+            (side, -rise),
+            (-side, -rise),
+        ]
         offsets += [(0, f * half[1]) for f in (0.9, -0.9, 1.8, -1.8, 2.7, -2.7)]
         frame = axes.get_window_extent(renderer)
 
@@ -264,4 +274,14 @@ def _frame(figure: Any, axes: Axes, snapshot: Snapshot, title: str, with_truth: 
         entries.append(Line2D([], [], color=_INK, linewidth=0.9, linestyle=(0, (4, 3)), label="true box"))
     if with_path:
         entries.append(Line2D([], [], color="#3a6ea5", linewidth=1.8, label="robot's path"))
-    figure.legend(handles=entries, loc="lower center", bbox_to_anchor=(0.5, 0.012), ncol=len(entries), frameon=False, fontsize=8.5, labelcolor=_INK, handlelength=1.8, columnspacing=1.6)
+    figure.legend(
+        handles=entries,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.012),
+        ncol=len(entries),
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=_INK,
+        handlelength=1.8,
+        columnspacing=1.6,
+    )

@@ -38,7 +38,9 @@ class Recording:
         MissingExtra: rerun-sdk is not installed.
     """
 
-    def __init__(self, path: str | Path, frame_period: float = 0.3, scene_period: float = 0.5, name: str = "proxy3d") -> None:
+    def __init__(
+        self, path: str | Path, frame_period: float = 0.3, scene_period: float = 0.5, name: str = "proxy3d"
+    ) -> None:
         try:
             import rerun
             import rerun.blueprint as blueprint
@@ -80,7 +82,9 @@ class Recording:
     def truth(self, boxes: Iterable[TrueBox]) -> None:
         """True boxes, to compare with; shown at all times."""
         boxes = list(boxes)
-        self._stream.log("map/truth", self._boxes([b.box for b in boxes], [(90, 90, 90, 255)] * len(boxes)), static=True)
+        self._stream.log(
+            "map/truth", self._boxes([b.box for b in boxes], [(90, 90, 90, 255)] * len(boxes)), static=True
+        )
 
     def frame(self, frame: Frame) -> None:
         """What the camera saw, and where from; every pose counts, images are thinned."""
@@ -100,13 +104,17 @@ class Recording:
             line = rr.LineStrips3D([np.array(self._track)], colors=[(58, 110, 165)], radii=[0.012])
             self._stream.log("map/path", line)
 
-    def scene(self, snapshot: Snapshot) -> None:
-        """Objects and proxies; thinned, so it may be called after every frame."""
-        if not self._due(snapshot.stamp_ns, self._last_scene, self._scene_period):
+    def scene(self, snapshot: Snapshot, stamp_ns: int | None = None) -> None:
+        """Objects and proxies; thinned, so it may be called after every frame.
+
+        Args:
+            stamp_ns: when; None = at the snapshot's own stamp.
+        """
+        stamp_ns = snapshot.stamp_ns if stamp_ns is None else stamp_ns
+        if not self._due(stamp_ns, self._last_scene, self._scene_period):
             return
-        self._last_scene = snapshot.stamp_ns
-        self._at(snapshot.stamp_ns)
-        self.objects(snapshot.objects, snapshot.stamp_ns)
+        self._last_scene = stamp_ns
+        self.objects(snapshot.objects, stamp_ns)
         colors = {o.id: _rgb(color_of(o.label)) for o in snapshot.objects}
         proxies = snapshot.proxies
         points = self._rr.Points3D(
@@ -117,7 +125,7 @@ class Recording:
         self._stream.log("map/proxies", points)
 
     def objects(self, objects: Iterable[SceneObject], stamp_ns: int) -> None:
-        """The boxes of objects at one moment, with label and id, and dashed-in places they were moved from."""
+        """The boxes of objects at one moment, with label and id, and arrows from where they were moved."""
         shown = [o for o in objects if o.state in _DRAWN]
         names = [f"{o.label} {o.id}" for o in shown]
         colors = [(*_rgb(color_of(o.label)), 255) for o in shown]

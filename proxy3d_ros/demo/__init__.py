@@ -1,4 +1,4 @@
-"""The demo: a recorded room is played to the live node, which is then asked about it. ``python -m proxy3d_ros.demo``."""
+"""The demo (``python -m proxy3d_ros.demo``): a recorded room is played to the live node, which then answers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 from proxy3d_core.geometry.boxes import OrientedBox
 
 ROOM = Path(__file__).parent / "room"
-"""The recorded room: a sequence in 7-Scenes layout (rendered by ``proxy3d_training.simulation``) and its ``truth.json``."""
+"""The recorded room: a sequence in 7-Scenes layout (from ``proxy3d_training.simulation``) and its ``truth.json``."""
 
 
 def load_truth(folder: Path = ROOM) -> dict[str, Any]:
-    """What is true of the recorded room: ``room`` (width, depth, height, area) and ``objects`` (label, center, size, yaw, moved, first_seen)."""
+    """What is true of the recorded room, in metres, radians and seconds.
+
+    ``room``: width, depth, height, area; ``objects``: label, center, size, yaw, first_seen and, of one, moved.
+    """
     return json.loads((folder / "truth.json").read_text())
 
 

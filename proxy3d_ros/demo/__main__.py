@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +25,14 @@ from rich.table import Table
 
 from proxy3d_core.errors import Proxy3DError, SequenceError, ServiceError
 from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.geometry.transforms import robot_from_camera
+from proxy3d_core.perception.level import estimate_up
 from proxy3d_core.scene.snapshot import SceneObject, Snapshot
+from proxy3d_core.scene.state import SceneState
+from proxy3d_core.sequences import Sequence, frames, open_sequence
+from proxy3d_core.storage import load_map
 from proxy3d_ros.client import FoundObject, Reply, SpatialClient
+from proxy3d_ros.dds.player import play
 from proxy3d_ros.demo import ROOM, load_truth, true_box
 from proxy3d_ros.demo.questions import DemoQuestion, demo_questions
 from proxy3d_ros.plot import TrueBox, draw_snapshot
@@ -36,8 +42,9 @@ _START_LIMIT = 30.0  # seconds
 _ANSWER_LIMIT = 10.0
 _SETTLE_LIMIT = 15.0
 _POLL_PERIOD = 1.0
+_ENOUGH = 0.75  # share of the frames that the node should have used
 
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 140)
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,34 @@ class Asked:
         return self.reply.ok and self.question.is_right(self.reply)
 
 
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run through the room.
+
+    Attributes:
+        rate: speed at which it was played.
+        seen: the node's objects on the way: seconds since the start, objects.
+        asked: questions and answers.
+        map_folder: the map that the node saved.
+        snapshot: what is in that map.
+    """
+
+    rate: float
+    seen: list[tuple[float, list[FoundObject]]]
+    asked: list[Asked]
+    map_folder: Path
+    snapshot: Snapshot
+
+    @property
+    def wrong(self) -> int:
+        """Number of answers that are wrong or missing."""
+        return sum(not entry.right for entry in self.asked)
+
+
 def main(
-    folder: Annotated[Path, typer.Option("--out", help="Where the picture, recording, map and log go.")] = Path("out/demo"),
+    folder: Annotated[Path, typer.Option("--out", help="Where the picture, recording, map and log go.")] = Path(
+        "out/demo"
+    ),
     rate: Annotated[float, typer.Option(help="Speed: 2 = twice as fast as recorded.", min=0.1, max=10)] = 1.0,
 ) -> None:
     """Play a recorded room to the live node and ask it questions whose answers are known."""
@@ -71,28 +104,43 @@ def main(
 
 def _demo(folder: Path, rate: float) -> int:
     """The number of wrong answers."""
-    from proxy3d_core.sequences import open_sequence
-
     if not (ROOM / "truth.json").is_file():
         raise SequenceError(f"the demo's recording is not at {ROOM}; install the package anew (it is package data)")
     folder.mkdir(parents=True, exist_ok=True)
     sequence, truth = open_sequence(ROOM), load_truth()
     with running_node(folder) as node, SpatialClient(middleware="dds", timeout=_ANSWER_LIMIT) as client:
         _wait_until_up(client, node, folder)
-        out.print(f"node: `proxy3d run --middleware dds`, process {node.pid}, log {folder / 'node.log'}", highlight=False)
-        with _watching(client) as seen:
-            _play(sequence, rate)
-            _settle(client)
-        asked = [Asked(q, client.ask(q.text, viewpoint=q.viewpoint)) for q in demo_questions(truth)]
-        saved = client.save("room", overwrite=True)
-    _print_table(asked)
-    picture, recording = _write(folder, sequence, truth, Path(saved.path), seen, asked, rate)
-    right = sum(a.right for a in asked)
-    out.print(f"\n[bold]{right} of {len(asked)} answers are right.[/]")
-    out.print(f"  picture    {picture}", highlight=False)
-    out.print(f"  recording  {recording}   open it with: {_viewer()} {recording}", highlight=False)
-    out.print(f"  map        {saved.path}   ask it with: proxy3d ask-map {saved.path} 'How many chairs are there?'", highlight=False)
-    return len(asked) - right
+        _say(f"node: proxy3d run --middleware dds (process {node.pid}, log {folder / 'node.log'})")
+        run = _run(client, sequence, truth, rate)
+        if run.wrong and run.snapshot.frames < _ENOUGH * len(sequence):
+            # The newest frame always goes first, so a machine that is busy with other things sees fewer of them.
+            _say(f"{run.wrong} wrong, but the node had time for only {run.snapshot.frames} of {len(sequence)} frames;")
+            _say("this machine is busy: once more at half the speed")
+            client.reset()
+            run = _run(client, sequence, truth, rate / 2)
+    _print_table(run.asked)
+    picture, recording = _write(folder, sequence, truth, run)
+    out.print(f"\n[bold]{len(run.asked) - run.wrong} of {len(run.asked)} answers are right.[/]")
+    _say(f"  picture    {picture}")
+    _say(f"  recording  {recording}   open it: {_viewer()} {recording}")
+    _say(f"  map        {run.map_folder}   ask it: proxy3d ask-map {run.map_folder} 'How many chairs are there?'")
+    return run.wrong
+
+
+def _say(text: str) -> None:
+    out.print(text, highlight=False, soft_wrap=True)
+
+
+def _run(client: SpatialClient, sequence: Sequence, truth: dict[str, Any], rate: float) -> Run:
+    """Play the room, ask, save the map."""
+    with _watching(client) as seen:
+        _play(sequence, rate)
+        _settle(client)
+    asked = [Asked(q, client.ask(q.text, viewpoint=q.viewpoint)) for q in demo_questions(truth)]
+    saved = Path(client.save("room", overwrite=True).path)
+    scene = SceneState()
+    load_map(scene, saved)
+    return Run(rate, seen, asked, saved, scene.snapshot())
 
 
 @contextmanager
@@ -120,7 +168,9 @@ def _wait_until_up(client: SpatialClient, node: subprocess.Popen[bytes], folder:
     while True:
         if node.poll() is not None:
             last = (folder / "node.log").read_text(errors="replace").strip().splitlines()[-1:]
-            raise ServiceError(f"the node ended with exit code {node.returncode}: {''.join(last)} (see {folder / 'node.log'})")
+            raise ServiceError(
+                f"the node ended with exit code {node.returncode}: {''.join(last)} (see {folder / 'node.log'})"
+            )
         try:
             client.objects()
             return
@@ -129,10 +179,13 @@ def _wait_until_up(client: SpatialClient, node: subprocess.Popen[bytes], folder:
                 raise
 
 
-def _play(sequence: Any, rate: float) -> None:
-    from proxy3d_ros.dds.player import play
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
+def _play(sequence: Sequence, rate: float) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=out) as bar:
         task = bar.add_task("playing the recorded room", total=len(sequence))
         play(sequence, rate, on_frame=lambda done, _: bar.update(task, completed=done), on_message=lambda text: None)
@@ -187,46 +240,32 @@ def _print_table(asked: list[Asked]) -> None:
     out.print(table)
 
 
-def _write(
-    folder: Path,
-    sequence: Any,
-    truth: dict[str, Any],
-    map_folder: Path,
-    seen: list[tuple[float, list[FoundObject]]],
-    asked: list[Asked],
-    rate: float,
-) -> tuple[Path, Path]:
+def _write(folder: Path, sequence: Sequence, truth: dict[str, Any], run: Run) -> tuple[Path, Path]:
     """The picture and the recording, from the saved map, what was seen on the way, and the sequence's own images."""
-    from proxy3d_core.geometry.transforms import robot_from_camera
-    from proxy3d_core.perception.level import estimate_up
-    from proxy3d_core.scene.state import SceneState
-    from proxy3d_core.sequences.frames import frames
-    from proxy3d_core.storage import load_map
-
-    scene = SceneState()
-    load_map(scene, map_folder)
-    snapshot: Snapshot = scene.snapshot()
     boxes = [TrueBox(entry["label"], true_box(entry)) for entry in truth["objects"]]
     level = estimate_up(sequence)
-    path = []
+    path, stamps = [], []
     with Recording(folder / "room.rrd", name="proxy3d demo") as recording:
         recording.truth(boxes)
-        first = last = 0
-        for i, frame in enumerate(frames(sequence, level)):
-            first, last = (frame.stamp_ns if i == 0 else first), frame.stamp_ns
+        for frame in frames(sequence, level):
             recording.frame(frame)
             path.append(robot_from_camera(frame.pose, level.floor))
-        for seconds, objects in seen:
-            recording.objects([_scene_object(o) for o in objects], min(first + int(seconds * rate * 1e9), last))
-        recording.scene(snapshot, last)
-        for entry in asked:
-            recording.answer(entry.question.text, entry.reply.answer or entry.reply.message, last)
+            stamps.append(frame.stamp_ns)
+        for seconds, objects in run.seen:
+            stamp = min(stamps[0] + int(seconds * run.rate * 1e9), stamps[-1])
+            recording.objects([_scene_object(o) for o in objects], stamp)
+        recording.scene(run.snapshot, stamps[-1])
+        for entry in run.asked:
+            recording.answer(entry.question.text, entry.reply.answer or entry.reply.message, stamps[-1])
+    snapshot = replace(run.snapshot, robot_pose=path[-1])
     picture = draw_snapshot(snapshot, folder / "room.png", path, boxes, title="What the node knows of the demo room")
     return picture, recording.path
 
 
 def _scene_object(found: FoundObject) -> SceneObject:
-    return SceneObject(found.id, found.label, found.score, OrientedBox.from_yaw(found.center, found.size, found.yaw), state=found.state)
+    return SceneObject(
+        found.id, found.label, found.score, OrientedBox.from_yaw(found.center, found.size, found.yaw), state=found.state
+    )
 
 
 def _viewer() -> str:

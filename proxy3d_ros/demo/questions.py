@@ -1,4 +1,4 @@
-"""The demo's questions. What is right follows from the true boxes, by arithmetic that shares nothing with the answerer."""
+"""The demo's questions; what is right follows from the true boxes by arithmetic that the answerer has no part in."""
 
 from __future__ import annotations
 
@@ -84,11 +84,22 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
 
     return [
         DemoQuestion("counting", "How many chairs are there?", str(chairs), _number(chairs, 0)),
-        DemoQuestion("distance", "How far is the sofa from the tv?", f"{gap:.2f} m", _number(gap, max(0.15, 0.1 * gap))),
-        DemoQuestion("size", "How long is the dining table in centimetres?", f"{table:.0f} cm", _number(table, 0.1 * table)),
-        DemoQuestion("room size", "How big is this room in square metres?", f"{area:.1f} m^2", _number(area, 0.15 * area)),
+        DemoQuestion(
+            "distance", "How far is the sofa from the tv?", f"{gap:.2f} m", _number(gap, max(0.15, 0.1 * gap))
+        ),
+        DemoQuestion(
+            "size", "How long is the dining table in centimetres?", f"{table:.0f} cm", _number(table, 0.1 * table)
+        ),
+        DemoQuestion(
+            "room size", "How big is this room in square metres?", f"{area:.1f} m^2", _number(area, 0.15 * area)
+        ),
         DemoQuestion("existence", "Is there a bed in this room?", "no", _says("no")),
-        DemoQuestion("direction", "I stand at the door facing the tv. Is the bookshelf on my left or my right?", side, _says(side)),
+        DemoQuestion(
+            "direction",
+            "I stand at the door facing the tv. Is the bookshelf on my left or my right?",
+            side,
+            _says(side),
+        ),
         DemoQuestion("direction from a given pose", "Is the tv to my left or right?", beside_me, _says(beside_me), me),
         DemoQuestion(
             "nearest of four",
@@ -100,8 +111,13 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
         DemoQuestion("comparison", "Which is taller, the bookshelf or the refrigerator?", taller, _says(taller)),
         DemoQuestion("order", f"Which did you see first, the {order[1]} or the {order[0]}?", order[0], _says(order[0])),
         DemoQuestion("change", "What has been moved?", moved["label"], _says(moved["label"])),
-        DemoQuestion("change, measured", f"How far was the {moved['label']} moved?", f"{way:.2f} m", _number(way, max(0.15, 0.05 * way))),
-    ]  # fmt: skip
+        DemoQuestion(
+            "change, measured",
+            f"How far was the {moved['label']} moved?",
+            f"{way:.2f} m",
+            _number(way, max(0.15, 0.05 * way)),
+        ),
+    ]
 
 
 def _says(*words: str) -> Callable[[Reply], bool]:
@@ -121,7 +137,11 @@ def _turn(at: list[float], toward: list[float], what: list[float]) -> float:
 def _gap(first: dict[str, Any], second: dict[str, Any], steps: int = 24) -> float:
     """Shortest distance of two boxes, from points spread over their surfaces [m]."""
     line = np.linspace(-0.5, 0.5, steps)
-    faces = [np.insert(np.array(np.meshgrid(line, line)).reshape(2, -1).T, axis, side, axis=1) for axis in range(3) for side in (-0.5, 0.5)]
+    faces = [
+        np.insert(np.array(np.meshgrid(line, line)).reshape(2, -1).T, axis, side, axis=1)
+        for axis in range(3)
+        for side in (-0.5, 0.5)
+    ]
     unit = np.concatenate(faces)
 
     def surface(entry: dict[str, Any]) -> Array:

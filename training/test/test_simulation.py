@@ -27,7 +27,9 @@ CAMERA = Intrinsics(161, 121, 100.0, 100.0, 80.0, 60.0)
 
 
 def a_room(*items: Item, lamps: tuple[Lamp, ...] = (), size: tuple[float, float, float] = (6.0, 5.0, 2.5)) -> Room:
-    return Room(*size, floor=GREY, walls=GREY, ceiling=GREY, items=items, lamps=lamps or (Lamp((3, 2.5, 2.3), 0.1, (2, 2, 2)),))
+    return Room(
+        *size, floor=GREY, walls=GREY, ceiling=GREY, items=items, lamps=lamps or (Lamp((3, 2.5, 2.3), 0.1, (2, 2, 2)),)
+    )
 
 
 def a_box(size: tuple[float, float, float], at: tuple[float, float], yaw: float = 0.0, number: int = 1) -> Item:
@@ -42,7 +44,8 @@ def test_depth_of_a_known_box_follows_from_geometry() -> None:
     # The camera is 1 m high at x = 1 and looks along +x. The box's near face is at x = 3.0, y in [2, 3], z in [0, 1.2].
     renderer = quick(a_room(a_box((0.5, 1.0, 1.2), (3.25, 2.5))))
     picture = renderer.render(look(np.array([1.0, 2.5, 1.0]), 0.0, 0.0), CAMERA)
-    # y = 3 is 0.5 m to the left at 2 m: column 80 - 100 * 0.5 / 2 = 55; z = 1.2 is 0.2 m up: row 60 - 100 * 0.2 / 2 = 50.
+    # y = 3 is 0.5 m to the left at 2 m: column 80 - 100 * 0.5 / 2 = 55.
+    # z = 1.2 is 0.2 m up: row 60 - 100 * 0.2 / 2 = 50.
     on_box = picture.instance == 1
     columns, rows = np.flatnonzero(on_box.any(axis=0)), np.flatnonzero(on_box.any(axis=1))
     assert (columns[0], columns[-1], rows[0]) == pytest.approx((55, 105, 50), abs=1)
@@ -73,7 +76,9 @@ def test_furniture_is_sound_and_its_box_is_tight(label: str) -> None:
     # The item's points in the room, by hand: turned by 33 degrees about z, then shifted.
     c, s = np.cos(np.deg2rad(33)), np.sin(np.deg2rad(33))
     local = np.concatenate([p.vertices for p in parts])
-    points = np.column_stack([c * local[:, 0] - s * local[:, 1] + 1.5, s * local[:, 0] + c * local[:, 1] - 2.0, local[:, 2] + 0.3])
+    points = np.column_stack(
+        [c * local[:, 0] - s * local[:, 1] + 1.5, s * local[:, 0] + c * local[:, 1] - 2.0, local[:, 2] + 0.3]
+    )
     assert truth.contains(points, margin=1e-9).all()
     along = (points - truth.center) @ truth.rotation
     assert along.max(axis=0) == pytest.approx(truth.size / 2, abs=1e-9)
@@ -199,7 +204,10 @@ def test_studio_is_furnished_and_nothing_stands_in_anything() -> None:
         assert first.corners[:, 0].min() > -0.02 and first.corners[:, 0].max() < room.width + 0.02, name
         assert first.corners[:, 1].min() > -0.02 and first.corners[:, 1].max() < room.depth + 0.02, name
         for other, second in boxes[i + 1 :]:
-            if {name, other} != {"chair", "dining table"} and {name, other} != {"chair", "desk"}:  # chairs are pushed in
+            if {name, other} != {"chair", "dining table"} and {name, other} != {
+                "chair",
+                "desk",
+            }:  # chairs are pushed in
                 assert first.iou(second) < 0.02, (name, other)
 
 

@@ -1,15 +1,18 @@
 """Procedural furniture and things of a household.
 
-Every builder takes a random generator, draws its sizes, shapes and colours from it, and returns parts in the item's own frame: origin on
-the floor (or on whatever it stands on) under its middle, front towards +x, z up, metres. Things on a wall have their back at x = 0.
+Every builder draws sizes, shapes and colours from a random generator and returns parts in the item's own frame: origin
+under its middle on the floor (or whatever it stands on), front towards +x, z up, metres. Things on a wall have their
+back at x = 0.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.random import Generator
+
 from proxy3d_training.simulation.shapes import (
     Color,
     Material,
@@ -252,7 +255,7 @@ def bookshelf(rng: Generator) -> list[Part]:
     parts.append(slab((-depth / 2, -width / 2, 0), (-depth / 2 + 0.012, width / 2, height), wood))
     levels = np.linspace(0.06, height - t, shelves + 1)
     parts += [slab((-depth / 2, -width / 2, z), (depth / 2, width / 2, z + t), _grain(wood, 1)) for z in levels]
-    for low, high in zip(levels[:-1], levels[1:], strict=True):
+    for low, high in itertools.pairwise(levels):
         y, room = -width / 2 + t, high - low - t
         while y < width / 2 - 0.1:
             kind = rng.random()
@@ -432,7 +435,7 @@ def mug(rng: Generator) -> list[Part]:
     )
     angles = np.linspace(-1.35, 1.35, 7)
     ring = np.stack([np.zeros(7), r + 0.024 * np.cos(angles), h / 2 + 0.03 * np.sin(angles)], axis=1)
-    return [body, *(rod(a, b, 0.006, color, 8) for a, b in zip(ring[:-1], ring[1:], strict=True))]
+    return [body, *(rod(a, b, 0.006, color, 8) for a, b in itertools.pairwise(ring))]
 
 
 def bowl(rng: Generator) -> list[Part]:

@@ -1,7 +1,7 @@
-"""Light of a room, computed once and kept at the vertices: soft shadows and bounced light for the price of none per frame.
+"""Light of a room, computed once and kept at the vertices: soft shadows and bounced light that cost nothing per frame.
 
-Diffuse radiosity by Monte Carlo gathering: every vertex sees the lights through shadow rays, and its surroundings through
-cosine-distributed rays whose hits are kept, so that further bounces need no further rays.
+Diffuse radiosity by Monte Carlo gathering: every vertex sees the lights through shadow rays, and its surroundings
+through cosine-distributed rays whose hits are kept, so that further bounces need no further rays.
 """
 
 from __future__ import annotations
@@ -34,9 +34,16 @@ class Caster:
         TriangleMesh(self._scene, geometry.vertices[geometry.faces].astype(np.float32))
 
     def first(self, origins: Array, directions: Array) -> tuple[NDArray[np.int64], Array, Array]:
-        """First hits of rays (N, 3): face (N,) or -1, distance in lengths of the direction (N,), weights (N, 3) of the corners."""
+        """First hits of rays (N, 3).
+
+        Returns:
+            Faces (N,), -1 for none; distances (N,) in lengths of the direction; weights (N, 3) of the face's corners.
+        """
         hit = self._scene.run(
-            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), query="INTERSECT", output=1
+            np.ascontiguousarray(origins, np.float32),
+            np.ascontiguousarray(directions, np.float32),
+            query="INTERSECT",
+            output=1,
         )
         u, v = hit["u"].astype(np.float64), hit["v"].astype(np.float64)
         return hit["primID"].astype(np.int64), hit["tfar"].astype(np.float64), np.stack([1 - u - v, u, v], axis=1)
@@ -69,7 +76,15 @@ def _on_window(room: Room, opening: Opening, places: Array) -> tuple[Array, Arra
     return local @ turn.T + np.asarray(position), turn[:, 0], opening.width * height
 
 
-def light_room(room: Room, geometry: Geometry, caster: Caster, rays: int = 64, shadow_rays: int = 16, bounces: int = 3, smoothing: int = 8) -> Light:
+def light_room(
+    room: Room,
+    geometry: Geometry,
+    caster: Caster,
+    rays: int = 64,
+    shadow_rays: int = 16,
+    bounces: int = 3,
+    smoothing: int = 8,
+) -> Light:
     """Irradiance at all vertices from windows, lamps, sun and ``bounces`` reflections between surfaces.
 
     The noise of the gathering is averaged ``smoothing`` times over neighbouring vertices.
@@ -103,7 +118,9 @@ def light_room(room: Room, geometry: Geometry, caster: Caster, rays: int = 64, s
             facing = np.maximum((way * geometry.normals).sum(axis=1), 0) / np.sqrt(square)
             lit = np.flatnonzero(facing > 0)
             lit = lit[~caster.blocked(origins[lit], way[lit], np.full(len(lit), 0.999))]
-            direct[lit] += np.asarray(lamp.intensity) * (facing[lit] / np.maximum(square[lit], 0.01) / shadow_rays)[:, None]
+            direct[lit] += (
+                np.asarray(lamp.intensity) * (facing[lit] / np.maximum(square[lit], 0.01) / shadow_rays)[:, None]
+            )
 
     sun = None
     if room.sun is not None:
@@ -113,7 +130,9 @@ def light_room(room: Room, geometry: Geometry, caster: Caster, rays: int = 64, s
         bounced_sun = np.zeros_like(direct)
 
     hits = _gather_rays(geometry, caster, origins, rays)
-    colors = np.stack([albedo(np.zeros((1, 3)), m)[0] if m.pattern == "plain" else np.asarray(m.color) for m in geometry.materials])
+    colors = np.stack(
+        [albedo(np.zeros((1, 3)), m)[0] if m.pattern == "plain" else np.asarray(m.color) for m in geometry.materials]
+    )
     face_color = colors[geometry.face_material]
     opaque = np.array([m.opaque for m in geometry.materials])[geometry.face_material]
     indirect = np.zeros_like(direct)
@@ -138,7 +157,7 @@ def sunlit(geometry: Geometry, caster: Caster, points: Array, normals: Array, su
 
 
 def _gather_rays(geometry: Geometry, caster: Caster, origins: Array, rays: int) -> NDArray[np.int32]:
-    """(V, rays) faces seen from each vertex in cosine-distributed directions; -1 for nothing or the back of a surface."""
+    """(V, rays) faces seen from each vertex in cosine-distributed directions; -1 = nothing or the back of a surface."""
     u = qmc.Sobol(2, scramble=False).random(rays)
     shift = np.random.default_rng(1).random((len(origins), 2))
     hits = np.empty((len(origins), rays), np.int32)

@@ -7,8 +7,9 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from proxy3d_training.simulation.shapes import Material
 from scipy import ndimage
+
+from proxy3d_training.simulation.shapes import Material
 
 Array = NDArray[np.float64]
 

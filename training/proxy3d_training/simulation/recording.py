@@ -1,7 +1,8 @@
 """A simulated drive, written as a sequence that our readers (and others') open, with the truth beside it.
 
-Layout: 7-Scenes style (``frame-NNNNNN.color.jpg``, ``.depth.png`` in millimetres, ``.pose.txt`` camera-to-world, ``.labels.png``,
-``camera-intrinsics.txt``, ``labels.json``) and ``truth.json``. The frame number counts at 30 Hz, so it is the time of capture.
+Layout: 7-Scenes style (``frame-NNNNNN.color.jpg``, ``.depth.png`` in millimetres, ``.pose.txt`` camera-to-world,
+``.labels.png``, ``camera-intrinsics.txt``, ``labels.json``) and ``truth.json``. The frame number counts at 30 Hz, so it
+is the time of capture.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def _box(box: OrientedBox) -> dict[str, Any]:
 
 
 def truth(before: Room, after: Room, moved_at: float, first_seen: dict[int, float]) -> dict[str, Any]:
-    """What is true of a recorded room: objects with label, box (metres, radians), where it stood before, when it was first in view [s]."""
+    """What is true of a recorded room: its size, and of every object the label, the box, where it stood before, and when
+    it was first in view; metres, radians, seconds.
+    """
     objects = []
     for old, new in zip(before.items, after.items, strict=True):
         entry: dict[str, Any] = {"id": new.id, "label": new.label, **_box(new.box())}
@@ -65,7 +68,7 @@ def record(
     light: Callable[[Room], Renderer] = Renderer,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Drive through a room and write what the camera sees; from ``moved_at`` seconds on, ``before`` has become ``after``.
+    """Drive through a room and write what the camera sees; from ``moved_at`` seconds on, ``before`` is ``after``.
 
     Args:
         folder: is made; a sequence that is already there is replaced.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,7 @@ class Renderer:
         """A view from ``pose`` (4x4 room_from_camera, optical axes).
 
         Args:
-            samples: colour samples per pixel and axis (2 = four per pixel); depth and instances are those of the pixel's centre.
+            samples: colour samples per pixel and axis (2 = four per pixel); depth and instances belong to the centre.
         """
         rays = pixel_rays(k).astype(np.float64).reshape(-1, 3)
         count = len(rays)
@@ -74,7 +75,7 @@ class Renderer:
             steps = (np.arange(samples) + 0.5) / samples - 0.5
             for dy in steps:
                 for dx in steps:
-                    shifted = (rays + (dx / k.fx, dy / k.fy, 0)) @ pose[:3, :3].T
+                    shifted = ((*rays, dx / k.fx, dy / k.fy, 0)) @ pose[:3, :3].T
                     hit = self._caster.first(np.broadcast_to(pose[:3, 3], (count, 3)), shifted)
                     # Very bright pixels would leave jagged edges; displays cannot show them anyway.
                     radiance += np.minimum(self._shade(pose[:3, 3], shifted, *hit), 4.0)
@@ -91,7 +92,15 @@ class Renderer:
     def _interpolate(self, values: Array, face: NDArray[np.int64], weights: Array) -> Array:
         return np.einsum("nk,nkc->nc", weights, values[self.geometry.faces[face]])
 
-    def _shade(self, eye: Array, directions: Array, face: NDArray[np.int64], distance: Array, weights: Array, mirror: bool = True) -> Array:
+    def _shade(
+        self,
+        eye: Array,
+        directions: Array,
+        face: NDArray[np.int64],
+        distance: Array,
+        weights: Array,
+        mirror: bool = True,
+    ) -> Array:
         """(N, 3) radiance that comes back along the rays."""
         g = self.geometry
         out = sky(directions)
@@ -103,14 +112,16 @@ class Renderer:
         normals = self._interpolate(g.normals, face, weights)
         irradiance = self._interpolate(self.light.irradiance, face, weights)
         if self.light.sun is not None:
-            irradiance = irradiance + SUN * sunlit(g, self._caster, points + 2e-3 * normals, normals, self.light.sun)[:, None]
+            irradiance = (
+                irradiance + SUN * sunlit(g, self._caster, points + 2e-3 * normals, normals, self.light.sun)[:, None]
+            )
 
         item = g.face_item[face]
         local = np.einsum("nji,nj->ni", self._rotations[item], points - self._positions[item])
         color = np.empty((len(solid), 3))
         order = np.argsort(material, kind="stable")
         bounds = np.flatnonzero(np.diff(material[order], prepend=-1, append=-1))
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+        for low, high in itertools.pairwise(bounds):
             rows = order[low:high]
             color[rows] = albedo(local[rows], g.materials[material[rows[0]]])
         radiance = color * (irradiance / np.pi + self._emission[material, None])
@@ -136,6 +147,6 @@ def exposure(renderer: Renderer) -> float:
 
 
 def develop(radiance: Array, gain: float) -> Array:
-    """(H, W, 3) display values 0..1 of linear radiance: exposure, filmic curve (Narkowicz's ACES fit), display gamma."""
+    """(H, W, 3) display values 0..1 of linear radiance: exposure, filmic curve (Narkowicz's fit of ACES), gamma."""
     x = radiance * gain * 0.75
     return np.clip(x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14), 0, 1) ** (1 / 2.2)

@@ -176,7 +176,10 @@ def _door(width: float, height: float) -> list[Part]:
     for low, high in ((0.12, 0.44), (0.52, 0.93)):
         inset = Material(tuple(0.82 * c for c in leaf.color), "wood", axis=2, gloss=0.5)  # type: ignore[arg-type]
         parts.append(slab((-0.02, -width / 2 + 0.13, low * height), (-0.012, width / 2 - 0.13, high * height), inset))
-    parts += [slab((-0.06, j * (width / 2 + 0.035) - 0.035, 0), (0.018, j * (width / 2 + 0.035) + 0.035, height), frame) for j in (-1, 1)]
+    parts += [
+        slab((-0.06, j * (width / 2 + 0.035) - 0.035, 0), (0.018, j * (width / 2 + 0.035) + 0.035, height), frame)
+        for j in (-1, 1)
+    ]
     parts.append(slab((-0.06, -width / 2 - 0.07, height), (0.018, width / 2 + 0.07, height + 0.07), frame))
     parts += [rod((-0.02, width / 2 - 0.08, 1.02), (0.035, width / 2 - 0.08, 1.02), 0.011, STEEL)]
     parts += [rod((0.035, width / 2 - 0.08, 1.02), (0.035, width / 2 - 0.2, 1.02), 0.010, STEEL)]
@@ -185,7 +188,7 @@ def _door(width: float, height: float) -> list[Part]:
 
 def _window(width: float, height: float) -> list[Part]:
     f = 0.05
-    parts = [
+    return [
         slab((-0.10, -width / 2, 0), (-0.05, -width / 2 + f, height), WHITE),
         slab((-0.10, width / 2 - f, 0), (-0.05, width / 2, height), WHITE),
         slab((-0.10, -width / 2, 0), (-0.05, width / 2, f), WHITE),
@@ -194,7 +197,6 @@ def _window(width: float, height: float) -> list[Part]:
         slab((-0.08, -width / 2 + f, f), (-0.075, width / 2 - f, height - f), _GLASS),
         box((0.12, width + 0.12, 0.03), (0.02, 0, -0.03), Material(srgb("#dcdad4"), gloss=0.5)),
     ]
-    return parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,7 +288,7 @@ def _split_at_creases(
 def _bisect(
     vertices: Array, normals: Array, faces: NDArray[np.int64], max_edge: float
 ) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.int64]]:
-    """Triangles halved at their longest edge until no edge exceeds ``max_edge``; the last array tells where each face came from."""
+    """Triangles halved at their longest edge until none exceeds ``max_edge``; last: where each face came from."""
     source = np.arange(len(faces))
     while True:
         corners = vertices[faces]

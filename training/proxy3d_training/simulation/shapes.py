@@ -78,7 +78,7 @@ def slab(low: Sequence[float], high: Sequence[float], material: Material) -> Par
 
 
 def cushion(size: Sequence[float], at: Sequence[float], material: Material, softness: float = 0.35) -> Part:
-    """A box with soft edges and bulging sides (a superellipsoid); ``at`` is its bottom centre. softness 1 = ellipsoid."""
+    """A box with soft edges and bulging sides (superellipsoid; softness 1 = ellipsoid); ``at``: its bottom centre."""
     mesh = trimesh.creation.box((2, 2, 2)).subdivide().subdivide().subdivide()
     power = 2 / max(softness, 0.05)
     vertices = mesh.vertices
