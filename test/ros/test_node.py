@@ -28,7 +28,7 @@ class Robot:
 
     def __init__(self, map_folder: Path, **settings: Any) -> None:
         self.port = DirectPort()
-        values = {"output.map_folder": str(map_folder), "map.update_period": 0.1, **settings}
+        values = {"output.map_folder": str(map_folder), "map.update_period": 5.0, **settings}
         self.node = SpatialNode(self.port, Config.from_flat(values))
         self.stamp = 100 * SECOND
 
@@ -54,7 +54,11 @@ class Robot:
     def tour(self, count: int = 12) -> None:
         for pose in tour(count):
             self.look(pose)
-        time.sleep(0.3)  # the node brings its objects up to date when no frame comes
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the node has brought its objects up to the last frame, as it does when no more come."""
+        self.wait(lambda: not self.node._dirty)
 
     def ask(self, question: str, **fields: Any) -> Any:
         return self.node.ask_spatial(self.port.new("proxy3d_ros/srv/AskSpatial_Request", question=question, **fields))
@@ -383,8 +387,8 @@ def test_an_error_in_the_worker_is_counted_and_the_node_stays_up(robot: Robot, m
         patch.setattr(robot.node._scene, "update", broken)
         robot.look(tour(1)[0], tf=False)
         robot.port.transforms.add("map", CAMERA_FRAME, robot.stamp, tour(1)[0])
-        robot.wait(lambda: robot.node._assembler.drops["internal_error"] == 1)
-    assert any(level == "error" and "a bug" in text for level, text in robot.port.logged)
+        robot.wait(lambda: any(level == "error" and "a bug" in text for level, text in robot.port.logged))
+    assert robot.node._assembler.drops["internal_error"] == 1
     robot.look(tour(1)[0])
     assert robot.ask("How many chairs are there?").value == 2
 
@@ -433,7 +437,7 @@ def test_detections_instead_of_a_label_image(make: Callable[..., Robot]) -> None
         before = robot.node._scene.snapshot().frames
         robot.node.on_depth(robot.stamp, CAMERA_FRAME, view.depth)
         robot.wait(lambda before=before: robot.node._scene.snapshot().frames > before)
-    time.sleep(0.3)
+    robot.settle()
     assert robot.ask("How many chairs are there?").value == 2
 
 
