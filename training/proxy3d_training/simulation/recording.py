@@ -37,8 +37,8 @@ def _box(box: OrientedBox) -> dict[str, Any]:
 
 
 def truth(before: Room, after: Room, moved_at: float, first_seen: dict[int, float]) -> dict[str, Any]:
-    """What is true of a recorded room: its size, and of every object the label, the box, where it stood before, and when
-    it was first in view; metres, radians, seconds.
+    """What is true of a recorded room: its size, and of every object the label, the box, where it stood before, and
+    when it was first in view; metres, radians, seconds.
     """
     objects = []
     for old, new in zip(before.items, after.items, strict=True):
