@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
 SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("sofa", "couch", "settee", "loveseat", "chesterfield", "sofa bed"),
     (
@@ -371,63 +376,13 @@ IRREGULAR_PLURALS: dict[str, str] = {
     "movies": "movie", "cookies": "cookie", "shoes": "shoe", "couches": "couch", "vases": "vase", "buses": "bus", "axes": "axis",
 }  # fmt: skip
 
-_NO_PLURAL = frozenset(
-    [
-        "glass",
-        "gas",
-        "mattress",
-        "dress",
-        "bus",
-        "chess",
-        "compass",
-        "pants",
-        "scissors",
-        "blinds",
-        "stairs",
-        "headphones",
-        "electronics",
-        "clothes",
-        "skis",
-        "glasses",
-        "this",
-        "is",
-        "us",
-        "as",
-        "has",
-        "was",
-        "its",
-        "less",
-        "across",
-        "toss",
-        "grass",
-        "address",
-        "access",
-        "business",
-        "lens",
-        "canvas",
-        "dishes",
-        "stairs",
-        "always",
-        "does",
-        "goes",
-        "besides",
-        "tennis",
-        "series",
-        "species",
-        "jeans",
-        "shorts",
-        "trousers",
-        "binoculars",
-        "iris",
-        "chassis",
-        "bus",
-        "plus",
-        "miss",
-        "cross",
-        "class",
-        "press",
-        "process",
-    ]
+_NO_PLURAL = word_set(
+    """
+    glass gas mattress dress bus chess compass pants scissors blinds stairs headphones electronics clothes skis
+    glasses this is us as has was its less across toss grass address access business lens canvas dishes always
+    does goes besides tennis series species jeans shorts trousers binoculars iris chassis plus miss cross class
+    press process
+    """
 )
 
 

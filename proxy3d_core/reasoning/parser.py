@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from proxy3d_core.reasoning import rules
+from proxy3d_core.reasoning.lexicon import word_set
 from proxy3d_core.reasoning.grammar import Grammar, Rule
 from proxy3d_core.reasoning.parts import Text, scene_nouns
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
@@ -28,123 +29,24 @@ from proxy3d_core.reasoning.tokens import Sentence, sentences
 MAX_WORDS = 120
 """Longer sentences are not questions that this grammar can mean."""
 
-_STANCE_STARTS = frozenset(
-    [
-        "if",
-        "when",
-        "while",
-        "as",
-        "suppose",
-        "imagine",
-        "assume",
-        "assuming",
-        "supposing",
-        "given",
-        "say",
-        "pretend",
-        "standing",
-        "stand",
-        "sitting",
-        "sit",
-        "facing",
-        "face",
-        "looking",
-        "look",
-        "from",
-        "viewed",
-        "seen",
-        "with",
-        "after",
-        "once",
-        "entering",
-        "coming",
-        "i",
-        "you",
-        "being",
-        "seated",
-        "turning",
-        "turn",
-        "positioned",
-        "at",
-        "located",
-        "picture",
-        "imagining",
-        "having",
-        "in",
-        "next",
-        "by",
-        "beside",
-        "beginning",
-        "starting",
-        "my",
-    ]
+_STANCE_STARTS = word_set(
+    """
+    if when while as suppose imagine assume assuming supposing given say pretend standing stand sitting sit facing
+    face looking look from viewed seen with after once entering coming i you being seated turning turn positioned
+    at located picture imagining having in next by beside beginning starting my
+    """
 )
-_STANCE_ENDS = frozenset(
-    [
-        "if",
-        "when",
-        "while",
-        "as",
-        "standing",
-        "sitting",
-        "facing",
-        "looking",
-        "from",
-        "seen",
-        "viewed",
-        "with",
-        "assuming",
-        "given",
-        "provided",
-        "supposing",
-        "after",
-        "once",
-        "positioned",
-    ]
+_STANCE_ENDS = word_set(
+    """
+    if when while as standing sitting facing looking from seen viewed with assuming given provided supposing after
+    once positioned
+    """
 )
-_QUESTION_STARTS = frozenset(
-    [
-        "how",
-        "what",
-        "which",
-        "where",
-        "when",
-        "who",
-        "is",
-        "are",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "can",
-        "could",
-        "has",
-        "have",
-        "count",
-        "find",
-        "locate",
-        "list",
-        "name",
-        "describe",
-        "show",
-        "number",
-        "distance",
-        "number",
-        "there",
-        "on",
-        "in",
-        "to",
-        "at",
-        "any",
-        "give",
-        "tell",
-        "guide",
-        "navigate",
-        "will",
-        "would",
-        "should",
-    ]
+_QUESTION_STARTS = word_set(
+    """
+    how what which where when who is are was were do does did can could has have count find locate list name
+    describe show number distance there on in to at any give tell guide navigate will would should
+    """
 )
 
 _ROUTE = Grammar(
@@ -267,13 +169,14 @@ def _names_something(words: tuple[str, ...], nouns: frozenset[str]) -> bool:
     return any(text.noun(i) for i in range(len(words)))
 
 
-_POLITE = frozenset(
-    """i you me my would like to know wonder need want question is a the if robot dear sir so and tell that hey hi there it am
-    curious say for us let please , look help wondering interested in asking ask whether one more thing give can could""".split()
+_POLITE = word_set(
+    """
+    i you me my would like to know wonder need want question is a the if robot dear sir so and tell that hey hi
+    there it am curious say for us let please , look help wondering interested in asking ask whether one more
+    thing give can could
+    """
 )
-_QUESTION_WORDS = frozenset(
-    "how what which where when who why is are was were do does did can could will would should".split()
-)
+_QUESTION_WORDS = word_set("how what which where when who why is are was were do does did can could will would should")
 
 
 def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Query, Stance | None]]:

@@ -45,103 +45,6 @@ from proxy3d_core.reasoning.program import (
     Within,
 )
 
-_ME = Phrases(
-    dict.fromkeys(
-        (
-            "me", "i", "myself", "you", "yourself", "us", "we", "robot", "the robot", "this robot", "the camera", "my position", "my location", "your position",
-            "your location", "my current position", "my current location", "your current position", "where i am", "where i stand", "where i sit",
-            "where i am standing", "where i am sitting", "where you are", "where you stand", "where we are", "here", "my place", "my viewpoint",
-            "the viewer", "the observer", "my standing position", "where i am now", "the robot 's position", "my side", "my spot",
-        ),
-        Me(),
-    )
-)  # fmt: skip
-_DEFINITE = frozenset(["the", "this", "that", "my", "your", "his", "her", "their", "our", "its"])
-_MANY = frozenset(["these", "those", "all", "every", "each", "both"])
-_PARTITIVE = frozenset(
-    "all any some each one both none most pieces piece items item couple pair pairs lots kind type set sets".split()
-)
-_INDEFINITE = frozenset(["a", "an", "any", "some", "no", "another", "other"])
-_STOP = frozenset(
-    ["the", "a", "an", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does", "did", "have", "has", "had", "can", "could", "would", "should", "will", "may", "might", "must", "shall", "what", "which", "who", "whom", "whose", "where", "when", "why", "how", "that", "this", "these", "those", "there", "here", "it", "they", "them", "he", "she", "i", "me", "my", "mine", "myself", "you", "your", "yours", "we", "us", "our", "in", "on", "at", "by", "to", "of", "from", "for", "with", "without", "under", "over", "above", "below", "behind", "between", "near", "beside", "inside", "around", "against", "across", "along", "through", "beneath", "underneath", "next", "front", "into", "onto", "upon", "atop", "toward", "than", "then", "and", "or", "but", "nor", "not", "no", "if", "while", "as", "when", "whether", "because", "so", "see", "seen", "saw", "find", "found", "look", "looking", "looks", "face", "facing", "faces", "stand", "standing", "stands", "stood", "sit", "sitting", "sits", "located", "placed", "go", "going", "goes", "went", "walk", "get", "getting", "exist", "exists", "present", "visible", "there's", "turn", "turning", "turned", "move", "moved", "moves", "moving", "use", "using", "reach", "count", "list", "name", "show", "tell", "give", "say", "please", "compare", "closer", "farther", "bigger", "larger", "smaller", "taller", "shorter", "higher", "lower", "wider", "longer", "nearer", "more", "less", "fewer", "many", "much", "far", "away", "apart", "hanging", "lying", "resting", "sitting", "mounted", "leaning", "placed", "put", "kept", "stored", "situated", "positioned", "belong", "belongs", "contain", "contains", "contained", "visible", "available", "installed", ",", "odd", "even", "both", "either", "neither", "also", "only", "per", "versus", "vs", "compared", "relative", "opposite", "adjacent", "alongside", "touching", "gone", "missing", "disappeared", "new", "changed", "removed", "taken", "vanished", "appear", "appears", "appeared", "last", "before", "after", "since", "ago", "ahead", "back", "forward", "until", "once", "surrounding", "surround", "surrounds", "want", "wants", "need", "needs", "'s", "one's", "o'clock", "clock", "described", "stacked", "arranged", "parked", "set", "stay", "stays"]
-)  # fmt: skip
-_SIZE_WORDS: dict[str, tuple[str, bool]] = {
-    "big": ("volume", True), "large": ("volume", True), "huge": ("volume", True), "small": ("volume", False), "little": ("volume", False),
-    "tiny": ("volume", False), "tall": ("height", True), "short": ("height", False), "wide": ("width", True), "narrow": ("width", False),
-    "long": ("size", True), "bigger": ("volume", True), "larger": ("volume", True), "smaller": ("volume", False), "taller": ("height", True),
-    "shorter": ("height", False), "left": ("leftness", True), "right": ("leftness", False), "lower": ("top", False), "upper": ("top", True),
-    "higher": ("top", True), "farther": ("distance", True), "nearer": ("distance", False), "closer": ("distance", False),
-    "longer": ("size", True), "wider": ("width", True), "far": ("distance", True),
-}  # fmt: skip
-_WEAK_ADJECTIVES = frozenset(["other", "same", "own", "whole", "entire", "single", "different", "various", "separate"])
-_PARTICIPLES = frozenset(
-    [
-        "located",
-        "placed",
-        "situated",
-        "positioned",
-        "standing",
-        "sitting",
-        "hanging",
-        "lying",
-        "resting",
-        "leaning",
-        "mounted",
-        "put",
-        "kept",
-        "stored",
-        "stacked",
-        "arranged",
-        "found",
-        "set",
-        "seen",
-        "fixed",
-        "attached",
-        "installed",
-        "parked",
-        "stands",
-        "sits",
-        "hangs",
-        "lies",
-        "rests",
-        "leans",
-        "stood",
-        "directly",
-        "immediately",
-        "right",
-        "just",
-        "far",
-        "seated",
-        "visible",
-        "present",
-        "close",
-        "closely",
-        "tucked",
-        "pushed",
-        "gathered",
-        "laid",
-        "laying",
-        "hung",
-        "there",
-        "affixed",
-        "straight",
-    ]
-)
-_STATES = Phrases(
-    {
-        phrase: state
-        for state, said in (
-            ("moved", "moved,been moved,changed place,displaced,relocated,shifted,been displaced,been relocated,moved around,changed position"),
-            ("gone", "gone,missing,disappeared,removed,been removed,taken,taken away,been taken,been taken away,vanished,been taken out,gone missing,"
-                     "not there,not here,not there anymore,no longer there,no longer here,lost,not there any more"),
-            ("new", "new,added,been added,newly added,appeared,brought in,been brought in,newly appeared,just appeared"),
-            ("present", "there,present,here,in place,around"),
-        )
-        for phrase in said.split(",")
-    }
-)  # fmt: skip
-_OF_COLOR = Phrases({f"{c} in color": COLOR_WORDS[c] for c in COLOR_WORDS} | {c: COLOR_WORDS[c] for c in COLOR_WORDS})
-
 Reading = tuple[int, Any]
 
 
@@ -191,7 +94,7 @@ class Text:
                 continue
             name = singular(" ".join(words))
             if (name in self.nouns or name in NOUNS) and not (
-                length == 1 and words[0] in _STOP and name not in self.nouns
+                length == 1 and words[0] in say.STOP and name not in self.nouns
             ):
                 return i + length, name
         return None
@@ -222,16 +125,16 @@ class Text:
                 wraps.append(lambda o, c=COLOR_WORDS[word]: Filter(o, Colored(c)))
             elif word in ("colored",):
                 pass
-            elif word in _SIZE_WORDS and i > start - 1 and self.noun_follows(i + 1):
-                measure, most = _SIZE_WORDS[word]
+            elif word in say.SIZE_WORDS and i > start - 1 and self.noun_follows(i + 1):
+                measure, most = say.SIZE_WORDS[word]
                 wraps.append(lambda o, m=measure, most=most: Pick(o, Measure(m), most))
-            elif word in _WEAK_ADJECTIVES:
+            elif word in say.WEAK_ADJECTIVES:
                 if word == "other":
                     wraps.append(lambda o: Filter(o, Other()))
             elif word in ("moved", "missing", "new", "removed", "gone", "disappeared") and self.noun_follows(i + 1):
-                state = _STATES.at(self.words, i)[0][1]
+                state = say.STATES.at(self.words, i)[0][1]
                 wraps.append(lambda o, s=state: Filter(o, Changed(s)))
-            elif word in _STOP or word.isdigit():
+            elif word in say.STOP or word.isdigit():
                 break
             else:
                 unknown.append(word)
@@ -264,7 +167,7 @@ class Text:
     def noun_follows(self, i: int) -> bool:
         """True if a noun or adjective begins at ``i`` (so that what stands before qualifies it)."""
         word = self.word(i)
-        return bool(word) and word != "," and (self.noun(i) is not None or word not in _STOP)
+        return bool(word) and word != "," and (self.noun(i) is not None or word not in say.STOP)
 
     def superlative(self, i: int) -> tuple[int, str, bool, int] | None:
         """ "second closest": (end, measure, from the largest down?, rank)."""
@@ -301,7 +204,7 @@ def _wrap(objects: Objects, wraps: list[Callable[[Objects], Objects]]) -> Object
 def _noun_phrase(text: Text, i: int) -> list[Reading]:
     """The chair next to the table; me; region 0."""
     out: list[Reading] = []
-    for end, me in _ME.at(text.words, i):
+    for end, me in say.ME.at(text.words, i):
         if text.word(i) == "here" or not (text.word(end - 1) == "robot" and "robot" in text.nouns):
             out.append((end, me))
     for lead in ("region", "the region"):
@@ -312,7 +215,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
     every = text.word(i) in ("all", "every", "each", "both", "these", "those")
     while True:
         word = text.word(j)
-        if text.word(j + 1) == "of" and word in _PARTITIVE or word == "a" and text.word(j + 2) == "of":
+        if text.word(j + 1) == "of" and word in say.PARTITIVE or word == "a" and text.word(j + 2) == "of":
             j += 2 + (word == "a")
             indefinite = True
         elif word in ("the", "your", "my", "their", "its", "our", "his", "her") or (
@@ -320,7 +223,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
         ):
             definite = True
             j += 1
-        elif word in _MANY or word in _INDEFINITE:
+        elif word in say.MANY or word in say.INDEFINITE:
             other = other or word in ("another", "other")
             indefinite = True
             j += 1
@@ -378,11 +281,11 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
             out.append((end, lambda o, c=condition: Filter(o, c)))
         for end, (measure, most, rank) in text.part("superlative", start):
             out.append((end, lambda o, m=measure, most=most, r=rank: Pick(o, m, most, r)))
-        for end, state in _STATES.at(text.words, start):
+        for end, state in say.STATES.at(text.words, start):
             if start > i and state != "present":
                 out.append((end, lambda o, s=state: Filter(o, Changed(s))))
         if start > i:
-            for end, color in _OF_COLOR.at(text.words, start):
+            for end, color in say.OF_COLOR.at(text.words, start):
                 out.append((end, lambda o, c=color: Filter(o, Colored(c))))
         if text.words[start : start + 3] in (("i", "am", "facing"), ("i", "face"), ("you", "are", "facing")):
             out.append((start + 3, lambda o: Filter(o, Side("front"))))
@@ -425,7 +328,7 @@ def _leads(text: Text, i: int) -> list[int]:
             if text.word(j) == "been" and text.word(j + 1) != "moved":
                 j += 1
         starts.append(j)
-    while text.word(j) in _PARTICIPLES and not say.RELATIONS.at(text.words, j):
+    while text.word(j) in say.PARTICIPLES and not say.RELATIONS.at(text.words, j):
         j += 1
         starts.append(j)
     return sorted(set(starts), reverse=True)
@@ -446,7 +349,7 @@ def _conditions(text: Text, i: int) -> list[Reading]:
             return [(end, Other(than)) for end, than in text.part("np", i + len(words))]
     if text.word(i) == "not":
         return [(end, Not(c)) for end, c in text.part("condition", i + 1)]
-    for start in [i + 1, i] if text.word(i) in _PARTICIPLES and not say.RELATIONS.at(text.words, i) else [i]:
+    for start in [i + 1, i] if text.word(i) in say.PARTICIPLES and not say.RELATIONS.at(text.words, i) else [i]:
         if start > i:
             out += text.part("condition", start)
             continue
@@ -746,7 +649,7 @@ _PARTS: dict[str, Callable[[Text, int], list[Reading]]] = {
     "how": _how,
     "color": _color,
     "here": lambda text, i: [*say.HERE.at(text.words, i)],
-    "state": lambda text, i: list(_STATES.at(text.words, i)),
+    "state": lambda text, i: list(say.STATES.at(text.words, i)),
     "region": _region,
     "quantity": lambda text, i: [r for r in _number(text, i) if text.word(i) not in ("a", "an", "no", "any")],
     "the_pick": lambda text, i: [(end, x) for end, x in text.part("np", i) if isinstance(strip(x), Pick)],

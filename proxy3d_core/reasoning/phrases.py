@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import product
 
 from proxy3d_core.reasoning.grammar import Phrases
-from proxy3d_core.reasoning.lexicon import NUMBER_WORDS
+from proxy3d_core.reasoning.lexicon import COLOR_WORDS, NUMBER_WORDS, word_set
+from proxy3d_core.reasoning.program import Me
 
 
 def _expand(table: dict[str, str]) -> dict[str, str]:
@@ -279,3 +280,99 @@ SQUARE = {
     "yd": ("yd^2", 0.9144**2),
 }
 CUBIC = {"m": ("m^3", 1.0), "cm": ("cm^3", 1e-6), "ft": ("ft^3", 0.3048**3), "in": ("in^3", 0.0254**3)}
+
+ME = Phrases(
+    dict.fromkeys(
+        (
+            "me", "i", "myself", "you", "yourself", "us", "we", "robot", "the robot", "this robot", "the camera", "my position", "my location", "your position",
+            "your location", "my current position", "my current location", "your current position", "where i am", "where i stand", "where i sit",
+            "where i am standing", "where i am sitting", "where you are", "where you stand", "where we are", "here", "my place", "my viewpoint",
+            "the viewer", "the observer", "my standing position", "where i am now", "the robot 's position", "my side", "my spot",
+        ),
+        Me(),
+    )
+)  # fmt: skip
+DEFINITE = word_set("the this that my your his her their our its")
+MANY = word_set("these those all every each both")
+PARTITIVE = word_set(
+    """
+    all any some each one both none most pieces piece items item couple pair pairs lots kind type set sets
+    """
+)
+INDEFINITE = word_set("a an any some no another other")
+STOP = word_set(
+    """
+    the a an is are was were be been being am do does did have has had can could would should will may might must
+    shall what which who whom whose where when why how that this these those there here it they them he she i me
+    my mine myself you your yours we us our in on at by to of from for with without under over above below behind
+    between near beside inside around against across along through beneath underneath next front into onto upon
+    atop toward than then and or but nor not no if while as whether because so see seen saw find found look
+    looking looks face facing faces stand standing stands stood sit sitting sits located placed go going goes went
+    walk get getting exist exists present visible there's turn turning turned move moved moves moving use using
+    reach count list name show tell give say please compare closer farther bigger larger smaller taller shorter
+    higher lower wider longer nearer more less fewer many much far away apart hanging lying resting mounted
+    leaning put kept stored situated positioned belong belongs contain contains contained available installed ,
+    odd even both either neither also only per versus vs compared relative opposite adjacent alongside touching
+    gone missing disappeared new changed removed taken vanished appear appears appeared last before after since
+    ago ahead back forward until once surrounding surround surrounds want wants need needs 's one's o'clock clock
+    described stacked arranged parked set stay stays
+    """
+)  # fmt: skip
+SIZE_WORDS: dict[str, tuple[str, bool]] = {
+    "big": ("volume", True), "large": ("volume", True), "huge": ("volume", True), "small": ("volume", False), "little": ("volume", False),
+    "tiny": ("volume", False), "tall": ("height", True), "short": ("height", False), "wide": ("width", True), "narrow": ("width", False),
+    "long": ("size", True), "bigger": ("volume", True), "larger": ("volume", True), "smaller": ("volume", False), "taller": ("height", True),
+    "shorter": ("height", False), "left": ("leftness", True), "right": ("leftness", False), "lower": ("top", False), "upper": ("top", True),
+    "higher": ("top", True), "farther": ("distance", True), "nearer": ("distance", False), "closer": ("distance", False),
+    "longer": ("size", True), "wider": ("width", True), "far": ("distance", True),
+}  # fmt: skip
+WEAK_ADJECTIVES = word_set("other same own whole entire single different various separate")
+PARTICIPLES = word_set(
+    """
+    located placed situated positioned standing sitting hanging lying resting leaning mounted put kept stored
+    stacked arranged found set seen fixed attached installed parked stands sits hangs lies rests leans stood
+    directly immediately right just far seated visible present close closely tucked pushed gathered laid laying
+    hung there affixed straight
+    """
+)
+STATES = Phrases(
+    {
+        phrase: state
+        for state, said in (
+            ("moved", "moved,been moved,changed place,displaced,relocated,shifted,been displaced,been relocated,moved around,changed position"),
+            ("gone", "gone,missing,disappeared,removed,been removed,taken,taken away,been taken,been taken away,vanished,been taken out,gone missing,"
+                     "not there,not here,not there anymore,no longer there,no longer here,lost,not there any more"),
+            ("new", "new,added,been added,newly added,appeared,brought in,been brought in,newly appeared,just appeared"),
+            ("present", "there,present,here,in place,around"),
+        )
+        for phrase in said.split(",")
+    }
+)  # fmt: skip
+OF_COLOR = Phrases({f"{c} in color": COLOR_WORDS[c] for c in COLOR_WORDS} | {c: COLOR_WORDS[c] for c in COLOR_WORDS})
+
+# Said around a question, without a meaning of their own here; longest first.
+FILLERS = sorted(
+    (
+        tuple(phrase.split())
+        for phrase in (
+            "please", "kindly", "hey", "hi", "hello", "hey robot", "hi robot", "hello robot", "ok robot", "okay", "ok", "robot ,", "hey there",
+            "can you tell me", "could you tell me", "would you tell me", "can you please tell me", "could you please tell me", "will you tell me",
+            "can you say", "can you figure out", "can you work out", "could you figure out", "can you check", "could you check",
+            "can you let me know", "could you let me know", "please tell me", "tell me", "let me know", "do you know", "do you happen to know",
+            "do you remember", "can you remember", "would you happen to know", "would you know", "do you recall", "any idea", "any clue",
+            "i want to know", "i would like to know", "i need to know", "i wonder", "i was wondering", "i am wondering", "i am curious",
+            "just curious", "quick question", "one question", "question", "to your knowledge", "as far as you know", "from what you have seen",
+            "in your opinion", "do you think", "would you say", "exactly", "approximately", "roughly", "currently", "right now",
+            "at the moment", "at present", "now", "actually", "precisely", "in total", "altogether", "all together", "overall", "all in all",
+            "by the way", "again", "then", "so", "well", "um", "uh", "just", "simply", "maybe", "perhaps", "thanks", "thank you", "really",
+            "these are frames of a video", "according to the video", "in the video", "in this video", "based on the video", "in the picture",
+            "in the image", "in the map", "on the map", "in your map", "in the scan", "in this scan",
+            "measuring from the closest point of each object", "measuring from the closest points", "measured from the closest point of each object",
+            "measuring from the closest point", "from the closest points", "estimated", "estimate", "to date", "so far", "up to now", "until now",
+            "what do you think", "immediately", "directly", "straight away", "as the crow flies", "in a straight line", "kind of", "sort of", "about",
+            "in general", "around you", "around here", "out there", "somewhere", "somewhere around here", "ever", "yet", "already", "still",
+        )
+    ),
+    key=len,
+    reverse=True,
+)  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from proxy3d_core.reasoning.grammar import Grammar, Rule
-from proxy3d_core.reasoning.lexicon import ROOM_WORDS
+from proxy3d_core.reasoning.lexicon import ROOM_WORDS, word_set
 from proxy3d_core.reasoning.parts import add_part, strip
 from proxy3d_core.reasoning.program import (
     All,
@@ -51,16 +51,25 @@ from proxy3d_core.reasoning.program import (
 )
 
 CLASSES = {
-    "be": frozenset(["is", "are", "was", "were", "be", "being"]),
-    "do": frozenset(["do", "does", "did"]),
-    "have": frozenset(["have", "has", "had"]),
-    "can": frozenset(["can", "could", "would", "should", "will", "may", "might", "must", "do", "did", "shall"]),
-    "you": frozenset(["you", "i", "we", "they", "one", "it"]),
-    "see": frozenset(["see", "seen", "saw", "find", "found", "notice", "noticed", "spot", "observe", "observed", "detect", "detected", "count", "perceive", "recognize", "view", "identify", "have"]),
-    "go": frozenset(["go", "walk", "move", "head", "drive", "turn", "navigate", "get", "travel", "run", "reach", "face", "look"]),
-    "which": frozenset(["which", "what"]),
-    "there": frozenset(["there", "it", "they"]),
-    "meters": frozenset(["meters", "metres", "meter", "m", "centimeters", "cm", "centimeter", "feet", "foot", "inches", "inch", "yards", "millimeters", "mm", "ft"]),
+    "be": word_set("is are was were be being"),
+    "do": word_set("do does did"),
+    "have": word_set("have has had"),
+    "can": word_set("can could would should will may might must do did shall"),
+    "you": word_set("you i we they one it"),
+    "see": word_set(
+    """
+    see seen saw find found notice noticed spot observe observed detect detected count perceive recognize view
+    identify have
+    """
+),
+    "go": word_set("go walk move head drive turn navigate get travel run reach face look"),
+    "which": word_set("which what"),
+    "there": word_set("there it they"),
+    "meters": word_set(
+    """
+    meters metres meter m centimeters cm centimeter feet foot inches inch yards millimeters mm ft
+    """
+),
 }  # fmt: skip
 
 
@@ -679,5 +688,5 @@ def _before(a: Objects, b: Objects) -> Query:
     return Verify(strip(a), Exceeds(Measure("first_seen"), strip(b), less=True))
 
 
-_MEASURED = CLASSES["meters"] | frozenset("meter foot degree distance space room gap clearance inch".split())
+_MEASURED = CLASSES["meters"] | word_set("meter foot degree distance space room gap clearance inch")
 _LEFT_RIGHT = (("left", "left"), ("right", "right"))

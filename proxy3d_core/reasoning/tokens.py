@@ -7,40 +7,15 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from proxy3d_core.reasoning.lexicon import AMERICAN, CONTRACTIONS
+from proxy3d_core.reasoning.lexicon import AMERICAN, CONTRACTIONS, word_set
+from proxy3d_core.reasoning.phrases import FILLERS
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": ",", "−": "-"})
 _SENTENCE = re.compile(r"(?<!\d)\.(?!\d)|\.(?=\s|$)|[?!;\n。？！]+|\.{2,}")
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|o'clock|[^\W\d_]+'[^\W\d_]+|[^\W\d_]+'?|,|'s")
 _ENUMERATION = re.compile(r"(?:^|\s)\(?[a-h][.):]\s", re.IGNORECASE)
 
-# Said around a question, without a meaning of their own here; longest first.
-_FILLERS = sorted(
-    (
-        tuple(phrase.split())
-        for phrase in (
-            "please", "kindly", "hey", "hi", "hello", "hey robot", "hi robot", "hello robot", "ok robot", "okay", "ok", "robot ,", "hey there",
-            "can you tell me", "could you tell me", "would you tell me", "can you please tell me", "could you please tell me", "will you tell me",
-            "can you say", "can you figure out", "can you work out", "could you figure out", "can you check", "could you check",
-            "can you let me know", "could you let me know", "please tell me", "tell me", "let me know", "do you know", "do you happen to know",
-            "do you remember", "can you remember", "would you happen to know", "would you know", "do you recall", "any idea", "any clue",
-            "i want to know", "i would like to know", "i need to know", "i wonder", "i was wondering", "i am wondering", "i am curious",
-            "just curious", "quick question", "one question", "question", "to your knowledge", "as far as you know", "from what you have seen",
-            "in your opinion", "do you think", "would you say", "exactly", "approximately", "roughly", "currently", "right now",
-            "at the moment", "at present", "now", "actually", "precisely", "in total", "altogether", "all together", "overall", "all in all",
-            "by the way", "again", "then", "so", "well", "um", "uh", "just", "simply", "maybe", "perhaps", "thanks", "thank you", "really",
-            "these are frames of a video", "according to the video", "in the video", "in this video", "based on the video", "in the picture",
-            "in the image", "in the map", "on the map", "in your map", "in the scan", "in this scan",
-            "measuring from the closest point of each object", "measuring from the closest points", "measured from the closest point of each object",
-            "measuring from the closest point", "from the closest points", "estimated", "estimate", "to date", "so far", "up to now", "until now",
-            "what do you think", "immediately", "directly", "straight away", "as the crow flies", "in a straight line", "kind of", "sort of", "about",
-            "in general", "around you", "around here", "out there", "somewhere", "somewhere around here", "ever", "yet", "already", "still",
-        )
-    ),
-    key=len,
-    reverse=True,
-)  # fmt: skip
-_FIRST_FILLERS = {f[0] for f in _FILLERS}
+_FIRST_FILLERS = {f[0] for f in FILLERS}
 
 
 @dataclass(frozen=True)
@@ -79,9 +54,7 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_collapse_commas(out))
 
 
-_IS_CONTRACTED = frozenset(
-    ["what", "where", "who", "how", "there", "it", "that", "this", "which", "when", "he", "she", "here"]
-)
+_IS_CONTRACTED = word_set("what where who how there it that this which when he she here")
 
 
 def _collapse_commas(items: list[str]) -> list[str]:
@@ -101,7 +74,7 @@ def without_fillers(items: tuple[str, ...]) -> tuple[str, ...]:
     i = 0
     while i < len(items):
         if items[i] in _FIRST_FILLERS:
-            for filler in _FILLERS:
+            for filler in FILLERS:
                 if items[i : i + len(filler)] == filler:
                     i += len(filler)
                     break
