@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from proxy3d_core.reasoning.geometric import GeometricAnswerer
 
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, SequenceError
@@ -17,6 +16,7 @@ from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.level import Level, estimate_up
 from proxy3d_core.reasoning.answer import Answer, Question, Viewpoint
+from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.snapshot import SceneObject, Snapshot
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
@@ -47,7 +47,11 @@ class Replay:
     asked: list[tuple[str, Answer]] = field(default_factory=list)
 
     def ask(self, text: str, viewpoint: Viewpoint | None = None) -> Answer:
-        """Ask about the scene; ``viewpoint`` is in the scene's frame, None = what the words say, else where the camera was last."""
+        """Ask about the scene.
+
+        Args:
+            viewpoint: in the scene's frame; None = what the words say, else where the camera was last.
+        """
         answer = answer_question(self.scene.snapshot(), text, viewpoint, Viewpoint.from_pose(self.path[-1]))
         self.asked.append((text, answer))
         return answer
@@ -116,8 +120,8 @@ def document(run: Replay) -> dict[str, Any]:
 def object_entry(item: SceneObject, level: Level | None = None) -> dict[str, Any]:
     """An object for JSON, in the world that ``level`` leads back to, else in the scene's frame.
 
-    ``size`` is two edges on the floor plane, then the height; ``yaw`` turns the x axis, laid onto the floor plane, about
-    the up axis (the y axis if x is vertical) onto the first of the edges.
+    ``size`` is two edges on the floor plane, then the height; ``yaw`` turns the x axis, laid onto the floor plane,
+    about the up axis (the y axis if x is vertical) onto the first of the edges.
     """
     world = np.eye(3) if level is None else np.asarray(level.rotation).T
     up = world[:, 2]
@@ -159,7 +163,11 @@ def answer_entry(question: str, answer: Answer) -> dict[str, Any]:
 def answer_question(
     snapshot: Snapshot, text: str, viewpoint: Viewpoint | None = None, robot: Viewpoint | None = None
 ) -> Answer:
-    """Ask about a scene; ``viewpoint`` is in its fixed frame, None = what the words say, else ``robot``, else the snapshot's."""
+    """Ask about a scene.
+
+    Args:
+        viewpoint: in the scene's fixed frame; None = what the words say, else ``robot``, else the snapshot's robot.
+    """
     return GeometricAnswerer().answer(Question(text, viewpoint, robot=robot), snapshot)
 
 

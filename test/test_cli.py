@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -266,6 +267,37 @@ def test_asking_without_a_node() -> None:
     for arguments in (["ask", "How many chairs?"], ["objects"]):
         message = one_line(proxy3d(*arguments, "--timeout", "0.5", code=1, ROS_DOMAIN_ID="199"))
         assert "proxy3d run" in message
+
+
+@pytest.mark.slow
+def test_run_play_ask(recording: Path, replayed: tuple[dict[str, Any], Path]) -> None:
+    """The live node, a player and a client as three processes find what replay finds."""
+    pytest.importorskip("cyclonedds")
+    command = [sys.executable, "-m", "proxy3d_ros", "run", "--middleware", "dds"]
+    node = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd="/")
+    try:
+        # Slower than recorded: the frames of this test are far apart and none may be missed on a busy machine.
+        played = proxy3d("play", recording, "--rate", 0.5, "--wait", 60)
+        assert "39 frames" in played.stderr
+        answer = json.loads(proxy3d("ask", "How many chairs are there?", "--json").stdout)
+        assert (answer["status"], answer["value"]) == ("OK", 2)
+        assert len(answer["object_ids"]) == 2
+        assert "2" in proxy3d("ask", "How many chairs are there?").stdout
+        assert json.loads(proxy3d("ask", "Xyzzy?", "--json", code=1).stdout)["status"] == "NOT_UNDERSTOOD"
+        live = json.loads(proxy3d("objects", "--json").stdout)
+        assert "table" in proxy3d("objects").stdout
+    finally:
+        node.send_signal(signal.SIGINT)
+        _, log = node.communicate(timeout=30)
+    assert node.returncode == 0, log
+    assert sorted(o["label"] for o in live) == ["chair", "chair", "table"]
+    # The live map is level; sizes do not depend on the frame.
+    for label in ("table", "chair"):
+        sizes, expected = (
+            sorted(sorted(o["size"][:2]) + o["size"][2:] for o in found if o["label"] == label)
+            for found in (live, replayed[0]["objects"])
+        )
+        assert np.array(sizes) == pytest.approx(np.array(expected), abs=0.08)
 
 
 @pytest.mark.slow
