@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -98,9 +99,9 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
             "direction",
             "I stand at the door facing the tv. Is the bookshelf on my left or my right?",
             side,
-            _says(side),
+            _side(side),
         ),
-        DemoQuestion("direction from a given pose", "Is the tv to my left or right?", beside_me, _says(beside_me), me),
+        DemoQuestion("direction from a given pose", "Is the tv to my left or right?", beside_me, _side(beside_me), me),
         DemoQuestion(
             "nearest of four",
             "Which is closest to the refrigerator? " + " ".join(f"{k}. {v}" for k, v in letters.items()),
@@ -121,7 +122,14 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
 
 
 def _says(*words: str) -> Callable[[Reply], bool]:
-    return lambda reply: all(word in reply.answer.lower() for word in words)
+    """All of these words are said."""
+    return lambda reply: all(re.search(rf"\b{word}\b", reply.answer.lower()) for word in words)
+
+
+def _side(side: str) -> Callable[[Reply], bool]:
+    """This side is said, and not the other one too."""
+    other = {"left": "right", "right": "left"}[side]
+    return lambda reply: _says(side)(reply) and not _says(other)(reply)
 
 
 def _number(value: float, tolerance: float) -> Callable[[Reply], bool]:
