@@ -2,17 +2,22 @@
 
 Two file formats are read, both JSON, told apart by content:
 
-* **VSI-Bench meta files** (``thinking-in-space/data/meta_info``): scene name -> ``room_size`` (m^2), ``object_bbox`` {class: [{``centroid``,
+* **VSI-Bench meta files** (``thinking-in-space/data/meta_info``): scene name -> ``room_size`` (m^2), ``object_bbox``
+{class: [{``centroid``,
   ``axesLengths``, ``normalizedAxes`` (9 numbers, rows are the box axes)}]}; z up, metres.
 * **our own**, one scene or ``{"scenes": [scene, ...]}``, a scene being::
 
       {"name": "kitchen", "up": [0, 0, 1], "room_size": 14.2, "floor": 0.0, "vocabulary": ["chair", "table", "cat"],
-       "objects": [{"label": "chair", "center": [1.0, 2.0, 0.45], "size": [0.5, 0.5, 0.9], "axes": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+       "objects": [{"label": "chair", "center": [1.0, 2.0, 0.45], "size": [0.5, 0.5, 0.9], "axes": [[1, 0, 0], [0, 1,
+       0], [0, 0, 1]],
                     "id": 7, "score": 1.0, "color": [120, 80, 40], "first_seen": 3.2, "last_seen": 9.0}]}
 
-  Metres and seconds; ``axes`` rows are the directions of the three edges in ``size``. Only ``label``, ``center`` and ``size`` are needed;
-  ``up`` is the world's up direction (the snapshot is turned so that it is z), ``floor`` the floor's height along it, ``vocabulary`` the
-  classes that the annotation covers (a class in it without an object is known to be absent), ``complete`` false if the room holds other
+  Metres and seconds; ``axes`` rows are the directions of the three edges in ``size``. Only ``label``, ``center`` and
+  ``size`` are needed;
+  ``up`` is the world's up direction (the snapshot is turned so that it is z), ``floor`` the floor's height along it,
+  ``vocabulary`` the
+  classes that the annotation covers (a class in it without an object is known to be absent), ``complete`` false if the
+  room holds other
   things as well (true if not given).
 """
 
@@ -40,7 +45,8 @@ class AnnotatedScene:
     Attributes:
         name: of the scene.
         snapshot: its objects, z up.
-        rotation: (3, 3) ``snapshot_from_file``: directions and positions of the file's frame, such as viewpoints, must be turned by it.
+        rotation: (3, 3) ``snapshot_from_file``: directions and positions of the file's frame, such as viewpoints, must
+            be turned by it.
     """
 
     name: str
@@ -75,7 +81,8 @@ def read_scenes(path: str | Path) -> dict[str, AnnotatedScene]:
             ]
             return {scene.name: scene for scene in read}
     raise BadInput(
-        f'{path} holds no annotated scenes: expected a VSI-Bench meta file, or {{"objects": [...]}}, or {{"scenes": [...]}}'
+        f"{path} holds no annotated scenes: expected a VSI-Bench meta file, "
+        'or {"objects": [...]}, or {"scenes": [...]}'
     )
 
 
@@ -164,7 +171,8 @@ def _box(center: Any, size: Any, axes: Any, what: str) -> OrientedBox:
     lengths = np.linalg.norm(rows, axis=1)
     if (lengths < 1e-6).any():
         raise BadInput(f"{what}: an axis has no length")
-    # Annotations round their axes; the nearest rotation (orthogonal Procrustes) is meant. A mirrored triple describes the same box.
+    # Annotations round their axes; the nearest rotation (orthogonal Procrustes) is meant.
+    # A mirrored triple describes the same box.
     u, _, vt = np.linalg.svd((rows / lengths[:, None]).T)
     rotation = u @ vt
     if np.linalg.det(rotation) < 0:

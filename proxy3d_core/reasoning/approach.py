@@ -22,7 +22,8 @@ def approach_pose(
 ) -> tuple[Array, bool]:
     """A standing place on free floor in front of an object, facing it.
 
-    Among the free places it prefers those about ``distance`` from the object's box, before a long side, near to the robot, and reachable.
+    Among the free places it prefers those about ``distance`` from the object's box, before a long side, near to the
+    robot, and reachable.
 
     Args:
         object_id: an object that the snapshot knows.

@@ -1,22 +1,32 @@
-"""Programs computed on a snapshot. Reads like the geometry: every rule of an answer is one method here or one function in ``relations``."""
+"""Programs computed on a snapshot. Reads like the geometry: every rule of an answer is one method here or one function
+in ``relations``."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.reasoning import relations as rel
 from proxy3d_core.reasoning import routes
-from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
-from proxy3d_core.reasoning.choices import Option
-from proxy3d_core.reasoning.index import SceneIndex, Thing
-from proxy3d_core.reasoning.lexicon import COLORS, KINDS, NAMES_OF_LABELS, NOUNS, concept, label_concepts, plural
+from proxy3d_core.reasoning.answer import Status
+from proxy3d_core.reasoning.evaluate import (
+    Evaluator,
+    Unanswerable,
+    View,
+    coordinates,
+    listed,
+    said,
+    same,
+    shown,
+    unit_vector,
+)
+from proxy3d_core.reasoning.index import Thing
+from proxy3d_core.reasoning.lexicon import concept, plural
 from proxy3d_core.reasoning.parts import strip
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
@@ -24,7 +34,6 @@ from proxy3d_core.reasoning.program import (
     Changed,
     Changes,
     Color,
-    Colored,
     Compare,
     Condition,
     Count,
@@ -39,14 +48,12 @@ from proxy3d_core.reasoning.program import (
     Identify,
     Kind,
     Me,
-    Measure,
     MovedBy,
     Not,
     Objects,
     Order,
     Pick,
     Place,
-    Program,
     Region,
     Relation,
     RelationOf,
@@ -55,28 +62,17 @@ from proxy3d_core.reasoning.program import (
     Seen,
     Side,
     Size,
-    Stance,
     The,
     Union,
     Verify,
     Where,
-    Within,
 )
-from proxy3d_core.reasoning.resolve import Match, match_labels, near_misses
-from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
 
 Array = NDArray[np.float64]
 
 BOX_SIGMA = 0.03
 """Standard deviation of the position of a box face, metres, for an object seen often."""
-
-
-class Unanswerable(Exception):
-    """No answer, with the status and the reason."""
-
-    def __init__(self, status: Status, message: str, things: Sequence[Thing] = ()) -> None:
-        super().__init__(message)
-        self.status, self.message, self.things = status, message, tuple(things)
 
 
 @dataclass
@@ -92,480 +88,9 @@ class Result:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class View:
-    """Where the asker stands (3,) and the direction on the floor plane in which he looks (2,), or None if not known."""
-
-    position: Array
-    facing: Array | None
-
-
 @dataclass
-class Executor:
-    """Computes one program on one scene.
-
-    ``certainty`` collects how sure the answer is: the names, the margins to the boundaries, the objects' own scores.
-    """
-
-    index: SceneIndex
-    question: Question
-    program: Program
-    options: tuple[Option, ...] = ()
-    certainty: float = 1.0
-    notes: list[str] = field(default_factory=list)
-
-    # ------------------------------------------------------------------ how sure
-
-    def doubt(self, factor: float) -> None:
-        """Lower the certainty."""
-        self.certainty *= factor
-
-    def margin(self, margin: float, sigma: float) -> None:
-        """A decision that lies ``margin`` from its boundary, with that standard deviation."""
-        self.doubt(0.5 * (1 + math.erf(abs(margin) / (sigma * math.sqrt(2)))) if sigma > 0 else 1.0)
-
-    def sigma(self, *things: Thing) -> float:
-        """Standard deviation of a distance between faces of these boxes, metres."""
-        return BOX_SIGMA * math.sqrt(
-            sum(1 + 2 / max(t.object.observations, 1) if t.object and t.object.votes else 1.0 for t in things)
-        )
-
-    def note(self, text: str) -> None:
-        """Something to know about the answer."""
-        if text not in self.notes:
-            self.notes.append(text)
-
-    # ------------------------------------------------------------------ where the asker is
-
-    @cached_property
-    def view(self) -> View | None:
-        """The question's own words first, then the given pose, then the situation described before, then the robot."""
-        given = self.question.viewpoint
-        stances = [self.program.stance] + ([self.program.situation] if given is None else [])
-        pose: Viewpoint | None = given or self.question.robot
-        if pose is None and self.index.snapshot.robot_pose is not None:
-            pose = Viewpoint.from_pose(self.index.snapshot.robot_pose)
-        view = (
-            None if pose is None else View(np.asarray(pose.position, float), _unit(np.asarray(pose.facing, float)[:2]))
-        )
-        for stance in reversed([s for s in stances if s is not None]):
-            view = self._stand(stance, view)
-        return view
-
-    def _stand(self, stance: Stance, view: View | None) -> View | None:
-        position = None if view is None else view.position
-        facing = None if view is None else view.facing
-        near = None if position is None else self.index.asker(position)
-        if stance.at is not None:
-            at = self.one(stance.at, near=near)
-            position, facing, near = at.center, None, at
-        if position is not None and (stance.facing is not None or stance.back_to is not None):
-            target = self.one(stance.facing or stance.back_to or Me(), near=near)
-            away = _unit((target.center - position)[:2])
-            facing = None if away is None else (away if stance.facing is not None else -away)
-        elif stance.facing is not None and position is None:
-            raise Unanswerable(
-                Status.AMBIGUOUS,
-                f"facing {stance.facing} is known, but not where you stand; add a viewpoint or say where",
-            )
-        if facing is not None and stance.turn:
-            turn = math.radians(stance.turn)
-            facing = np.array(
-                [
-                    math.cos(turn) * facing[0] - math.sin(turn) * facing[1],
-                    math.sin(turn) * facing[0] + math.cos(turn) * facing[1],
-                ]
-            )
-        return None if position is None else View(position, facing)
-
-    def standing(self) -> View:
-        """The viewpoint; raises if there is none."""
-        if self.view is None:
-            raise Unanswerable(
-                Status.AMBIGUOUS,
-                "the question depends on where you stand; give a viewpoint, or say it: standing by the X and facing the Y",
-            )
-        return self.view
-
-    def looking(self) -> tuple[Array, Array]:
-        """Position and facing; raises if either is not known."""
-        view = self.standing()
-        if view.facing is None:
-            raise Unanswerable(
-                Status.AMBIGUOUS,
-                "the question depends on which way you look; say it: standing by the X and facing the Y",
-            )
-        return view.position, view.facing
-
-    # ------------------------------------------------------------------ objects
-
-    def match(self, name: str) -> Match:
-        """Labels of the scene for a name."""
-        return match_labels(name, self.index.labels)
-
-    def could_see(self, name: str) -> bool:
-        """True if the map would have named such a thing: it is in its vocabulary, or the vocabulary is open and the word is known."""
-        vocabulary = self.index.snapshot.vocabulary
-        if vocabulary:
-            match = match_labels(name, vocabulary)
-            return bool(match.labels) and match.certainty >= 0.85
-        return name in NOUNS or name in KINDS
-
-    def absent(self, name: str) -> Unanswerable:
-        """NOT_FOUND with what the scene has instead."""
-        known = sorted({label for label in self.index.labels})
-        close = near_misses(name, known)
-        hint = (
-            f"did you mean {' or '.join(close)}?"
-            if close
-            else f"it has {', '.join(known[:15])}{', ...' if len(known) > 15 else ''}"
-            if known
-            else "it has no named objects"
-        )
-        return Unanswerable(Status.NOT_FOUND, f"the scene has no '{name}'; {hint}")
-
-    def all(self, objects: Objects, gone: bool = False) -> list[Thing]:
-        """The things that a description fits; gone ones too if asked. Raises NOT_FOUND if the scene has nothing of the name at all."""
-        if isinstance(objects, Kind):
-            return self._of_kind(objects, gone)
-        if isinstance(objects, Me):
-            return [self.index.asker(self.standing().position)]
-        if isinstance(objects, Region):
-            return [self._region(objects.number)]
-        if isinstance(objects, The | All):
-            return self.all(objects.objects, gone)
-        if isinstance(objects, Union):
-            return list({id(t): t for item in objects.items for t in self.all(item, gone)}.values())
-        if isinstance(objects, Filter):
-            condition = objects.condition
-            gone = gone or (isinstance(condition, Changed) and condition.state == "gone")
-            return self.keep(self.all(objects.objects, gone), condition)
-        things = self.all(objects.objects, gone)
-        ranked = self.rank(things, objects.measure, objects.most)
-        if len(ranked) < objects.rank:
-            raise Unanswerable(
-                Status.NOT_FOUND, f"there is no number {objects.rank} among {len(ranked)} {objects.objects}", things
-            )
-        return ranked[objects.rank - 1 : objects.rank - 1 + objects.number]
-
-    def _of_kind(self, kind: Kind, gone: bool) -> list[Thing]:
-        if kind.name == "object":
-            things = list(self.index.things)
-        else:
-            match = self.match(kind.name)
-            if not match.labels:
-                raise self.absent(kind.name)
-            if match.certainty < 1:
-                self.doubt(match.certainty)
-                self.note(f"'{kind.name}' taken as {' or '.join(sorted(match.labels))}")
-            things = [t for label in sorted(match.labels) for t in self.index.by_label[label]]
-        things = things if gone else self.index.present(things)
-        if kind.unknown:
-            if len(things) > 1:
-                raise Unanswerable(
-                    Status.AMBIGUOUS, f"the map does not know which {kind.name} is '{' '.join(kind.unknown)}'", things
-                )
-            self.doubt(0.7)
-            self.note(f"'{' '.join(kind.unknown)}' was not checked")
-        return things
-
-    def _region(self, number: int) -> Thing:
-        regions = self.question.regions
-        if not 0 <= number < len(regions):
-            raise Unanswerable(
-                Status.NOT_FOUND, f"Region [{number}] was not given; the question came with {len(regions)} region(s)"
-            )
-        return Thing(-1, f"region {number}", regions[number])
-
-    def in_region(self, thing: Thing) -> Thing:
-        """The object that a region shows: most overlap, else the one whose centre it holds."""
-        things = self.index.present(self.index.things)
-        overlaps = [thing.box.iou(t.box) for t in things]
-        if things and max(overlaps) > 0.1:
-            return things[int(np.argmax(overlaps))]
-        inside = [t for t in things if thing.box.contains(t.center)[0]]
-        if not inside:
-            raise Unanswerable(Status.NOT_FOUND, f"no object of the map is in {thing.label}")
-        return min(inside, key=lambda t: t.box.volume)
-
-    def one(self, objects: Objects, near: Thing | None = None) -> Thing:
-        """The one thing that is meant; with several, the nearest to ``near``, or AMBIGUOUS."""
-        things = self.all(objects)
-        if not things:
-            things = self.all(objects, gone=True)
-            if things:
-                self.note(f"the {things[0].label} is gone; this is where it was")
-                self.doubt(0.8)
-        if not things:
-            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{objects}'")
-        if len(things) == 1:
-            return things[0]
-        if near is None:
-            raise self.ambiguous(objects, things)
-        distances = self.index.distances(near, things)
-        order = np.argsort(distances, kind="stable")
-        self.note(f"{len(things)} fit '{objects}'; the nearest was taken")
-        self.doubt(0.6)
-        return things[int(order[0])]
-
-    def ambiguous(self, objects: Objects, things: Sequence[Thing]) -> Unanswerable:
-        """AMBIGUOUS with the candidates."""
-        listed = ", ".join(f"{t.label} {t.object.id} at {_at(t.center)}" for t in things[:6] if t.object)
-        return Unanswerable(
-            Status.AMBIGUOUS,
-            f"{len(things)} objects fit '{objects}': {listed}{', ...' if len(things) > 6 else ''}; say which one (nearest, biggest, next to the ...)",
-            things,
-        )
-
-    # ------------------------------------------------------------------ measures
-
-    def measure(self, thing: Thing, measure: Measure) -> float:
-        """A number for one thing, in metres, square or cubic metres, or seconds."""
-        return float(self.measures([thing], measure)[0])
-
-    def measures(self, things: Sequence[Thing], measure: Measure) -> Array:
-        """(N,) numbers for things."""
-        name = measure.name
-        if name == "distance":
-            anchors = self.all(measure.anchor if measure.anchor is not None else Me())
-            if not anchors:
-                raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{measure.anchor}'")
-            rows = []
-            for anchor in anchors:
-                row = self.index.distances(anchor, things)
-                rows.append(np.array([np.inf if _same(t, anchor) else d for t, d in zip(things, row, strict=True)]))
-            return np.min(rows, axis=0)
-        if name == "leftness":
-            position, facing = self.looking()
-            return np.array([rel.angle_to(position, facing, t.center) for t in things])
-        single: Callable[[Thing], float] = {
-            "size": lambda t: float(t.box.size.max()),
-            "height": lambda t: rel.edges(t.box)[2],
-            "length": lambda t: rel.edges(t.box)[0],
-            "width": lambda t: rel.edges(t.box)[1 if concept(t.label) in _LYING else 0],
-            "depth": lambda t: rel.edges(t.box)[1],
-            "area": lambda t: rel.edges(t.box)[0] * rel.edges(t.box)[1],
-            "volume": lambda t: t.box.volume,
-            "elevation": lambda t: t.box.bottom - self.index.floor,
-            "top": lambda t: t.box.top - self.index.floor,
-            "first_seen": lambda t: (t.object.first_seen_ns if t.object else 0) * 1e-9,
-            "last_seen": lambda t: (t.object.last_seen_ns if t.object else 0) * 1e-9,
-        }[name]
-        return np.array([single(t) for t in things])
-
-    def rank(self, things: list[Thing], measure: Measure, most: bool) -> list[Thing]:
-        """Things by a measure; the call between the first two lowers the certainty."""
-        if measure.name == "distance":
-            anchors = self.all(measure.anchor if measure.anchor is not None else Me())
-            things = [t for t in things if not any(_same(t, a) for a in anchors)]
-        if len(things) < 2:
-            return things
-        values = self.measures(things, measure)
-        order = np.argsort(-values if most else values, kind="stable")
-        first, second = order[0], order[1]
-        gap = abs(float(values[first] - values[second]))
-        if measure.name in ("first_seen", "last_seen"):
-            self.margin(gap, 0.05)
-        elif measure.name == "leftness":
-            self.margin(gap, 5.0)
-        elif measure.name in ("volume", "area"):
-            self.margin(gap / max(float(values[first]), float(values[second]), 1e-6), 0.1)
-        else:
-            self.margin(gap, self.sigma(things[first], things[second]))
-        return [things[i] for i in order]
-
-    # ------------------------------------------------------------------ conditions
-
-    def keep(self, things: list[Thing], condition: Condition) -> list[Thing]:
-        """The things for which a condition holds; close calls lower the certainty."""
-        kept = []
-        for thing, (margin, sigma) in zip(things, self.margins(things, condition), strict=True):
-            if sigma > 0 and abs(margin) < 3 * sigma:
-                self.margin(margin, sigma)
-            if margin > 0:
-                kept.append(thing)
-        return kept
-
-    def margins(self, things: Sequence[Thing], condition: Condition) -> list[tuple[float, float]]:
-        """For each thing: how far inside (positive) or outside the condition it is, and the standard deviation of that."""
-        if isinstance(condition, Not):
-            return [(-m, s) for m, s in self.margins(things, condition.condition)]
-        if isinstance(condition, Relation):
-            return self._relation(things, condition)
-        if isinstance(condition, Side):
-            position, facing = self.looking()
-            half = _HALF_SECTOR[
-                "clock" if "o'clock" in condition.direction else "corner" if "-" in condition.direction else "side"
-            ]
-            return [self._side(position, facing, t, rel.SIDE_ANGLES[condition.direction], half) for t in things]
-        if isinstance(condition, Within):
-            values = self.measures(things, Measure("distance", condition.anchor))
-            sign = -1 if condition.farther else 1
-            return [(sign * (condition.limit - float(v)), self.sigma(t)) for t, v in zip(things, values, strict=True)]
-        if isinstance(condition, Exceeds):
-            return self._exceeds(things, condition)
-        if isinstance(condition, Place):
-            return [(self._place(t, condition.name), self.sigma(t)) for t in things]
-        if isinstance(condition, Changed):
-            return [(1.0 if self._is(t, condition.state) else -1.0, 0.0) for t in things]
-        if isinstance(condition, Colored):
-            return [(1.0 if self.color(t) == condition.color else -1.0, 0.0) for t in things]
-        if condition.than is None:
-            self.doubt(0.6)  # "another": other than what is not said
-        except_for = [] if condition.than is None else self.all(condition.than)
-        return [(-1.0 if any(_same(t, e) for e in except_for) else 1.0, 0.0) for t in things]
-
-    def _side(self, position: Array, facing: Array, thing: Thing, middle: float, half: float) -> tuple[float, float]:
-        """Margin in degrees to the edge of a sector, and the angle's standard deviation."""
-        angle = rel.angle_to(position, facing, thing.center)
-        away = float(np.linalg.norm((thing.center - position)[:2]))
-        return half - rel.turn_between(angle, middle), math.degrees(math.atan2(self.sigma(thing), max(away, 0.05)))
-
-    def _exceeds(self, things: Sequence[Thing], condition: Exceeds) -> list[tuple[float, float]]:
-        if isinstance(condition.than, float):
-            limit, other = condition.than, None
-        else:
-            other = self.one(condition.than)
-            limit = self.measure(other, condition.measure)
-        sign = -1 if condition.less else 1
-        relative = condition.measure.name in ("volume", "area")
-        out = []
-        for thing, value in zip(things, self.measures(things, condition.measure), strict=True):
-            scale = max(abs(limit), 1e-6) if relative else 1.0
-            sigma = 0.1 if relative else self.sigma(thing) * (1 if other is None else 1.4)
-            out.append((sign * (float(value) - limit) / scale, sigma))
-        return out
-
-    def _relation(self, things: Sequence[Thing], relation: Relation) -> list[tuple[float, float]]:
-        """The best margin over the anchors that are meant."""
-        if relation.name == "between":
-            return self._between(things, relation)
-        if relation.name == "is":
-            anchors = self.all(relation.anchors[0])
-            return [(1.0 if any(_same(t, a) for a in anchors) else -1.0, 0.0) for t in things]
-        if isinstance(relation.anchors[0], (The, Region)) and relation.name in (
-            "left_of",
-            "right_of",
-            "front_of",
-            "behind",
-            "across",
-        ):
-            near = self.index.asker(self.view.position) if self.view is not None else None
-            anchors = [self.one(relation.anchors[0], near=near)]
-        else:
-            anchors = self.all(relation.anchors[0])
-        if not anchors:
-            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{relation.anchors[0]}'")
-        table = [self._to_anchor(things, anchor, relation.name) for anchor in anchors]
-        sigma = self.sigma(anchors[0], anchors[0])
-        return [(float(m), sigma) for m in np.max(table, axis=0)]
-
-    def _to_anchor(self, things: Sequence[Thing], anchor: Thing, name: str) -> Array:
-        """(N,) margins of the relation of things to one anchor."""
-        if not things:
-            return np.zeros(0)
-        boxes, one = self.index.boxes_of(things), self.index.boxes_of([anchor])
-        gaps, apart = self.index.gaps(anchor, things), self.index.distances(anchor, things)
-        if name == "on":
-            margins = np.maximum(rel.on(boxes, one), rel.hangs_on(boxes, one, apart))
-        elif name == "under":
-            margins = rel.under(boxes, one, gaps)
-        elif name == "below":
-            margins = np.maximum(rel.under(boxes, one, gaps), rel.below(boxes, one, gaps))
-        elif name == "above":
-            margins = np.maximum(rel.above(boxes, one, gaps), rel.on(boxes, one))
-        elif name == "in":
-            holds = concept(anchor.label) in _HOLDS
-            margins = np.maximum(rel.inside(boxes, one), rel.on(boxes, one) if holds else -1.0)
-        elif name == "touching":
-            margins = rel.TOUCHING - apart
-        elif name == "beside":
-            stacked = (gaps == 0) & (np.maximum(boxes.bottom - one.top, one.bottom - boxes.top) > -rel.CONTACT)
-            margins = np.where(stacked, -0.3, rel.BESIDE - apart)
-        elif name == "near":
-            margins = rel.NEAR - apart
-        elif name == "at":
-            margins = np.where(rel.on(boxes, one) > 0, -0.3, rel.BESIDE - gaps)
-        else:
-            margins = self._beside_view(boxes, anchor, name)
-        return np.where([_same(t, anchor) for t in things], -10.0, margins)
-
-    def _beside_view(self, boxes: rel.Boxes, anchor: Thing, name: str) -> Array:
-        """Left of, right of, in front of or behind an object, for one who looks at it."""
-        if name not in ("left_of", "right_of", "front_of", "behind"):
-            raise Unanswerable(Status.NOT_UNDERSTOOD, f"'{name}' is not a relation that can be computed from boxes")
-        view = _unit((anchor.center - self.standing().position)[:2])
-        if view is None:
-            raise Unanswerable(
-                Status.AMBIGUOUS, f"you stand at the {anchor.label} itself; say from where you look at it"
-            )
-        return rel.beside_view(boxes.center[:, :2], anchor.center[:2], view, name)
-
-    def _between(self, things: Sequence[Thing], relation: Relation) -> list[tuple[float, float]]:
-        anchors = [self.all(a) for a in relation.anchors]
-        if len(anchors) == 1:
-            if len(anchors[0]) != 2:
-                raise self.ambiguous(relation.anchors[0], anchors[0])
-            first, second = [anchors[0][0]], [anchors[0][1]]
-        else:
-            first, second = anchors
-        if not first or not second:
-            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{relation}'")
-        pairs = [(a, b) for a in first for b in second if not _same(a, b)]
-        points = self.index.boxes_of(things).center[:, :2]
-        best = np.full(len(things), -1.0)
-        for a, b in pairs[:400]:
-            margins = rel.between(points, a.center[:2], b.center[:2])
-            best = np.maximum(best, np.where([_same(t, a) or _same(t, b) for t in things], -1.0, margins))
-        return [(float(m), self.sigma(t, t)) for m, t in zip(best, things, strict=True)]
-
-    def _place(self, thing: Thing, place: str) -> float:
-        box = thing.box
-        if place == "floor":
-            return rel.FLOOR - float(self.index.boxes_of([thing]).bottom[0] - self.index.floor)
-        room, seen = self.index.bounds
-        if not seen:
-            self.doubt(0.6)
-            self.note("the walls are not in the map; the outline of all objects was used")
-        local = np.abs((box.center - room.center) @ room.rotation)
-        corners = np.abs((box.corners - room.center) @ room.rotation).max(axis=0)
-        gaps = np.maximum(room.size[:2] / 2 - np.maximum(corners[:2], local[:2]), 0)
-        if place == "wall":
-            return rel.WALL - float(gaps.min())
-        if place == "corner":
-            return rel.CORNER - float(gaps.max())
-        if place == "middle":
-            return 0.25 - float((local[:2] / np.maximum(room.size[:2], 1e-6)).max())
-        return rel.CONTACT - (float(room.center[2] + room.size[2] / 2) - box.top)
-
-    def _is(self, thing: Thing, state: str) -> bool:
-        thing_object = thing.object
-        if thing_object is None:
-            return state == "present"
-        if state == "new":
-            return thing_object.present and thing_object.first_seen_ns > self._start_ns + _NEW_AFTER_NS
-        return {
-            "moved": thing_object.present
-            and (thing_object.state is ObjectState.MOVED or bool(thing_object.previous_boxes)),
-            "gone": not thing_object.present,
-            "present": thing_object.present,
-        }[state]
-
-    @cached_property
-    def _start_ns(self) -> int:
-        return min((o.first_seen_ns for o in self.index.snapshot.objects), default=0)
-
-    def color(self, thing: Thing) -> str:
-        """Name of the mean colour; raises NOT_FOUND if the map has no colours."""
-        rgb = thing.object.color if thing.object else None
-        if rgb is None:
-            raise Unanswerable(Status.NOT_FOUND, f"the map does not know the color of the {thing.label}", [thing])
-        name, margin = color_name(rgb)
-        if margin < 0.2:
-            self.doubt(0.7)
-        return name
-
-    # ------------------------------------------------------------------ questions
+class Executor(Evaluator):
+    """Computes the query of a program: one method per kind of question."""
 
     def run(self) -> Result:
         """The answer to the program's query."""
@@ -659,9 +184,16 @@ class Executor:
         if query.test == "multiple" and other == 0:
             raise Unanswerable(Status.NOT_UNDERSTOOD, "a number cannot be divided by zero")
         holds = {
-            "odd": number % 2 == 1, "even": number % 2 == 0, "multiple": other != 0 and number % other == 0, "more": number > other,
-            "fewer": number < other, "equal": number == other, "at_least": number >= other, "at_most": number <= other, "exactly": number == other,
-        }[query.test]  # fmt: skip
+            "odd": number % 2 == 1,
+            "even": number % 2 == 0,
+            "multiple": other != 0 and number % other == 0,
+            "more": number > other,
+            "fewer": number < other,
+            "equal": number == other,
+            "at_least": number >= other,
+            "at_most": number <= other,
+            "exactly": number == other,
+        }[query.test]
         return Result("Yes" if holds else "No", tuple(things), number, "count")
 
     def exists(self, query: Exists) -> Result:
@@ -718,7 +250,7 @@ class Executor:
             thing = self.in_region(thing)
         if not self.index.snapshot.complete:
             self.doubt(0.4)  # a better landmark may be left out
-        self.note(f"centre at {_at(thing.center)}")
+        self.note(f"centre at {coordinates(thing.center)}")
         return Result(self.place(thing), (thing, *self._support(thing)[1]))
 
     def _where_before(self, query: Where) -> Result:
@@ -728,25 +260,27 @@ class Executor:
             return Result(
                 "it was not moved",
                 (thing,),
-                message=f"the {thing.label} is where it was first seen, at {_at(thing.center)}",
+                message=f"the {thing.label} is where it was first seen, at {coordinates(thing.center)}",
             )
         box = previous[-1] if previous else thing.box
         ghost = Thing(-1, thing.label, box)
-        return Result(self.place(ghost, other_than=thing), (thing,), message=f"its centre was at {_at(box.center)}")
+        return Result(
+            self.place(ghost, other_than=thing), (thing,), message=f"its centre was at {coordinates(box.center)}"
+        )
 
     def _support(self, thing: Thing, other_than: Thing | None = None) -> tuple[str, list[Thing]]:
         """What a thing is on, in or next to."""
         others = [
             t
             for t in self.index.present(self.index.things)
-            if not _same(t, thing) and t is not other_than and t.label != UNKNOWN_LABEL
+            if not same(t, thing) and t is not other_than and t.label != UNKNOWN_LABEL
         ]
         if not others:
             return "", []
         gaps, distances = self.index.gaps(thing, others), self.index.distances(thing, others)
         own, boxes = self.index.boxes_of([thing]), self.index.boxes_of(others)
         carried = [
-            (float(boxes.volume[i]), int(i)) for i in np.flatnonzero(gaps == 0) if rel.on(own, boxes[[i]])[0] > 0
+            (float(boxes.volume[i]), i) for i in np.flatnonzero(gaps == 0).tolist() if rel.on(own, boxes[[i]])[0] > 0
         ]
         if carried:
             support = others[min(carried)[1]]
@@ -768,13 +302,13 @@ class Executor:
                 name, _ = rel.nearest_side(rel.angle_to(self.view.position, self.view.facing, thing.center), _EIGHT)
                 side = {"front": " ahead", "back": " behind"}.get(name, f" to the {name}")
             words = ", ".join(x for x in (words, f"{away:.1f} m{side}" if side else f"{away:.1f} m away") if x)
-        return words or f"at {_at(thing.center)}"
+        return words or f"at {coordinates(thing.center)}"
 
     def distance(self, query: Distance) -> Result:
         """Closest points; the nearest pair if a class is named, one object each if "the" is said."""
         before = self.certainty
         first, second = self._pair(query.first), self._pair(query.second)
-        if any(isinstance(strip(x), Pick) and strip(x).measure.name == "distance" for x in (query.first, query.second)):
+        if any(_is_nearest(x) for x in (query.first, query.second)):
             self.certainty = before  # which of two is nearer matters little to how far the nearest is
         asker = isinstance(query.second, Me)
         if len(first) > 1 and isinstance(query.first, The):
@@ -788,7 +322,7 @@ class Executor:
             (float(d), a, b)
             for a in first
             for b, d in zip(second, self.index.distances(a, second), strict=True)
-            if not _same(a, b)
+            if not same(a, b)
         ]
         if not pairs:
             raise Unanswerable(Status.AMBIGUOUS, f"'{query.first}' and '{query.second}' are the same object", first)
@@ -887,7 +421,7 @@ class Executor:
         """Left, right, in front, behind, by the angle of the centre on the floor plane."""
         if query.of is not None:
             position = self.standing().position
-            facing = _unit((self.one(query.of, near=self.index.asker(position)).center - position)[:2])
+            facing = unit_vector((self.one(query.of, near=self.index.asker(position)).center - position)[:2])
             if facing is None:
                 raise Unanswerable(
                     Status.AMBIGUOUS, f"you stand at the {query.of} itself; say from where you look at it"
@@ -944,10 +478,7 @@ class Executor:
         if isinstance(objects, (Region, The)) and isinstance(getattr(objects, "objects", objects), Region):
             thing = self.in_region(self.all(objects)[0])
             return Result(thing.label, (thing,), names=(thing.label,))
-        if self.options:
-            things = self._among_options(objects)
-        else:
-            things = self.all(objects)
+        things = self._among_options(objects) if self.options else self.all(objects)
         if not things:
             raise Unanswerable(Status.NOT_FOUND, f"of what the scene knows, nothing fits '{objects}'")
         if not self.index.snapshot.complete and not self.options and _any_object(objects):
@@ -971,7 +502,7 @@ class Executor:
         offered = [t for o in self.options for t in self._named(o.text)]
         if not offered:
             return self.all(objects)
-        return [t for t in self._restricted(objects, offered)]
+        return self._restricted(objects, offered)
 
     def _restricted(self, objects: Objects, offered: list[Thing]) -> list[Thing]:
         if isinstance(objects, The | All):
@@ -1054,7 +585,7 @@ class Executor:
                 Status.NOT_FOUND, "the scene does not say when its objects were first seen", [t for _, _, t in times]
             )
         times.sort(key=lambda t: t[0])
-        for (a, _, _), (b, _, _) in zip(times, times[1:], strict=False):
+        for (a, _, _), (b, _, _) in pairwise(times):
             self.margin((b - a) * 1e-9, 0.05)
         names = tuple(name for _, name, _ in times)
         return Result(", ".join(names), tuple(t for _, _, t in times), names=(", ".join(names),))
@@ -1154,7 +685,9 @@ class Executor:
         return Result(routes.in_words(path, view.facing, goal.label), (goal,), length, "m", 0.1 + 0.05 * length)
 
     def _complete_route(self, query: Route) -> Result:
-        """Turns of a robot that goes from object to object: left, right, or back beyond 135 degrees (VSI-Bench route planning)."""
+        """Turns of a robot that goes from object to object: left, right, or back beyond 135 degrees (VSI-Bench route
+        planning).
+        """
         position, facing = self.looking()
         position = position[:2]
         turns: list[str] = []
@@ -1162,7 +695,7 @@ class Executor:
         stops = [None if s.until is None else self.one(s.until) for s in query.steps]
         for k, stop in enumerate(stops):
             if stop is not None:
-                heading = _unit(stop.center[:2] - position)
+                heading = unit_vector(stop.center[:2] - position)
                 facing = facing if heading is None else heading
                 position = stop.center[:2]
                 things.append(stop)
@@ -1171,35 +704,13 @@ class Executor:
             side, margin = rel.nearest_side(rel.angle_to(position, facing, target.center), ("left", "right", "back"))
             self.margin(margin, 15.0)
             turns.append(f"turn {side}")
-            facing_to = _unit(target.center[:2] - position)
+            facing_to = unit_vector(target.center[:2] - position)
             facing = facing if facing_to is None else facing_to
         text = ", ".join(turns)
         return Result(text, tuple(things), names=(text,))
 
 
-_LYING = frozenset(
-    ("table", "dining table", "coffee table", "bed", "rug", "mat", "mattress", "towel", "bathtub", "crib")
-)
-"""Of these the shorter floor edge is called the width; of things that one faces (sofa, door, desk) the longer one."""
-_HOLDS = frozenset(
-    (
-        "sink",
-        "bathtub",
-        "box",
-        "trash bin",
-        "basket",
-        "bed",
-        "sofa",
-        "shelf",
-        "bookshelf",
-        "cabinet",
-        "closet",
-        "drawer",
-    )
-)
 _EIGHT = ("front", "front-left", "left", "back-left", "back", "back-right", "right", "front-right")
-_HALF_SECTOR = {"side": 75.0, "corner": 45.0, "clock": 30.0}
-"""What counts as "on my left", "in my front-left", "at my 3 o'clock": degrees to either side (people are generous: SQA3D)."""
 _FOUR = ("front", "left", "back", "right")
 _DIGITS = {
     "m": 2,
@@ -1218,25 +729,13 @@ _DIGITS = {
     "in^2": 0,
 }
 _CLOCK = tuple(f"{h} o'clock" for h in range(1, 13))
-_NEW_AFTER_NS = 10_000_000_000
 _BECAME = {"moved": "moved", "gone": "gone", "new": "new"}
 
 
-def _unit(vector: Array) -> Array | None:
-    norm = float(np.linalg.norm(vector))
-    return None if norm < 1e-6 else vector / norm
-
-
-def _same(a: Thing, b: Thing) -> bool:
-    return a.index >= 0 and a.index == b.index
-
-
-def _at(point: Array) -> str:
-    return f"({point[0]:.2f}, {point[1]:.2f}, {point[2]:.2f})"
-
-
 def _absent_kind(executor: Executor, objects: Objects) -> str | None:
-    """The class asked about if it is the scene's lack of it (not of an anchor) that leaves nothing, and the map would have named it."""
+    """The class asked about if it is the scene's lack of it (not of an anchor) that leaves nothing, and the map would
+    have named it.
+    """
     while isinstance(objects, The | All | Filter | Pick):
         objects = objects.objects
     kinds = objects.items if isinstance(objects, Union) else (objects,)
@@ -1247,34 +746,16 @@ def _absent_kind(executor: Executor, objects: Objects) -> str | None:
     )
 
 
+def _is_nearest(objects: Objects) -> bool:
+    inner = strip(objects)
+    return isinstance(inner, Pick) and inner.measure.name == "distance"
+
+
 def _any_object(objects: Objects) -> bool:
     """True if things of any class are asked for."""
     while isinstance(objects, The | All | Filter | Pick):
         objects = objects.objects
     return isinstance(objects, Kind) and objects.name == "object"
-
-
-def said(objects: Objects) -> str:
-    """The class name in a description."""
-    while isinstance(objects, The | All | Filter | Pick):
-        objects = objects.objects
-    return objects.name if isinstance(objects, Kind) else str(objects)
-
-
-def shown(label: str) -> str:
-    """A label as people write it: ``diningtable`` -> dining table."""
-    names = label_concepts(label)
-    return names[0] if label.replace(" ", "") in NAMES_OF_LABELS and len(names) == 1 else label.replace("_", " ")
-
-
-def listed(things: Sequence[Thing], counts: bool = False) -> str:
-    """Names of things, each once, with their number."""
-    numbers: dict[str, int] = {}
-    for thing in things:
-        numbers[shown(thing.label)] = numbers.get(shown(thing.label), 0) + 1
-    return ", ".join(
-        label if n == 1 and not counts else f"{n} {plural(label) if n > 1 else label}" for label, n in numbers.items()
-    )
 
 
 def words_of(condition: Condition) -> str:
@@ -1310,27 +791,3 @@ def side_of(text: str) -> str | None:
     )
     found = [w for w in ("front", "back", "left", "right") if w in words]
     return "-".join(found) if found and len(words) <= 6 and "-".join(found) in rel.SIDE_ANGLES else None
-
-
-def color_name(rgb: tuple[float, float, float]) -> tuple[str, float]:
-    """The nearest colour name in CIE Lab, and by how much it is nearer than the next (share of the distance)."""
-    lab = _lab(np.array([rgb, *COLORS.values()]))
-    distances = np.linalg.norm(lab[1:] - lab[0], axis=1)
-    order = np.argsort(distances)
-    return list(COLORS)[int(order[0])], float(1 - distances[order[0]] / max(distances[order[1]], 1e-9))
-
-
-def _lab(rgb: Array) -> Array:
-    """sRGB 0..255 (N, 3) to CIE L*a*b* under D65 (IEC 61966-2-1)."""
-    c = np.asarray(rgb, dtype=np.float64) / 255
-    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-    xyz = (
-        linear
-        @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
-        / (0.95047, 1.0, 1.08883)
-    )
-    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
-    return np.column_stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])])
-
-
-__all__ = ["Executor", "Result", "SceneObject", "Unanswerable"]

@@ -1,4 +1,5 @@
-"""The geometric answerer: understands a question as a small program and computes it from the boxes of a snapshot, in milliseconds."""
+"""The geometric answerer: understands a question as a small program and computes it from the boxes of a snapshot, in
+milliseconds."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from weakref import WeakKeyDictionary
 
 from proxy3d_core.reasoning.answer import Answer, Question, Status
 from proxy3d_core.reasoning.choices import Option, number_in, split_options
-from proxy3d_core.reasoning.execute import Executor, Result, Unanswerable, side_of
+from proxy3d_core.reasoning.evaluate import Unanswerable
+from proxy3d_core.reasoning.execute import Executor, Result, side_of
 from proxy3d_core.reasoning.index import SceneIndex
 from proxy3d_core.reasoning.lexicon import NUMBER_WORDS, concept
 from proxy3d_core.reasoning.parser import NotUnderstood, parse

@@ -1,7 +1,9 @@
 """A small grammar language: patterns of words and named parts, matched with backtracking.
 
-``how (far|close) [away] %be <a:np> (from|to) <b:np>`` means: words stand for themselves, ``a|b`` is either word, ``[...]`` may be
-missing, ``(... | ...)`` chooses between sequences, ``%be`` is a class of words, ``<name:part>`` is a part of speech that a ``Parts``
+``how (far|close) [away] %be <a:np> (from|to) <b:np>`` means: words stand for themselves, ``a|b`` is either word,
+``[...]`` may be
+missing, ``(... | ...)`` chooses between sequences, ``%be`` is a class of words, ``<name:part>`` is a part of speech
+that a ``Parts``
 object recognises and whose meaning is captured under ``name``. A comma in the text may stand between any two elements.
 """
 
@@ -140,7 +142,9 @@ class _Compiler:
 
 @dataclass(frozen=True)
 class Rule:
-    """A pattern and what it means: ``build`` gets the captures by name and returns the meaning, or None if it makes no sense."""
+    """A pattern and what it means: ``build`` gets the captures by name and returns the meaning, or None if it makes no
+    sense.
+    """
 
     pattern: str
     build: Callable[..., Any]

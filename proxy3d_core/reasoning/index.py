@@ -16,12 +16,15 @@ from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, SceneObject, Snapshot
 Array = NDArray[np.float64]
 
 ASKER_HEIGHT = 1.7
-"""A person or robot is a vertical line of this height on the floor, metres: what hangs overhead or lies at the feet is near."""
+"""A person or robot is a vertical line of this height on the floor, metres: what hangs overhead or lies at the feet is
+near."""
 
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """Something that an answer can speak of: an object of the scene (``index`` >= 0), a region prompt, or the asker (-1)."""
+    """Something that an answer can speak of: an object of the scene (``index`` >= 0), a region prompt, or the asker
+    (-1).
+    """
 
     index: int
     label: str
@@ -67,7 +70,9 @@ class SceneIndex:
 
     @cached_property
     def bounds(self) -> tuple[OrientedBox, bool]:
-        """The room's outline as a box around what is known, and whether it comes from the floor plan (else from the objects)."""
+        """The room's outline as a box around what is known, and whether it comes from the floor plan (else from the
+        objects).
+        """
         plan = self.snapshot.floor
         if plan.known.any():
             cells = np.argwhere(plan.known) * plan.cell + plan.origin + plan.cell / 2
@@ -75,7 +80,7 @@ class SceneIndex:
             points = np.column_stack([cells, np.full(len(cells), self.floor)])
             box = OrientedBox.around(points, trim=0.005)
             center = np.array([*box.center[:2], self.floor + height / 2])
-            return OrientedBox(center, [box.size[0], box.size[1], height], box.rotation), True
+            return OrientedBox(center, np.array([box.size[0], box.size[1], height]), box.rotation), True
         corners = np.concatenate([t.box.corners for t in self.things]) if self.things else np.zeros((1, 3))
         return OrientedBox.around(corners), False
 
@@ -124,7 +129,9 @@ class SceneIndex:
 
 
 def _box_distances(a: Boxes, others: Boxes, pairs: tuple[OrientedBox, Sequence[OrientedBox]]) -> Array:
-    """(N,) closest points; boxes with a vertical axis by plane and height apart, which is exact and fast, others in general."""
+    """(N,) closest points; boxes with a vertical axis by plane and height apart, which is exact and fast, others in
+    general.
+    """
     tilted = (np.abs(others.rotation[:, 2]).max(axis=1) < _UPRIGHT) | (np.abs(a.rotation[:, 2]).max(axis=1) < _UPRIGHT)
     vertical = np.maximum.reduce([others.bottom - a.top, a.bottom - others.top, np.zeros(len(tilted))])
     out = np.hypot(planar_distances(a, others), vertical)
@@ -140,9 +147,11 @@ _CORNERS = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]])
 
 
 def planar_distances(box: Boxes, others: Boxes) -> Array:
-    """(N,) distances of the outlines of one box and of each of ``others`` on the floor plane, 0 where they touch or overlap.
+    """(N,) distances of the outlines of one box and of each of ``others`` on the floor plane, 0 where they touch or
+    overlap.
 
-    The outline is the rectangle of the two flatter box axes. Two disjoint rectangles are closest at a corner of one of them; they overlap
+    The outline is the rectangle of the two flatter box axes. Two disjoint rectangles are closest at a corner of one of
+    them; they overlap
     if no axis of either separates them.
     """
     ca, ha, ra = _rectangles(box)

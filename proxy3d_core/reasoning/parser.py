@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from proxy3d_core.reasoning import rules
-from proxy3d_core.reasoning.lexicon import word_set
 from proxy3d_core.reasoning.grammar import Grammar, Rule
+from proxy3d_core.reasoning.lexicon import word_set
 from proxy3d_core.reasoning.parts import Text, scene_nouns
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
@@ -49,20 +49,20 @@ _QUESTION_STARTS = word_set(
     """
 )
 
+_UNTIL = "(until|to|toward|till) [you reach|reaching|you get to|you are at]"
 _ROUTE = Grammar(
     [
-        Rule("(go|move|walk|drive) (forward|straight|ahead|straight ahead) (until|to|toward|till) [you reach|reaching|you get to|you are at] <x:np> [<n:number>]", lambda x, n=0: Step(x)),
+        Rule(
+            f"(go|move|walk|drive) (forward|straight|ahead|straight ahead) {_UNTIL} <x:np> [<n:number>]",
+            lambda x, n=0: Step(x),
+        ),
         Rule("fill in [<n:number>]", lambda n=0: Step(None)),
     ],
     rules.CLASSES,
-)  # fmt: skip
+)
+_WANT = "[i|you|we] (want|wish|need|would like|have|are|am) [going|asked]"
 _GOAL = Grammar(
-    [
-        Rule(
-            "[i|you|we] (want|wish|need|would like|have|are|am) [going|asked] to (navigate|go|get|move|walk|drive|travel) to <x:np>",
-            lambda x: x,
-        ),
-    ],
+    [Rule(f"{_WANT} to (navigate|go|get|move|walk|drive|travel) to <x:np>", lambda x: x)],
     rules.CLASSES,
 )
 
@@ -212,7 +212,9 @@ def _whole_stance(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | Non
 
 
 def _stance_in(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | None:
-    """The viewpoint that a sentence tells: all of it, or what it says first ("I am facing the door and there is a bin on my right")."""
+    """The viewpoint that a sentence tells: all of it, or what it says first ("I am facing the door and there is a bin
+    on my right").
+    """
     text = Text(words, nouns)
     found = [(stop, stance) for stop, stance in rules.STANCE.readings(text, 0)]
     return max(found, key=lambda r: r[0])[1] if found else None

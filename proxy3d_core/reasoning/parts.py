@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from proxy3d_core.reasoning import phrases as say
-from proxy3d_core.reasoning.grammar import Grammar, Phrases
+from proxy3d_core.reasoning.grammar import Grammar
 from proxy3d_core.reasoning.lexicon import (
     ANYTHING,
     COLOR_WORDS,
@@ -118,22 +118,22 @@ class Text:
             ranked = self.superlative(i)
             if ranked is not None:
                 i, measure, most, rank = ranked
-                wraps.append(lambda o, m=measure, most=most, rank=rank: Pick(o, Measure(m), most, rank))
+                wraps.append(partial(Pick, measure=Measure(measure), most=most, rank=rank))
                 continue
             word = self.words[i]
             if word in COLOR_WORDS:
-                wraps.append(lambda o, c=COLOR_WORDS[word]: Filter(o, Colored(c)))
+                wraps.append(partial(Filter, condition=Colored(COLOR_WORDS[word])))
             elif word in ("colored",):
                 pass
             elif word in say.SIZE_WORDS and i > start - 1 and self.noun_follows(i + 1):
                 measure, most = say.SIZE_WORDS[word]
-                wraps.append(lambda o, m=measure, most=most: Pick(o, Measure(m), most))
+                wraps.append(partial(Pick, measure=Measure(measure), most=most))
             elif word in say.WEAK_ADJECTIVES:
                 if word == "other":
-                    wraps.append(lambda o: Filter(o, Other()))
+                    wraps.append(partial(Filter, condition=Other()))
             elif word in ("moved", "missing", "new", "removed", "gone", "disappeared") and self.noun_follows(i + 1):
                 state = say.STATES.at(self.words, i)[0][1]
-                wraps.append(lambda o, s=state: Filter(o, Changed(s)))
+                wraps.append(partial(Filter, condition=Changed(state)))
             elif word in say.STOP or word.isdigit():
                 break
             else:
@@ -188,7 +188,9 @@ class Text:
 
 
 def _first_of_each_end(name: str, readings: list[Reading]) -> list[Reading]:
-    """One reading per end (lists: per end and length): others would differ in what a phrase attaches to, and grow exponentially."""
+    """One reading per end (lists: per end and length): others would differ in what a phrase attaches to, and grow
+    exponentially.
+    """
     best: dict[tuple[int, int], Reading] = {}
     for end, meaning in readings:
         best.setdefault((end, len(meaning) if name in ("list", "sides") else 0), (end, meaning))
@@ -215,7 +217,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
     every = text.word(i) in ("all", "every", "each", "both", "these", "those")
     while True:
         word = text.word(j)
-        if text.word(j + 1) == "of" and word in say.PARTITIVE or word == "a" and text.word(j + 2) == "of":
+        if (text.word(j + 1) == "of" and word in say.PARTITIVE) or (word == "a" and text.word(j + 2) == "of"):
             j += 2 + (word == "a")
             indefinite = True
         elif word in ("the", "your", "my", "their", "its", "our", "his", "her") or (
@@ -241,7 +243,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
         if other:
             objects = Filter(objects, Other())
         for stop, full in _with_conditions(text, end, objects):
-            if definite and many or every:
+            if (definite and many) or every:
                 full = All(full)
             elif definite and not indefinite:
                 full = The(full)
@@ -274,21 +276,21 @@ def _with_conditions(text: Text, i: int, objects: Objects, depth: int = 4) -> It
 
 
 def _modifiers(text: Text, i: int) -> list[Reading]:
-    """Behind a noun: a condition, a superlative with its anchor, or "in the room"; the meaning maps objects to objects."""
+    """Behind a noun: a condition, a superlative with its anchor, or "in the room"; its meaning maps objects to objects."""
     out: list[Reading] = []
     for start in _leads(text, i):
         for end, condition in text.part("condition", start):
-            out.append((end, lambda o, c=condition: Filter(o, c)))
+            out.append((end, partial(Filter, condition=condition)))
         for end, (measure, most, rank) in text.part("superlative", start):
-            out.append((end, lambda o, m=measure, most=most, r=rank: Pick(o, m, most, r)))
+            out.append((end, partial(Pick, measure=measure, most=most, rank=rank)))
         for end, state in say.STATES.at(text.words, start):
             if start > i and state != "present":
-                out.append((end, lambda o, s=state: Filter(o, Changed(s))))
+                out.append((end, partial(Filter, condition=Changed(state))))
         if start > i:
             for end, color in say.OF_COLOR.at(text.words, start):
-                out.append((end, lambda o, c=color: Filter(o, Colored(c))))
+                out.append((end, partial(Filter, condition=Colored(color))))
         if text.words[start : start + 3] in (("i", "am", "facing"), ("i", "face"), ("you", "are", "facing")):
-            out.append((start + 3, lambda o: Filter(o, Side("front"))))
+            out.append((start + 3, partial(Filter, condition=Side("front"))))
         for tail in (
             ("you", "saw", "first"),
             ("you", "saw", "last"),
@@ -298,7 +300,7 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
             ("i", "saw", "last"),
         ):
             if text.words[start : start + len(tail)] == tail:
-                out.append((start + len(tail), lambda o, last=("last" in tail): Pick(o, Measure("first_seen"), last)))
+                out.append((start + len(tail), partial(Pick, measure=Measure("first_seen"), most="last" in tail)))
     for end, _ in say.HERE.at(text.words, i):
         out.append((end, lambda o: o))
     return sorted(out, key=lambda r: -r[0])
@@ -335,7 +337,9 @@ def _leads(text: Text, i: int) -> list[int]:
 
 
 def _conditions(text: Text, i: int) -> list[Reading]:
-    """On the table; to my left; between the bed and the door; within 2 m of the sofa; taller than the desk; against the wall."""
+    """On the table; to my left; between the bed and the door; within 2 m of the sofa; taller than the desk; against the
+    wall.
+    """
     out: list[Reading] = []
     for words in (
         ("other", "than"),
@@ -364,15 +368,14 @@ def _conditions(text: Text, i: int) -> list[Reading]:
 
 
 def _relation(text: Text, i: int, name: str) -> list[Reading]:
+    out: list[Reading] = []
     if name == "between":
-        out = []
         for middle, first in text.part("np", i):
             if text.word(middle) in ("and", "or"):
                 out += [(end, Relation(name, (first, second))) for end, second in text.part("np", middle + 1)]
             if not isinstance(first, (The, Me, Region)):
                 out.append((middle, Relation(name, (first,))))
         return out
-    out = []
     for end, anchor in text.part("np", i):
         if isinstance(anchor, Me):
             side = {
@@ -390,46 +393,19 @@ def _relation(text: Text, i: int, name: str) -> list[Reading]:
 
 
 def _within(text: Text, i: int) -> list[Reading]:
-    """Within 2 m of X; less than 1 m (away) from X; more than 3 m from X."""
-    for words, less in (
-        (("more", "than"), False),
-        (("over",), False),
-        (("at", "least"), False),
-        (("less", "than"), True),
-        (("under",), True),
-    ):
-        j = i + len(words)
-        if text.words[i:j] == words:
-            for end, metres in text.part("length", j):
-                if text.word(end) in say.HOW:
-                    return [(end + 1, Exceeds(Measure(say.HOW[text.word(end)]), metres, less))]
-    for words, farther in (
-        (("within", "a", "radius", "of"), False), (("within",), False), (("less", "than"), False), (("closer", "than"), False), (("at", "most"), False),
-        (("nearer", "than"), False), (("no", "more", "than"), False), (("not", "farther", "than"), False),
-        (("more", "than"), True), (("farther", "than"), True), (("at", "least"), True), (("over",), True), (("farther", "away", "than"), True),
-    ):  # fmt: skip
-        j = i + len(words)
-        if text.words[i:j] != words:
-            continue
-        for end, metres in text.part("length", j):
-            for middle in (end, end + 1, end + 2):
-                lead = text.words[end:middle]
-                if lead in (
-                    (),
-                    ("away",),
-                    ("away", "from"),
-                    ("from",),
-                    ("of",),
-                    ("to",),
-                    ("distance", "of"),
-                    ("distance", "from"),
-                ):
-                    out = [(stop, Within(anchor, metres, farther)) for stop, anchor in text.part("np", middle)]
-                    if out:
-                        return out
+    """More than 2 m long; within 2 m of X; less than 1 m (away) from X; more than 3 m away."""
+    out: list[Reading] = []
+    for start, less in say.MORE_OR_LESS.at(text.words, i):
+        for end, metres in text.part("length", start):
+            if text.word(end) in say.HOW:
+                return [(end + 1, Exceeds(Measure(say.HOW[text.word(end)]), metres, less))]
+    for start, farther in say.LIMITS.at(text.words, i):
+        for end, metres in text.part("length", start):
+            for middle in [*(m for m, _ in say.FROM.at(text.words, end)), end]:
+                out += [(stop, Within(anchor, metres, farther)) for stop, anchor in text.part("np", middle)]
             if text.word(end) == "away":
-                return [(end + 1, Within(Me(), metres, farther))]
-    return []
+                out.append((end + 1, Within(Me(), metres, farther)))
+    return out
 
 
 def _comparison(text: Text, i: int, measure: str, most: bool) -> list[Reading]:

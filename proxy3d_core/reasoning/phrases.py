@@ -376,3 +376,17 @@ FILLERS = sorted(
     key=len,
     reverse=True,
 )  # fmt: skip
+
+MORE_OR_LESS = Phrases({"more than": False, "over": False, "at least": False, "less than": True, "under": True})
+"""Before a length and a dimension ("more than 2 m long"): less?"""
+
+LIMITS = Phrases(
+    dict.fromkeys(
+        ("within", "within a radius of", "less than", "closer than", "nearer than", "at most", "no more than"), False
+    )
+    | dict.fromkeys(("more than", "farther than", "farther away than", "at least", "over"), True)
+)
+"""Before a length and an object ("within 2 m of the door"): farther?"""
+
+FROM = Phrases(dict.fromkeys(("away", "away from", "from", "of", "to", "distance of", "distance from"), True))
+"""Between a length and the object that it counts from."""

@@ -1,4 +1,5 @@
-"""Questions as small typed programs. ``str()`` of a program is what a user sees: ``count(filter(chair, beside(table)))``."""
+"""Questions as small typed programs. ``str()`` of a program is what a user sees: ``count(filter(chair,
+beside(table)))``."""
 
 from __future__ import annotations
 
@@ -102,7 +103,9 @@ Objects = Kind | Me | Region | The | All | Filter | Pick | Union
 
 @dataclass(frozen=True)
 class Relation:
-    """A spatial relation to other objects: on, under, above, below, in, beside, near, at, between, left_of, right_of, front_of, behind."""
+    """A spatial relation to other objects: on, under, above, below, in, beside, near, at, between, left_of, right_of,
+    front_of, behind.
+    """
 
     name: str
     anchors: tuple[Objects, ...]
@@ -202,7 +205,8 @@ Condition = Relation | Side | Place | Within | Colored | Changed | Exceeds | Not
 class Measure:
     """A number for each object.
 
-    ``name``: distance (to ``anchor``; None = still to be filled in), size (longest edge), height, width, length, depth, area (footprint),
+    ``name``: distance (to ``anchor``; None = still to be filled in), size (longest edge), height, width, length, depth,
+    area (footprint),
     volume, elevation (centre above floor), top, leftness (from the asker), first_seen, last_seen, count.
     """
 
@@ -229,7 +233,9 @@ class Count:
 
 @dataclass(frozen=True)
 class CountTest:
-    """A yes/no (or odd/even) question about a count: ``test`` is odd, even, parity, multiple, at_least, at_most, exactly, more, fewer, equal."""
+    """A yes/no (or odd/even) question about a count: ``test`` is odd, even, parity, multiple, at_least, at_most,
+    exactly, more, fewer, equal.
+    """
 
     objects: Objects
     test: str
@@ -320,7 +326,8 @@ class RoomSize:
 
 @dataclass(frozen=True)
 class Direction:
-    """In which direction is it? ``choices``: the directions named in the question; ``of``: seen beside this object instead of from the asker.
+    """In which direction is it? ``choices``: the directions named in the question; ``of``: seen beside this object
+    instead of from the asker.
 
     ``form``: word, go (forward, backward), angle, clock. ``said``: the words in which the choices were given.
     """
@@ -460,9 +467,27 @@ class Route:
 
 
 Query = (
-    Count | CountTest | Exists | Verify | Where | Distance | Size | Difference | RoomSize | Direction | RelationOf | Identify | Compare | Order
-    | Color | Changes | MovedBy | Seen | Describe | Route
-)  # fmt: skip
+    Count
+    | CountTest
+    | Exists
+    | Verify
+    | Where
+    | Distance
+    | Size
+    | Difference
+    | RoomSize
+    | Direction
+    | RelationOf
+    | Identify
+    | Compare
+    | Order
+    | Color
+    | Changes
+    | MovedBy
+    | Seen
+    | Describe
+    | Route
+)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""Spatial relations of many boxes to one. Each returns margins in metres: positive where the relation holds, negative where it does not.
+"""Spatial relations of many boxes to one. Each returns margins in metres: positive where the relation holds, negative
+where it does not.
 
-The margin over its standard deviation gives the probability that the relation holds, so every threshold also says how close the call is.
+The margin over its standard deviation gives the probability that the relation holds, so every threshold also says how
+close the call is.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ CORNER = 0.9
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """N boxes as arrays: centres (N, 3), edges (N, 3), axes as columns (N, 3, 3), lowest and highest z (N,), volumes (N,)."""
+    """N boxes as arrays: centres (N, 3), edges (N, 3), axes as columns (N, 3, 3), lowest and highest z (N,), volumes
+    (N,).
+    """
 
     center: Array
     size: Array
@@ -58,27 +62,27 @@ class Boxes:
         return Boxes(*(getattr(self, f.name)[at] for f in fields(self)))
 
 
+def _least(margins: Sequence[Array]) -> Array:
+    """The least margin of each box."""
+    return np.asarray(np.min(np.broadcast_arrays(*margins), axis=0), dtype=np.float64)
+
+
 def inside_footprint(points: Array, boxes: Boxes) -> Array:
     """How far points (N, 3) lie inside the outlines of boxes on the floor plane (N,); N or one of either."""
-    local = np.abs(
-        np.einsum(
-            "nj,njk->nk",
-            np.broadcast_to(points - boxes.center, (max(len(points), len(boxes.center)), 3)),
-            np.broadcast_to(boxes.rotation, (max(len(points), len(boxes.center)), 3, 3)),
-        )
-    )
+    local = np.abs(((points - boxes.center)[:, None] @ boxes.rotation)[:, 0])
     room = boxes.size / 2 - local
     upright = np.abs(boxes.rotation[:, 2]).argmax(axis=1)
     room[np.arange(len(room)), upright] = np.inf
-    return room.min(axis=1)
+    return np.asarray(room.min(axis=1))
 
 
 def on(a: Boxes, b: Boxes) -> Array:
-    """Each of ``a`` rests on the one box ``b``: its centre is over ``b``, its lower side at or in ``b`` but clear of ``b``'s foot.
+    """Each of ``a`` rests on the one box ``b``: its centre is over ``b``, its lower side at or in ``b`` but clear of
+    ``b``'s foot.
 
     A pillow sinks into a sofa, whose back rises above it; so the lower side may lie below the top of ``b``.
     """
-    return np.minimum.reduce(
+    return _least(
         [
             inside_footprint(a.center, b) + 0.1,
             b.top + CONTACT - a.bottom,
@@ -90,25 +94,29 @@ def on(a: Boxes, b: Boxes) -> Array:
 
 
 def under(a: Boxes, b: Boxes, gaps: Array) -> Array:
-    """Each of ``a`` is under ``b``: outlines (``gaps`` apart on the floor plane) overlap, and middle and top are lower than those of ``b``."""
+    """Each of ``a`` is under ``b``: outlines (``gaps`` apart on the floor plane) overlap, and middle and top are lower
+    than those of ``b``.
+    """
     overlap = np.maximum(inside_footprint(a.center, b), inside_footprint(b.center, a))
-    return np.minimum.reduce([0.1 - gaps, b.center[:, 2] - a.center[:, 2] - 0.05, b.top - a.top + 0.1, overlap + 0.2])
+    return _least([0.1 - gaps, b.center[:, 2] - a.center[:, 2] - 0.05, b.top - a.top + 0.1, overlap + 0.2])
 
 
 def above(a: Boxes, b: Boxes, gaps: Array) -> Array:
-    """Each of ``a`` is above ``b``: its lower side higher than the top of ``b`` (less ``CONTACT``), at most 0.5 m aside (a picture over a desk)."""
-    return np.minimum.reduce([0.5 - gaps, a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
+    """Each of ``a`` is above ``b``: its lower side higher than the top of ``b`` (less ``CONTACT``), at most 0.5 m aside
+    (a picture over a desk).
+    """
+    return _least([0.5 - gaps, a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
 
 
 def below(a: Boxes, b: Boxes, gaps: Array) -> Array:
     """``b`` is above each of ``a``."""
-    return np.minimum.reduce([0.5 - gaps, b.bottom - a.top + CONTACT, b.center[:, 2] - a.center[:, 2]])
+    return _least([0.5 - gaps, b.bottom - a.top + CONTACT, b.center[:, 2] - a.center[:, 2]])
 
 
 def inside(a: Boxes, b: Boxes) -> Array:
     """The centre of each of ``a`` lies in ``b``, which is the larger."""
     local = np.abs((a.center - b.center) @ b.rotation[0])
-    return np.minimum((b.size / 2 - local).min(axis=1), b.volume - a.volume)
+    return _least([(b.size / 2 - local).min(axis=1), b.volume - a.volume])
 
 
 def hangs_on(a: Boxes, b: Boxes, distances: Array) -> Array:
@@ -120,7 +128,9 @@ def hangs_on(a: Boxes, b: Boxes, distances: Array) -> Array:
 
 
 def between(points: Array, first: Array, second: Array) -> Array:
-    """Points (N, 2) lie between two others on the floor plane: in the middle four fifths, at most a third of their distance aside."""
+    """Points (N, 2) lie between two others on the floor plane: in the middle four fifths, at most a third of their
+    distance aside.
+    """
     span = second - first
     length = float(np.linalg.norm(span))
     if length < 1e-6:
@@ -128,16 +138,18 @@ def between(points: Array, first: Array, second: Array) -> Array:
     offset = points - first
     along = offset @ span / length
     aside = np.abs(span[0] * offset[:, 1] - span[1] * offset[:, 0]) / length
-    return np.minimum.reduce([along - 0.1 * length, 0.9 * length - along, max(0.35 * length, 0.4) - aside])
+    return _least([along - 0.1 * length, 0.9 * length - along, max(0.35 * length, 0.4) - aside])
 
 
 def beside_view(points: Array, anchor: Array, view: Array, name: str) -> Array:
-    """Left of, right of, in front of or behind ``anchor`` (2,) for one who looks at it along ``view`` (2,): margins of points (N, 2)."""
+    """Left of, right of, in front of or behind ``anchor`` (2,) for one who looks at it along ``view`` (2,): margins of
+    points (N, 2).
+    """
     offset = points - anchor
     behind, left = offset @ view, view[0] * offset[:, 1] - view[1] * offset[:, 0]
     value = {"left_of": left, "right_of": -left, "front_of": -behind, "behind": behind}[name]
     aside = np.abs(left if name in ("front_of", "behind") else behind)
-    return np.minimum(value - 0.1, value - 0.5 * aside)
+    return _least([value - 0.1, value - 0.5 * aside])
 
 
 def edges(box: OrientedBox) -> tuple[float, float, float]:
@@ -148,16 +160,24 @@ def edges(box: OrientedBox) -> tuple[float, float, float]:
 
 
 def angle_to(position: Array, facing: Array, target: Array) -> float:
-    """Angle of ``target`` seen from ``position`` on the floor plane: degrees counter-clockwise from ``facing``, in (-180, 180]."""
+    """Angle of ``target`` seen from ``position`` on the floor plane: degrees counter-clockwise from ``facing``, in
+    (-180, 180].
+    """
     to = target[:2] - position[:2]
     cross = facing[0] * to[1] - facing[1] * to[0]
     return float(np.degrees(np.arctan2(cross, facing[0] * to[0] + facing[1] * to[1])))
 
 
 SIDE_ANGLES: dict[str, float] = {
-    "front": 0.0, "front-left": 45.0, "left": 90.0, "back-left": 135.0, "back": 180.0, "back-right": -135.0, "right": -90.0,
+    "front": 0.0,
+    "front-left": 45.0,
+    "left": 90.0,
+    "back-left": 135.0,
+    "back": 180.0,
+    "back-right": -135.0,
+    "right": -90.0,
     "front-right": -45.0,
-} | {f"{h} o'clock": -30.0 * h if h <= 6 else 360.0 - 30.0 * h for h in range(1, 13)}  # fmt: skip
+} | {f"{h} o'clock": -30.0 * h if h <= 6 else 360.0 - 30.0 * h for h in range(1, 13)}
 """Middle of each direction, degrees counter-clockwise from facing."""
 
 
@@ -169,7 +189,8 @@ def turn_between(a: float, b: float) -> float:
 def nearest_side(angle: float, sides: tuple[str, ...]) -> tuple[str, float]:
     """The side whose middle is nearest, and how far the angle is from the boundary to the next one, degrees.
 
-    This one rule is that of VSI-Bench: left or right (boundary ahead and behind); left, right or back (at 135 degrees); quadrants.
+    This one rule is that of VSI-Bench: left or right (boundary ahead and behind); left, right or back (at 135 degrees);
+    quadrants.
     """
     ranked = sorted((turn_between(angle, SIDE_ANGLES[s]), s) for s in sides)
     margin = (ranked[1][0] - ranked[0][0]) / 2 if len(ranked) > 1 else 90.0

@@ -22,8 +22,10 @@ class Match:
 def match_labels(name: str, labels: frozenset[str]) -> Match:
     """The scene's labels that ``name`` (a concept, singular) means; none if the scene has nothing of that name.
 
-    In order: the same thing (synonyms count); compounds of it ("office chair" is a chair); what a group word names (furniture);
-    the class that a compound belongs to ("office chair" asked, "chair" known); a related class that people call so ("desk" for a table).
+    In order: the same thing (synonyms count); compounds of it ("office chair" is a chair); what a group word names
+    (furniture);
+    the class that a compound belongs to ("office chair" asked, "chair" known); a related class that people call so
+    ("desk" for a table).
     """
     if name == "object":
         return Match(labels, 1.0)

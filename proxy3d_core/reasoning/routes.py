@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,8 @@ def centers_of(plan: FloorPlan, cells: NDArray[np.int64]) -> Array:
 
 
 def plan(floor: FloorPlan, start: Array, goal: OrientedBox) -> Array | None:
-    """Corner points (M, 2) of a shortest way over free floor from ``start`` (2,) to within ``REACH`` of ``goal``, or None.
+    """Corner points (M, 2) of a shortest way over free floor from ``start`` (2,) to within ``REACH`` of ``goal``, or
+    None.
 
     A* on the 8-connected grid (Hart, Nilsson and Raphael, 1968), then straightened where the line of sight is free.
     """
@@ -50,7 +52,11 @@ def plan(floor: FloorPlan, start: Array, goal: OrientedBox) -> Array | None:
         return None
     target = cells_of(floor, goal.center[:2])[0]
     cells = _search(
-        floor.free, first, goals, (int(target[0]), int(target[1])), int(math.ceil(goal.size.max() / floor.cell))
+        floor.free,
+        first,
+        goals,
+        (int(target[0]), int(target[1])),
+        math.ceil((goal.size.max() + 2 * REACH) / floor.cell),
     )
     if cells is None:
         return None
@@ -60,8 +66,10 @@ def plan(floor: FloorPlan, start: Array, goal: OrientedBox) -> Array | None:
 def _search(
     free: NDArray[np.bool_], start: tuple[int, ...], goals: set[tuple[int, ...]], target: tuple[int, int], slack: int
 ) -> list[tuple[int, ...]] | None:
-    # The bound is to the goal's centre less its extent, so that it never overestimates.
-    bound = lambda c: max(0.0, math.hypot(c[0] - target[0], c[1] - target[1]) - slack - 2 * REACH / 0.05)  # noqa: E731
+    def bound(cell: tuple[int, ...]) -> float:
+        # To the goal's centre, less how far from it one arrives, so that it never overestimates.
+        return max(0.0, math.hypot(cell[0] - target[0], cell[1] - target[1]) - slack)
+
     queue = [(bound(start), 0.0, start)]
     cost = {start: 0.0}
     came: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -110,7 +118,7 @@ def in_words(path: Array, facing: Array | None, goal: str) -> str:
     """Turn left 40 degrees, go 2.1 m, turn right 90 degrees, go 1.0 m to the door."""
     parts: list[str] = []
     heading = facing
-    for a, b in zip(path[:-1], path[1:], strict=True):
+    for a, b in pairwise(path):
         length = float(np.linalg.norm(b - a))
         if length < 0.15:
             continue

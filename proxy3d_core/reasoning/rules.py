@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from proxy3d_core.reasoning.grammar import Grammar, Rule
@@ -73,6 +75,10 @@ CLASSES = {
 }  # fmt: skip
 
 
+_MEASURED = CLASSES["meters"] | word_set("meter foot degree distance space room gap clearance inch")
+_LEFT_RIGHT = (("left", "left"), ("right", "right"))
+
+
 def is_room(objects: Objects) -> bool:
     """True for "the room" itself."""
     objects = strip(objects)
@@ -82,7 +88,7 @@ def is_room(objects: Objects) -> bool:
 def fill(objects: Objects, anchor: Objects) -> Objects:
     """The same objects, with "nearest" meaning nearest to ``anchor`` where nothing else is said."""
     if isinstance(objects, The | All):
-        return type(objects)(fill(objects.objects, anchor))
+        return _within(objects, partial(fill, anchor=anchor))
     if isinstance(objects, Filter):
         return Filter(fill(objects.objects, anchor), objects.condition)
     if isinstance(objects, Pick):
@@ -93,19 +99,25 @@ def fill(objects: Objects, anchor: Objects) -> Objects:
     return objects
 
 
+def _within(objects: Objects, modify: Callable[[Objects], Objects]) -> Objects:
+    """Modified under "the" or "all", which stay outermost."""
+    if isinstance(objects, The):
+        return The(modify(objects.objects))
+    return All(modify(objects.objects)) if isinstance(objects, All) else modify(objects)
+
+
 def filtered(objects: Objects, *conditions: Condition | None) -> Objects:
     """``objects`` for which all conditions hold; keeps "the"."""
     for condition in conditions:
         if condition is not None:
-            whole = isinstance(objects, The | All)
-            objects = type(objects)(Filter(objects.objects, condition)) if whole else Filter(objects, condition)
+            objects = _within(objects, partial(Filter, condition=condition))
     return objects
 
 
 def _modified(objects: Objects, modify: Any) -> Objects:
     if modify is None:
         return objects
-    return type(objects)(modify(objects.objects)) if isinstance(objects, The | All) else modify(objects)
+    return _within(objects, modify)
 
 
 def _count(x: Objects, m: Any = None, m2: Any = None, c: Condition | None = None) -> Query | None:
@@ -133,7 +145,8 @@ def _counted(test: str) -> Any:
     return lambda x, n=0, m=None, y=None: _count_test(x, test, n, m, y)
 
 
-def _distance(a: Objects, b: Objects = Me()) -> Query | None:
+def _distance(a: Objects, b: Objects | None = None) -> Query | None:
+    b = Me() if b is None else b
     if is_room(a) or is_room(b) or (isinstance(a, Me) and isinstance(b, Me)):
         return None
     if isinstance(a, Me):
@@ -197,7 +210,7 @@ def _identify(x: Objects, m: Any = None, c: Condition | None = None) -> Query | 
         return None
     if is_room(x) and m is None and c is None:
         return None
-    one = isinstance(x, The) or isinstance(x, Pick)
+    one = isinstance(x, The | Pick)
     if isinstance(strip(x), Kind) and m is None and c is None:
         return None
     return Identify(fill(filtered(_modified(x, m), c), Me()), one)
@@ -504,7 +517,7 @@ QUESTIONS = Grammar(
         Rule("how (many|much) %meters [<d:how>] %be <x:np> <d:how>", _size),
         Rule("how many %meters <d:how> %be <x:np>", _size),
         Rule("how many %meters %be <x:np> [in] <d:dimension>", _size),
-        Rule("how many %meters %do <x:np> measure [in] [<d:dimension>]", lambda x, d=Measure("size"): _size(d, x)),
+        Rule("how many %meters %do <x:np> measure [in] [<d:dimension>]", lambda x, d=None: _size(d or Measure("size"), x)),
         Rule("how much (space|floor space|floor|room|area) %do <x:np> (take up|take|occupy|need|cover|use|take up on the floor)", lambda x: _size(Measure("area"), x)),
         Rule("how much volume %do <x:np> (take up|have|occupy|take)", lambda x: _size(Measure("volume"), x)),
         Rule("[%which %be] [give me|calculate|measure|compute|determine|find|report|get] [the] [exact|total|overall|full|physical] <d:dimension> of <x:np>", _size),
@@ -686,7 +699,3 @@ QUESTIONS = Grammar(
 
 def _before(a: Objects, b: Objects) -> Query:
     return Verify(strip(a), Exceeds(Measure("first_seen"), strip(b), less=True))
-
-
-_MEASURED = CLASSES["meters"] | word_set("meter foot degree distance space room gap clearance inch")
-_LEFT_RIGHT = (("left", "left"), ("right", "right"))

@@ -34,7 +34,9 @@ def normalise(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
-    """Words of normalised text; ``it's`` -> ``it is``, ``colour`` -> ``color``, ``3m`` -> ``3 m``, ``left/right`` -> ``left or right``."""
+    """Words of normalised text; ``it's`` -> ``it is``, ``colour`` -> ``color``, ``3m`` -> ``3 m``, ``left/right`` ->
+    ``left or right``.
+    """
     text = (
         text.replace("/", " or ")
         .replace("&", " and ")
