@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import rclpy
+import rclpy.logging
 from annotated_types import Ge, Gt, Le, Lt
 from cv_bridge import CvBridge
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -392,7 +394,12 @@ def parameter_descriptor(name: str) -> ParameterDescriptor:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop; 1 if it could not start."""
     rclpy.init(args=None if args is None else list(args))
-    node = RclpyNode()
+    try:
+        node = RclpyNode()
+    except ParameterException as error:
+        rclpy.logging.get_logger("proxy3d").fatal(f"Cannot start: {error}")
+        rclpy.try_shutdown()
+        return 1
     executor = MultiThreadedExecutor(num_threads=_THREADS)
     executor.add_node(node)
     try:

@@ -128,6 +128,17 @@ def test_parameters(robot: Path) -> None:
     assert "read-only" in param("set", "autostart", "false")
 
 
+def test_impossible_settings_end_the_node_with_one_line(robot: Path) -> None:
+    for setting, words in (
+        ("map.voxel_size:=9.0", "out of range"),
+        ("map.voxel_size:=fine", "map.voxel_size"),
+        ("input.label_names:=/no/such/file.json", "cannot read '/no/such/file.json'"),
+        ("answer.answerer:=oracle", "'auto', 'geometric' or 'vlm'"),
+    ):
+        said = ros2("run", "proxy3d_ros", "proxy3d_node", "--ros-args", "-r", "__ns:=/robot2", "-p", setting)
+        assert words in said and "exited with failure 1" in said and "Traceback" not in said
+
+
 def test_maps_survive_a_walk_through_the_life_cycle(robot: Path) -> None:
     saved = ros2("service", "call", f"{NODE}/save_map", "proxy3d_ros/srv/SaveMap", "{path: room}")
     assert "success=True" in saved and (robot / "maps" / "room" / "map.json").is_file()
