@@ -82,3 +82,31 @@ def boxes(dice: Dice, n: int) -> tuple[list[Box], list[Box]]:
         shift = dice.below(4) * 0.25
         near.append(((center[0] + shift * size[0], *center[1:]), (size[0], size[1] * dice.one([1.0, 2.0]), size[2])))
     return true, near
+
+
+VOCABULARY = (
+    "this", "is", "a", "brown", "black", "wooden", "chair", "table", "near", "the", "door", ",", "left", "of", "white",
+    "desk", "under", "window", ".", "it", "sofa",
+)  # fmt: skip
+
+
+def caption_cases(seed: int, n: int) -> tuple[dict[str, list[str]], dict[str, tuple[str, float]]]:
+    """Scan2Cap: references by ``scene|id`` ("sos ... eos"), and (caption, IoU) for most of the objects."""
+    dice = Dice(seed)
+
+    def sentence() -> str:
+        return " ".join(dice.one(VOCABULARY) for _ in range(2 + dice.below(38)))
+
+    corpus = {f"s|{i}": [f"sos {sentence()} eos" for _ in range(1 + dice.below(3))] for i in range(n)}
+    given = {}
+    for i in range(n - 2):
+        gold = corpus[f"s|{i}"][0].removeprefix("sos ").removesuffix(" eos")
+        given[f"s|{i}"] = dice.one([gold, gold, sentence(), "", "a\nb. c"]), dice.one([0.1, 0.25, 0.3, 0.5, 0.75, 1.0])
+    return corpus, given
+
+
+def answer_caption_cases(seed: int, n: int) -> tuple[list[str], list[list[str]]]:
+    """Predictions and references of :func:`qa_cases` whose references all have words."""
+    predictions, references, _ = qa_cases(seed, n)
+    kept = [i for i in range(n) if all(any(c in "abcdefghij" for c in r) for r in references[i])]
+    return [predictions[i] for i in kept], [references[i] for i in kept]

@@ -96,7 +96,8 @@ def test_questions_follow_the_rules_and_the_wording() -> None:
     )
     assert hard["question"].endswith(
         "to my front-left, front-right, back-left, or back-right?\n"
-        "The directions refer to the quadrants of a Cartesian plane (if I am standing at the origin and facing along the positive y-axis)."
+        "The directions refer to the quadrants of a Cartesian plane (if I am standing at the origin and facing along "
+        "the positive y-axis)."
     )
     right = {o[0]: o[3:] for o in hard["options"]}[hard["ground_truth"]]
     assert right == "front-left"  # the sofa is at 63 degrees to the left

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -44,7 +45,7 @@ def _tokenized(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 
 
 def coco_metrics(
-    references: Mapping[str, Sequence[str]], candidates: Mapping[str, str], tokenize: bool
+    references: Mapping[str, Sequence[str]], candidates: Mapping[str, str], tokenize: bool, line_break: str = ""
 ) -> tuple[dict[str, float], list[dict[str, float]]]:
     """Corpus scores (0..100) by metric, and each caption's own (0..1) in the order of ``candidates``.
 
@@ -52,10 +53,12 @@ def coco_metrics(
         references: true captions by key.
         candidates: one caption by key; the keys are those of ``references``.
         tokenize: run the PTB tokenizer over both first (lower case, punctuation dropped).
+        line_break: what METEOR, which reads a line per caption, gets for one; the tokenizer leaves none, LL3DA's copy
+            drops them, LEO's makes them spaces.
 
     Raises:
         MissingExtra: see :func:`require`.
-        BadInput: the keys differ, or there are none.
+        BadInput: the keys differ, or there are none, or references are without words.
     """
     require()
     if not candidates or references.keys() != candidates.keys():
@@ -71,10 +74,15 @@ def coco_metrics(
     with contextlib.redirect_stdout(io.StringIO()):
         if tokenize:
             gts, res = _tokenized(gts), _tokenized({k: [v] for k, v in candidates.items()})
+        # METEOR waits for ever where neither side has a word.
+        empty = next((k for k, refs in gts.items() if not any(c.isalnum() for r in refs for c in r)), None)
+        if empty is not None:
+            raise BadInput(f"no reference of {empty!r} has a word in it, so captions cannot be scored; leave it out")
+        one_line = [{k: [re.sub(r"[\r\n]", line_break, c) for c in v] for k, v in side.items()} for side in (gts, res)]
         corpus: list[float] = []
         each: list[Sequence[float]] = []
         for scorer in (Bleu(4), Meteor(), Rouge(), Cider()):
-            score, scores = scorer.compute_score(gts, res)
+            score, scores = scorer.compute_score(*((gts, res) if not isinstance(scorer, Meteor) else one_line))
             several = isinstance(score, list)
             corpus += score if several else [score]
             each += scores if several else [scores]
@@ -106,7 +114,8 @@ def short_answers(predictions: Sequence[str], references: Sequence[Sequence[str]
     of_prediction, of_reference, tokenize = prepare[variant]
     gts = {str(i): [of_reference(x) for x in refs] for i, refs in enumerate(references)}
     res = {str(i): of_prediction(p) for i, p in enumerate(predictions)}
-    return _as_result(f"captions-{variant}", *coco_metrics(gts, res, tokenize))
+    line_break = " " if variant == "leo" else ""
+    return _as_result(f"captions-{variant}", *coco_metrics(gts, res, tokenize, line_break))
 
 
 def scan2cap_chat_scene(captions: Mapping[str, tuple[str, float]], corpus: Mapping[str, Sequence[str]]) -> Result:
