@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from proxy3d_core.errors import Proxy3DError, SequenceError, ServiceError
+from proxy3d_core.errors import MissingExtra, Proxy3DError, SequenceError, ServiceError
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.level import estimate_up
@@ -32,7 +33,6 @@ from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames, open_sequence
 from proxy3d_core.storage import load_map
 from proxy3d_ros.client import FoundObject, Reply, SpatialClient
-from proxy3d_ros.dds.player import play
 from proxy3d_ros.demo import ROOM, load_truth, true_box
 from proxy3d_ros.demo.questions import DemoQuestion, demo_questions
 from proxy3d_ros.plot import TrueBox, draw_snapshot
@@ -97,7 +97,9 @@ def main(
     try:
         wrong = _demo(folder, rate)
     except Proxy3DError as error:
-        out.print(f"[red]error:[/] {error}", highlight=False)
+        _say(f"[red]error:[/] {error}")
+        if (folder / "node.log").is_file():
+            _say(f"the node's own words are in {folder / 'node.log'}")
         raise typer.Exit(1) from None
     raise typer.Exit(1 if wrong else 0)
 
@@ -106,6 +108,9 @@ def _demo(folder: Path, rate: float) -> int:
     """The number of wrong answers."""
     if not (ROOM / "truth.json").is_file():
         raise SequenceError(f"the demo's recording is not at {ROOM}; install the package anew (it is package data)")
+    for module, extra in (("cyclonedds", "dds"), ("matplotlib", "viz"), ("rerun", "viz")):
+        if find_spec(module) is None:
+            raise MissingExtra(f"the demo needs {module}: run `make demo`, or pip install 'proxy3d_ros[{extra}]'")
     folder.mkdir(parents=True, exist_ok=True)
     sequence, truth = open_sequence(ROOM), load_truth()
     with running_node(folder) as node, SpatialClient(middleware="dds", timeout=_ANSWER_LIMIT) as client:
@@ -180,6 +185,8 @@ def _wait_until_up(client: SpatialClient, node: subprocess.Popen[bytes], folder:
 
 
 def _play(sequence: Sequence, rate: float) -> None:
+    from proxy3d_ros.dds.player import play
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

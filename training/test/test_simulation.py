@@ -166,7 +166,7 @@ def _record(folder: Path, seed: int) -> dict[str, str]:
     after = a_room(before.items[0].at((4.0, 1.5, 0.0), -10))
     poses = drive(((0.0, 1.0, 2.0, 5, 15), (0.6, 1.2, 2.2, 0, 15)), 10, 1.2)
     camera = Intrinsics(64, 48, 50, 50, 31.5, 23.5)
-    record(folder, before, after, 0.3, poses, camera, ("background", "box"), seed=seed, samples=1, light=quick)
+    record(folder, before, after, 0.3, poses, camera, ("background", "box"), seed=seed, samples=2, light=quick)
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
 
 

@@ -45,6 +45,7 @@ class Renderer:
         self._caster = Caster(self.geometry)
         self.light = light_room(room, self.geometry, self._caster, rays)
         g = self.geometry
+        self._vertex_values = np.hstack([g.normals, self.light.irradiance])
         self._opaque = np.array([m.opaque for m in g.materials])
         self._gloss = np.array([m.gloss for m in g.materials])
         self._emission = np.array([m.emission for m in g.materials])
@@ -61,12 +62,12 @@ class Renderer:
         """
         rays = pixel_rays(k).astype(np.float64).reshape(-1, 3)
         count = len(rays)
-        face, depth, weights = self._caster.first(np.broadcast_to(pose[:3, 3], (count, 3)), rays @ pose[:3, :3].T)
+        directions = rays @ pose[:3, :3].T
+        face, depth, weights = self._caster.first(np.broadcast_to(pose[:3, 3], (count, 3)), directions)
         material = self.geometry.face_material[face]
         solid = (face >= 0) & self._opaque[material]
         instance = np.where(face >= 0, self._ids[self.geometry.face_item[face]], 0).astype(np.int32)
-        normals = self._interpolate(self.geometry.normals, face, weights)
-        directions = rays @ pose[:3, :3].T
+        normals = self._at_hits(face, weights)[:, :3]
         cosine = np.abs((normals * directions).sum(axis=1)) / np.linalg.norm(directions, axis=1)
         if samples == 1:
             radiance = self._shade(pose[:3, 3], directions, face, depth, weights)
@@ -75,7 +76,8 @@ class Renderer:
             steps = (np.arange(samples) + 0.5) / samples - 0.5
             for dy in steps:
                 for dx in steps:
-                    shifted = ((*rays, dx / k.fx, dy / k.fy, 0)) @ pose[:3, :3].T
+                    offset = np.array([dx / k.fx, dy / k.fy, 0.0])
+                    shifted = (rays + offset) @ pose[:3, :3].T
                     hit = self._caster.first(np.broadcast_to(pose[:3, 3], (count, 3)), shifted)
                     # Very bright pixels would leave jagged edges; displays cannot show them anyway.
                     radiance += np.minimum(self._shade(pose[:3, 3], shifted, *hit), 4.0)
@@ -89,8 +91,13 @@ class Renderer:
             np.where(solid, self._gloss[material], 0).reshape(shape),
         )
 
-    def _interpolate(self, values: Array, face: NDArray[np.int64], weights: Array) -> Array:
-        return np.einsum("nk,nkc->nc", weights, values[self.geometry.faces[face]])
+    def _at_hits(self, face: NDArray[np.int64], weights: Array) -> Array:
+        """(N, 6) normals and irradiance where rays met the faces."""
+        corners = self.geometry.faces[face]
+        values = weights[:, 0, None] * self._vertex_values[corners[:, 0]]
+        for i in (1, 2):
+            values += weights[:, i, None] * self._vertex_values[corners[:, i]]
+        return values
 
     def _shade(
         self,
@@ -103,14 +110,16 @@ class Renderer:
     ) -> Array:
         """(N, 3) radiance that comes back along the rays."""
         g = self.geometry
-        out = sky(directions)
+        out = np.empty(directions.shape)
         material = g.face_material[face]
-        solid = np.flatnonzero((face >= 0) & self._opaque[material])
+        is_solid = (face >= 0) & self._opaque[material]
+        out[~is_solid] = sky(directions[~is_solid])
+        solid = np.flatnonzero(is_solid)
         face, material, weights, view = face[solid], material[solid], weights[solid], directions[solid]
         points = eye[solid] if eye.ndim == 2 else eye
         points = points + distance[solid, None] * view
-        normals = self._interpolate(g.normals, face, weights)
-        irradiance = self._interpolate(self.light.irradiance, face, weights)
+        surface = self._at_hits(face, weights)
+        normals, irradiance = surface[:, :3], surface[:, 3:]
         if self.light.sun is not None:
             irradiance = (
                 irradiance + SUN * sunlit(g, self._caster, points + 2e-3 * normals, normals, self.light.sun)[:, None]
