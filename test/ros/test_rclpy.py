@@ -65,7 +65,8 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "params.yaml").write_text(
         f"/**:\n  ros__parameters:\n    output:\n      map_folder: {folder / 'maps'}\n    map:\n      min_size: 0.1\n"
     )
-    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    modules = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": modules}
     log = (folder / "log.txt").open("w")
     launch = ["ros2", "launch", "proxy3d_ros", "robot.launch.py", f"namespace:={NAMESPACE}", "preset:=cpu"]
     started = [
