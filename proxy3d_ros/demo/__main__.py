@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -97,7 +98,7 @@ def main(
     try:
         wrong = _demo(folder, rate)
     except Proxy3DError as error:
-        _say(f"[red]error:[/] {error}")
+        _say(f"[red]error:[/] {escape(str(error))}")
         if (folder / "node.log").is_file():
             _say(f"the node's own words are in {folder / 'node.log'}")
         raise typer.Exit(1) from None
@@ -243,7 +244,7 @@ def _print_table(asked: list[Asked]) -> None:
             x, y, yaw = question.viewpoint
             asked_from = f" [dim](from x={x:g}, y={y:g}, yaw={yaw:.2f})[/]"
         text = reply.answer if reply.ok else f"{reply.status.name}: {reply.message}"
-        table.add_row(question.kind, question.text + asked_from, text, question.truth, mark)
+        table.add_row(question.kind, question.text + asked_from, escape(text), question.truth, mark)
     out.print(table)
 
 
