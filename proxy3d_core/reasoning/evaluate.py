@@ -78,6 +78,7 @@ class Evaluator:
     options: tuple[Option, ...] = ()
     certainty: float = 1.0
     notes: list[str] = field(default_factory=list)
+    _doubted: set[str] = field(default_factory=set)
 
     # ------------------------------------------------------------------ how sure
 
@@ -226,7 +227,8 @@ class Evaluator:
             match = self.match(kind.name)
             if not match.labels:
                 raise self.absent(kind.name)
-            if match.certainty < 1:
+            if match.certainty < 1 and kind.name not in self._doubted:
+                self._doubted.add(kind.name)
                 self.doubt(match.certainty)
                 self.note(f"'{kind.name}' taken as {' or '.join(sorted(match.labels))}")
             things = [t for label in sorted(match.labels) for t in self.index.by_label[label]]
@@ -381,6 +383,14 @@ class Evaluator:
         if isinstance(condition, Changed):
             return [(1.0 if self._is(t, condition.state) else -1.0, 0.0) for t in things]
         if isinstance(condition, Colored):
+            if any(t.object and t.object.color for t in things):
+                colored = [t.object is not None and t.object.color is not None for t in things]
+                if not all(colored):
+                    self.doubt(0.8)
+                return [
+                    (1.0 if c and self.color(t) == condition.color else -1.0, 0.0)
+                    for t, c in zip(things, colored, strict=True)
+                ]
             return [(1.0 if self.color(t) == condition.color else -1.0, 0.0) for t in things]
         if condition.than is None:
             self.doubt(0.6)  # "another": other than what is not said

@@ -3,6 +3,7 @@ milliseconds."""
 
 from __future__ import annotations
 
+import logging
 import time
 from threading import Lock
 from weakref import WeakKeyDictionary
@@ -16,6 +17,8 @@ from proxy3d_core.reasoning.lexicon import NUMBER_WORDS, concept
 from proxy3d_core.reasoning.parser import NotUnderstood, parse
 from proxy3d_core.reasoning.program import Program
 from proxy3d_core.scene.snapshot import Snapshot
+
+_log = logging.getLogger(__name__)
 
 MAX_LENGTH = 4000
 """Longer texts are not read [characters]."""
@@ -33,7 +36,11 @@ class GeometricAnswerer:
     def answer(self, question: Question, snapshot: Snapshot) -> Answer:
         """Answer, or say with a status why not; never raises on any text."""
         start = time.perf_counter()
-        answer = self._answer(question, snapshot)
+        try:
+            answer = self._answer(question, snapshot)
+        except Exception:  # a robot must go on; the log keeps the fault
+            _log.exception("could not answer %r", question.text[:200])
+            answer = Answer(Status.NOT_UNDERSTOOD, message="this question could not be handled; the log has the details")
         object.__setattr__(answer, "latency_ms", (time.perf_counter() - start) * 1e3)
         return answer
 

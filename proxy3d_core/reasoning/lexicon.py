@@ -232,7 +232,7 @@ KIND_WORDS: dict[str, str] = {
     "seat": "seat", "seating": "seat", "place to sit": "seat", "sitting place": "seat", "something to sit on": "seat",
     "appliance": "appliance", "household appliance": "appliance", "kitchen appliance": "appliance",
     "electronics": "electronics", "electronic device": "electronics", "device": "electronics", "electronic": "electronics",
-    "gadget": "electronics", 
+    "gadget": "electronics",
     "animal": "animal", "pet": "pet", "vehicle": "vehicle", "bedding": "bedding", "storage": "storage",
     "storage furniture": "storage",
 }  # fmt: skip

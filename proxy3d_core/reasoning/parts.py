@@ -276,7 +276,7 @@ def _with_conditions(text: Text, i: int, objects: Objects, depth: int = 4) -> It
 
 
 def _modifiers(text: Text, i: int) -> list[Reading]:
-    """Behind a noun: a condition, a superlative with its anchor, or "in the room"; its meaning maps objects to objects."""
+    """Behind a noun: a condition, a superlative with its anchor, or "in the room"; it maps objects to objects."""
     out: list[Reading] = []
     for start in _leads(text, i):
         for end, condition in text.part("condition", start):
@@ -521,9 +521,8 @@ def _side_choices(text: Text, i: int) -> list[Reading]:
         if text.word(k) in ("the", "my", "your", "on", "to", "in"):
             options += say.BARE_SIDES.at(text.words, k + 1)
         for end, side in options[:1]:
-            said = (
-                text.words[end - 1] if text.words[end - 1] not in ("me", "side", "you", "hand", "direction") else side
-            )
+            last = text.words[end - 1]
+            said = side if "-" in side or last in ("me", "side", "you", "hand", "direction") else last
             now = (*sides, (side, "behind" if side == "back" and "behind" in text.words[k:end] else said))
             if len(now) < 8:
                 go(end, now)

@@ -37,7 +37,7 @@ def match_labels(name: str, labels: frozenset[str]) -> Match:
         if any(n.endswith(" " + name) and n not in _NOT_A_KIND for n in names)
     )
     if same or compounds:
-        return Match(same | compounds, 1.0 if same else 0.9)
+        return Match(same | compounds, 1.0 if same else 0.97)
     if name in KINDS:
         members = set(KINDS[name])
         found = frozenset(

@@ -333,7 +333,7 @@ STANCE_PART = Grammar(
 add_part("stance_part", STANCE_PART)
 
 _IF = "[if|when|while|as|suppose|imagine|assume|assuming|say|supposing|pretend|given|picture|after|once|imagining]"
-_I = "[that] [i|you|we|someone|the robot|a robot|a person|somebody|one] [am|is|are|were|was|be|would be|had been|a robot] [to] [go and|go]"
+_I = "[that] [i|you|we|someone|the robot|a robot|a person|somebody|one] [am|is|are|was|were|be|would be|had been] [a robot|the robot] [to] [go and|go]"
 _AND = "[and|while|then|but|or|when|as] [then] [i|you|we] [am|is|are|were|was|be] [to]"
 
 STANCE = Grammar(
