@@ -99,26 +99,30 @@ def cluster_proxies(
 
     cell_of_point = _cells(rank, level, sizes, OVERSAMPLING * counts)
     cells = int(cell_of_point[-1]) + 1
-    cell_weight = _sums(cell_of_point, w, cells)
-    cell_position = _sums(cell_of_point, w[:, None] * p, cells) / cell_weight[:, None]
+    # Zeroth, first and second moments per cell; about the middle, where second moments lose no digits.
+    middle = p.mean(axis=0)
+    p -= middle
+    per_point = np.column_stack([w, w[:, None] * p, w * np.einsum("ij,ij->i", p, p)])
+    moments = _sums(cell_of_point, per_point, cells)
     cell_rank = np.zeros(cells, np.int64)
     cell_rank[cell_of_point] = rank
 
-    label = _cluster(cell_position, cell_weight, cell_rank, counts)[cell_of_point]
-    if (label < 0).any():  # more groups than budget
-        kept = np.flatnonzero(label >= 0)
-        order, p, w, label = order[kept], p[kept], w[kept], label[kept]
+    cell_label = _cluster(moments[:, 1:4] / moments[:, :1], moments[:, 0], cell_rank, counts)
     k = int(counts.sum())
-    weight = _sums(label, w, k)
-    center = _sums(label, w[:, None] * p, k) / weight[:, None]
-    spread = _sums(label, w * ((p - center[label]) ** 2).sum(axis=1), k) / weight
-    member = np.argsort(label, kind="stable")
-    share = (w / weight[label])[member].astype(np.float32)
-    rows = np.concatenate([[0], np.cumsum(np.bincount(label, minlength=k))])
-    mean = csr_matrix((share, order[member], rows), shape=(k, len(f))) @ f
+    kept = cell_label >= 0  # all, unless there are more groups than budget
+    moments = _sums(cell_label[kept], moments[kept], k)
+    weight, center = moments[:, 0], moments[:, 1:4] / moments[:, :1]
+    spread = np.maximum(moments[:, 4] / weight - (center**2).sum(axis=1), 0)
+    label = cell_label[cell_of_point]
+    member = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
+    label = label[member]
+    mean = csr_matrix(
+        ((w[member] / weight[label]).astype(np.float32), order[member], np.searchsorted(label, np.arange(k + 1))),
+        shape=(k, len(f)),
+    )
     return ProxySet(
-        positions=center.astype(np.float32),
-        features=np.asarray(mean, dtype=np.float32),
+        positions=(center + middle).astype(np.float32),
+        features=np.asarray(mean @ f, dtype=np.float32),
         weights=weight.astype(np.float32),
         extents=np.sqrt(spread).astype(np.float32),
         groups=np.repeat(names, counts),
@@ -140,11 +144,12 @@ def _octree_order(points: Floats, weights: Floats, rank: Ints) -> tuple[Ints, In
             another cell than the one before it; -1 if both lie in one cell of RESOLUTION, 64 where a group begins.
     """
     bits = min(16, (62 - int(rank.max()).bit_length()) // 3)
-    low = points.min(axis=0)
-    cell = max(RESOLUTION, float((points.max(axis=0) - low).max()) / (2**bits - 1))
-    grid = ((points - low) / cell).astype(np.int64)
-    code = (rank << (3 * bits)) | (_spread(grid[:, 0]) << 2) | (_spread(grid[:, 1]) << 1) | _spread(grid[:, 2])
-    order = np.argsort(code, kind="stable")
+    columns = np.ascontiguousarray(points.T)
+    low = columns.min(axis=1, keepdims=True)
+    cell = max(RESOLUTION, float((columns.max(axis=1, keepdims=True) - low).max()) / (2**bits - 1))
+    x, y, z = ((columns - low) / cell).astype(np.int64)
+    code = (rank << (3 * bits)) | (_spread(x) << 2) | (_spread(y) << 1) | _spread(z)
+    order = np.argsort(code)
     code = code[order]
     same = np.flatnonzero(code[1:] == code[:-1])
     if len(same):  # points within one finest cell: by their values, so that the input's order does not matter
