@@ -38,7 +38,7 @@ def color_of(label: str) -> str:
     if label == UNKNOWN_LABEL:
         return _UNKNOWN
     bits = crc32(label.encode())
-    tone = colorsys.hls_to_rgb(bits % 997 / 997, (0.36, 0.43, 0.50)[bits // 997 % 3], (0.42, 0.58)[bits // 2991 % 2])
+    tone = colorsys.hls_to_rgb(bits % 997 / 997, (0.34, 0.40, 0.46)[bits // 997 % 3], (0.38, 0.50)[bits // 2991 % 2])
     return "#" + "".join(f"{round(255 * c):02x}" for c in tone)
 
 
@@ -214,7 +214,7 @@ def _names(figure: Any, axes: Axes, objects: Sequence[SceneObject]) -> None:
             path_effects=[effects.withStroke(linewidth=2.6, foreground="white", alpha=0.9)],
         )
         extent = text.get_window_extent(renderer)
-        half = np.array([extent.width, extent.height]) / 2 + 1.5
+        half = np.array([extent.width, extent.height]) / 2 + 3
         rise, side = (high - low)[1] / 2 + half[1], (high - low)[0] / 2 + half[0]
         offsets = [
             (0, 0),
