@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -409,6 +410,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the clean-up short
         node.close()
         executor.shutdown()
         node.destroy_node()
