@@ -154,12 +154,13 @@ class Grammar:
     """Rules in order of preference, indexed by the words they can begin with."""
 
     def __init__(self, rules: list[Rule], classes: Mapping[str, frozenset[str]]) -> None:
-        self._rules: list[tuple[Element, Rule]] = []
+        self.rules = tuple(rules)
+        self._elements: list[Element] = []
         self._by_word: dict[str, list[int]] = {}
         self._any: list[int] = []
         for index, rule in enumerate(rules):
             element, first = _Compiler(rule.pattern, classes).compile()
-            self._rules.append((element, rule))
+            self._elements.append(element)
             if first is None:
                 self._any.append(index)
             else:
@@ -171,9 +172,8 @@ class Grammar:
         start = _skip_comma(parts, start)
         word = parts.words[start] if start < len(parts.words) else ""
         for index in sorted({*self._by_word.get(word, ()), *self._any}):
-            element, rule = self._rules[index]
-            for end, captures in element(parts, start):
-                meaning = rule.build(**dict(captures))
+            for end, captures in self._elements[index](parts, start):
+                meaning = self.rules[index].build(**dict(captures))
                 if meaning is not None:
                     yield end, meaning
 

@@ -50,7 +50,7 @@ _QUESTION_STARTS = word_set(
 )
 
 _UNTIL = "(until|to|toward|till) [you reach|reaching|you get to|you are at]"
-_ROUTE = Grammar(
+ROUTE = Grammar(
     [
         Rule(
             f"(go|move|walk|drive) (forward|straight|ahead|straight ahead) {_UNTIL} <x:np> [<n:number>]",
@@ -61,7 +61,7 @@ _ROUTE = Grammar(
     rules.CLASSES,
 )
 _WANT = "[i|you|we] (want|wish|need|would like|have|are|am) [going|asked]"
-_GOAL = Grammar(
+GOAL = Grammar(
     [Rule(f"{_WANT} to (navigate|go|get|move|walk|drive|travel) to <x:np>", lambda x: x)],
     rules.CLASSES,
 )
@@ -131,12 +131,12 @@ def _route_steps(said: tuple[Sentence, ...], nouns: frozenset[str]) -> tuple[Obj
     for sentence in said:
         text = Text(sentence.words, nouns)
         for start in range(min(len(text.words), 30)):
-            step = next((s for _, s in _ROUTE.readings(text, start)), None)
+            step = next((s for _, s in ROUTE.readings(text, start)), None)
             if step is not None and text.word(start) in ("go", "move", "walk", "drive", "fill"):
                 if step.until is not None or not (start and "choose" in text.words):
                     steps.append(step)
                 break
-        goal = goal or next((x for _, x in _GOAL.readings(text)), None)
+        goal = goal or next((x for _, x in GOAL.readings(text)), None)
     if not any(s.until is None for s in steps) or not any(s.until is not None for s in steps):
         return None
     last = next(s.until for s in reversed(steps) if s.until is not None)

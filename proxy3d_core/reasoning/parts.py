@@ -214,6 +214,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
         if text.words[i : i + len(words)] == words and text.word(i + len(words)).isdigit():
             return [(i + len(words) + 1, Region(int(text.word(i + len(words)))))]
     j, definite, indefinite, other, number = i, False, False, False, 1
+    some = text.word(i) in ("any", "some", "one") and text.word(i + 1) == "of"
     every = text.word(i) in ("all", "every", "each", "both", "these", "those")
     while True:
         word = text.word(j)
@@ -243,7 +244,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
         if other:
             objects = Filter(objects, Other())
         for stop, full in _with_conditions(text, end, objects):
-            if (definite and many) or every:
+            if ((definite and many) or every) and not some:
                 full = All(full)
             elif definite and not indefinite:
                 full = The(full)

@@ -175,7 +175,8 @@ class Exceeds:
     less: bool = False
 
     def __str__(self) -> str:
-        return f"{'less' if self.less else 'more'}({self.measure}, {self.than})"
+        than = f"{self.than:g}" if isinstance(self.than, float | int) else self.than
+        return f"{'less' if self.less else 'more'}({self.measure}, {than})"
 
 
 @dataclass(frozen=True)

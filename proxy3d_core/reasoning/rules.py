@@ -496,6 +496,7 @@ QUESTIONS = Grammar(
         Rule("how many %meters (lie|are|are there|is it|separate|is) [there] (between|from) <a:np> (and|to|from) <b:np>", _distance),
         Rule("how many %meters %be it (to|until) <a:np>", _distance),
         Rule("how (much|many) (space|room|distance|gap|clearance|meters|centimeters) (%be|lies|exists|separates) [there] between <a:np> and <b:np>", _distance),
+        Rule("how (much|many) (space|room|distance|gap|clearance|meters|centimeters) (%be|lies|exists) [there] between <x:np>", _distance_of_pair),
         Rule("[%which %be] [give me|calculate|measure|compute|determine|find|report|get|check] [the] [shortest|closest|straight line|direct|minimum|minimal|smallest|exact|least] (distance|gap|separation|space|clearance|spacing) (between|from|of) <a:np> (and|to|from) <b:np>", _distance),
         Rule("[%which %be] [give me|calculate|measure|compute|determine|find|report] [the|my|your] [shortest|closest|straight line|direct|minimum|minimal] (distance|gap|range) (to|of|from) <a:np>", _distance),
         Rule("[%which %be] [the] [shortest|closest|minimum] (distance|gap|separation|space) between <x:np>", _distance_of_pair),
