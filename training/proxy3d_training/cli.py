@@ -146,7 +146,7 @@ def _document(
     else:
         run = running.ask(benchmark, items, annotated, GeometricAnswerer(), _track)
     source = str(predictions) if predictions else "geometric"
-    return running.report(benchmark, run, scenes, source, seed if generate else None, captions, rows)
+    return running.report(benchmark, run, scenes, source, seed, captions, rows)
 
 
 def _track(items: list[Item]) -> Iterable[Item]:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from proxy3d_core.errors import MissingExtra
 from proxy3d_core.reasoning.annotated import read_scenes
 from proxy3d_core.reasoning.answer import Answer, Question, Status
 from proxy3d_core.scene.snapshot import Snapshot
 from proxy3d_training import __version__
 from proxy3d_training.cli import evaluate
+from proxy3d_training.evaluation import captions
 from proxy3d_training.evaluation.baselines import OtherScenes, best_number
 from proxy3d_training.evaluation.items import Item
 from proxy3d_training.evaluation.qa import VsiBench, sqa3d_viewpoint
@@ -187,6 +189,29 @@ def test_multi3drefer(scenes: Path, tmp_path: Path) -> None:
     document = run("multi3drefer", "--scenes", scenes, *files)
     assert document["tasks"]["mt F1@0.5"]["score"] == pytest.approx(200 / 3)  # one of two found: 2 * 1 / (1 + 2)
     assert document["tasks"]["zt_wo_d F1@0.5"]["score"] == 100.0
+
+
+@pytest.mark.slow
+def test_scan2cap_counts_captions_of_badly_placed_boxes_as_empty(scenes: Path, tmp_path: Path) -> None:
+    try:
+        captions.require()
+    except MissingExtra as error:
+        pytest.skip(str(error))
+    rows = [
+        {"scene_id": "room", "object_id": str(i), "object_name": name, "ann_id": "0", "description": text}
+        for i, name, text in ((3, "chair", "a small chair by the door"), (7, "sofa", "the long sofa under a window"))
+    ]
+    far = {"center": [9, 9, 9], "size": [1, 1, 1]}
+    predictions = {
+        "room|3": rows[0]["description"],
+        "room|7": {"caption": rows[1]["description"], "box": far},
+    }
+    files = "--questions", write(tmp_path, "q.json", rows), "--predictions", write(tmp_path, "p.json", predictions)
+    document = run("scan2cap", "--scenes", scenes, *files, "--rows")
+    assert set(document["scorers"]) == {"scan2cap-chat-scene", "scan2cap-ll3da"}
+    right, wrong = (row["scores"]["ROUGE-L@0.5"] for row in document["rows"])
+    assert right == pytest.approx(1.0)
+    assert wrong < 0.7
 
 
 def test_locate3d(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import importlib.util
 import io
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy3d_core.errors import BadInput, MissingExtra
@@ -103,7 +103,7 @@ def short_answers(predictions: Sequence[str], references: Sequence[Sequence[str]
             references as they are, tokenised; for SQA3D clean the references before), ``leo`` (both cleaned, not
             tokenised) or ``ll3da`` (repeated spaces in the prediction dropped, not tokenised).
     """
-    prepare = {
+    prepare: dict[str, tuple[Callable[[str], str], Callable[[str], str], bool]] = {
         "official": (str, str, True),
         "chat-scene": (chat_scene_prediction, lambda r: r.replace("\n", " ").strip(), True),
         "leo": (clean_answer, clean_answer, False),

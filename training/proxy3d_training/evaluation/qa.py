@@ -111,7 +111,7 @@ def _is_number(text: str) -> bool:
 def _option(item: Item) -> str:
     """The right answer in words: letters mean another thing in every question."""
     texts = {option[0]: option.partition(". ")[2] for option in item.question.options}
-    return texts.get(item.truth, item.truth)
+    return texts.get(item.truth, str(item.truth))
 
 
 class Sqa3d(_Words):

@@ -114,7 +114,7 @@ def report(
     run: Run,
     scenes: Mapping[str, Snapshot],
     source: str,
-    seed: int | None = None,
+    seed: int = 0,
     captions: bool = False,
     rows: bool = False,
 ) -> dict[str, Any]:

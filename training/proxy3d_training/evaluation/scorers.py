@@ -173,14 +173,14 @@ def vsibench_row_lmms(task: str, prediction: str, truth: str) -> float:
     return _vsibench_row(task, prediction, truth, lmms_number)
 
 
-def _vsibench_means(tasks: Sequence[str], rows: Sequence[float]) -> dict[str, np.float64]:
+def _vsibench_means(tasks: Sequence[str], rows: Sequence[float]) -> dict[str, float]:
     by_task: dict[str, list[float]] = {}
     for task, score in zip(tasks, rows, strict=True):
         by_task.setdefault(task, []).append(score)
-    return {task: np.mean(by_task[task]) for task in sorted(by_task)}
+    return {task: float(np.mean(by_task[task])) for task in sorted(by_task)}
 
 
-def _vsibench_merge(means: dict[str, np.float64], needs_direction: bool) -> dict[str, np.float64]:
+def _vsibench_merge(means: dict[str, float], needs_direction: bool) -> dict[str, float]:
     """Put the mean of easy, medium and hard in the place of the three."""
     merged = dict(means)
     if needs_direction or VSI_DIRECTION[0] in merged:
@@ -196,8 +196,8 @@ def _vsibench_merge(means: dict[str, np.float64], needs_direction: bool) -> dict
 def _vsibench(
     scorer: str, tasks: Sequence[str], rows: list[float], partial: bool, needs_direction: bool, digits: int | None
 ) -> Result:
-    def scale(value: np.float64) -> float:
-        return (float(value) if digits is None else round(float(value), digits)) * 100.0
+    def scale(value: float) -> float:
+        return (value if digits is None else round(value, digits)) * 100.0
 
     means = _vsibench_means(tasks, rows)
     counts = {task: sum(t == task for t in tasks) for task in means}
