@@ -489,7 +489,11 @@ class Executor(Evaluator):
                 )
             self.doubt(0.45)
             self.note(message)
-        if isinstance(objects, The) and {said(objects)} == {concept(t.label) for t in things} and not _is_nearest(objects):
+        if (
+            isinstance(objects, The)
+            and {said(objects)} == {concept(t.label) for t in things}
+            and not _is_nearest(objects)
+        ):
             self.doubt(0.4)  # "what is the window above the table": its name was said, something else is asked
         if self.view is not None and len(things) > 1:
             order = np.argsort(self.index.distances(self.index.asker(self.view.position), things), kind="stable")

@@ -40,7 +40,9 @@ class GeometricAnswerer:
             answer = self._answer(question, snapshot)
         except Exception:  # a robot must go on; the log keeps the fault
             _log.exception("could not answer %r", question.text[:200])
-            answer = Answer(Status.NOT_UNDERSTOOD, message="this question could not be handled; the log has the details")
+            answer = Answer(
+                Status.NOT_UNDERSTOOD, message="this question could not be handled; the log has the details"
+            )
         object.__setattr__(answer, "latency_ms", (time.perf_counter() - start) * 1e3)
         return answer
 

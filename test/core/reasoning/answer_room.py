@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.snapshot import FloorPlan, ObjectState, SceneObject, Snapshot
 
@@ -35,7 +36,15 @@ def room(**changes) -> Snapshot:
             thing(3, "diningtable", (2.0, 0.0, 0.375), (1.6, 0.8, 0.75), seen=(2, 40), color=(110, 72, 45)),
             thing(4, "sofa", (-2.0, 0.0, 0.4), (0.9, 2.0, 0.8), seen=(6, 40)),
             thing(5, "tvmonitor", (2.9, 2.0, 1.2), (0.1, 1.2, 0.7), seen=(5, 40)),
-            thing(6, "lamp", (-2.0, 1.5, 0.8), (0.3, 0.3, 1.6), seen=(7, 40), state=ObjectState.MOVED, before=[(-2.0, -1.5, 0.8)]),
+            thing(
+                6,
+                "lamp",
+                (-2.0, 1.5, 0.8),
+                (0.3, 0.3, 1.6),
+                seen=(7, 40),
+                state=ObjectState.MOVED,
+                before=[(-2.0, -1.5, 0.8)],
+            ),
             thing(7, "mug", (1.8, 0.1, 0.8), (0.1, 0.1, 0.1), seen=(8, 45)),
             thing(8, "door", (0.0, 2.45, 1.0), (0.9, 0.1, 2.0), seen=(1, 40)),
             thing(9, "backpack", (-1.0, -2.0, 0.25), (0.3, 0.4, 0.5), seen=(2, 20), state=ObjectState.GONE),

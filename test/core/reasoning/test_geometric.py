@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from answer_room import room, thing
+
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.snapshot import Snapshot
 
-
 WORDINGS = Path(__file__).with_name("wordings.jsonl")
+LETTER = "Answer with the option's letter from the given choices directly."
 ANSWERER = GeometricAnswerer()
 
 
@@ -125,10 +126,14 @@ def test_numbers(snapshot, question, value, unit):
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        # By the sofa (-2, 0) facing the table (+x): the lamp (-2, 1.5) is at 90 degrees left, the plant (2.7, -2.2) right.
+        # By the sofa (-2, 0) facing the table (+x): the lamp (-2, 1.5) is 90 degrees left, the plant (2.7, -2.2) right.
         ("If I am standing by the sofa and facing the table, is the plant to my left or right?", "right"),
         ("I stand at the sofa and face the table. Is the lamp to my left, right, or back?", "left"),
-        ("If I am standing by the table and facing the tv, is the sofa to my front-left, front-right, back-left, or back-right?", "back-left"),
+        (
+            "If I am standing by the table and facing the tv, is the sofa to my front-left, front-right, back-left, "
+            "or back-right?",
+            "back-left",
+        ),
         ("With my back to the sofa, is the door on my left or my right?", "left"),
         ("Is the door on my left or right if I stand by the table and face the sofa?", "right"),
         ("If I turn around, is the door on my left or my right?", "right"),
@@ -158,7 +163,7 @@ def test_no_viewpoint_is_ambiguous_only_where_one_is_needed(snapshot):
         ("Which of these objects is closest to the door?", ("A. sofa", "B. tv", "C. table", "D. lamp"), "D"),
         ("How many chairs are there?", ("A. 1", "B. 2", "C. 3"), "B"),
         ("Is the door to my left or right? Options: A) left B) right", (), "A"),
-        ("Is the door to my left or right?\n(A) right\n(B) left\nAnswer with the option's letter from the given choices directly.", (), "B"),
+        (f"Is the door to my left or right?\n(A) right\n(B) left\n{LETTER}", (), "B"),
         ("How far is the sofa from the table?", ("0.5 m", "1.5 m", "2.8 m", "4 m"), "C"),
         ("What will be the first-time appearance order of the following categories in the video: sofa, lamp, table?",
          ("A. sofa, lamp, table", "B. table, sofa, lamp", "C. lamp, table, sofa"), "B"),
@@ -170,11 +175,11 @@ def test_multiple_choice(snapshot, question, options, letter):
 
 def test_route_with_blanks(snapshot):
     text = (
-        "You are a robot beginning at the sofa and facing the table. You want to navigate to the tv. You will perform the following "
-        "actions (Note: for each [please fill in], choose either 'turn back,' 'turn left,' or 'turn right.'): 1. Go forward until the "
-        "table 2. [please fill in] 3. Go forward until the tv. You have reached the final destination."
+        "You are a robot beginning at the sofa and facing the table. You want to navigate to the tv. You will perform "
+        "the following actions (Note: for each [please fill in], choose either 'turn back,' 'turn left,' or "
+        "'turn right.'): 1. Go forward until the table 2. [please fill in] 3. Go forward until the tv. You have reached the final destination."
     )
-    # From the sofa (-2, 0) to the table (2, 0), then to the tv (2.9, 2): a turn of atan2(2, 0.9) = 66 degrees to the left.
+    # From the sofa (-2, 0) to the table (2, 0), then to the tv (2.9, 2): a turn of atan2(2, 0.9) = 66 degrees left.
     got = ask(text, snapshot, options=("A. Turn Back", "B. Turn Right", "C. Turn Left"))
     assert (got.text, got.program) == ("C", "route(tv, go(table), turn?, go(tv)) from at(sofa), facing(table)")
 
@@ -219,7 +224,7 @@ def test_honest_statuses(snapshot, question, status, part):
 
 
 def test_absent_classes(snapshot):
-    """No elephant: sure if the semantics know elephants, unsure if that is not known, no answer if they cannot name one."""
+    """No elephant: sure if the semantics know elephants, unsure if unknown, no answer if they cannot name one."""
     unknown = ask("How many elephants are there?", snapshot)
     sure = ask("How many elephants are there?", room(vocabulary=frozenset({"chair", "elephant"})))
     assert (unknown.text, sure.text) == ("0", "0") and unknown.confidence <= 0.5 < sure.confidence
@@ -261,4 +266,6 @@ def test_answers_are_deterministic(snapshot):
     questions = [json.loads(line)["text"] for line in WORDINGS.read_text().splitlines()][::7]
     first = [ask(q, snapshot) for q in questions]
     again = [GeometricAnswerer().answer(Question(q), snapshot) for q in questions]
-    assert [(a.text, a.object_ids, a.confidence) for a in first] == [(a.text, a.object_ids, a.confidence) for a in again]
+    assert [(a.text, a.object_ids, a.confidence) for a in first] == [
+        (a.text, a.object_ids, a.confidence) for a in again
+    ]

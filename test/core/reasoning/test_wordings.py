@@ -1,4 +1,4 @@
-"""The parser on wordings as people type them, with the programs that they mean (wordings.jsonl: one question a line)."""
+"""The parser on wordings as people type them, with the programs they mean (wordings.jsonl: one question a line)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from proxy3d_core.reasoning import parser, rules
 from proxy3d_core.reasoning.grammar import Rule
 from proxy3d_core.reasoning.parser import NotUnderstood, parse
 
 LABELS = frozenset(
-    "chair table sofa tv lamp bed door window bookshelf plant desk refrigerator mug laptop rug cabinet pillow stove person".split()  # noqa: SIM905
+    """chair table sofa tv lamp bed door window bookshelf plant desk refrigerator mug laptop rug cabinet pillow stove
+    person""".split()  # noqa: SIM905
 ) | {"trash bin"}
 WORDINGS = [json.loads(line) for line in Path(__file__).with_name("wordings.jsonl").read_text().splitlines()]
 
@@ -128,7 +130,10 @@ def test_any_text_is_understood_or_refused(text):
         assert isinstance(error.part, str)
 
 
-@pytest.mark.parametrize("text", ["the chair on the table " * 23, "chair, " * 60, "is it left or right or " * 19, "between the bed and " * 29])
+@pytest.mark.parametrize(
+    "text",
+    ["the chair on the table " * 23, "chair, " * 60, "is it left or right or " * 19, "between the bed and " * 29],
+)
 def test_long_repetitions_end(text):
     """Ambiguous attachments do not multiply: this finishes at once, or not at all."""
     with pytest.raises(NotUnderstood):
