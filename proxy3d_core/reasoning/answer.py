@@ -69,7 +69,7 @@ class Answer:
 
     Attributes:
         status: outcome.
-        text: the answer in words ("4", "1.35 m", "left", "B", "Yes."); empty unless OK.
+        text: the answer in words ("4", "1.35 m", "left", "B", "Yes"); empty unless OK.
         value: the number, if the answer is one.
         unit: ``m``, ``cm``, ``m^2``, ``deg``, ``count``, ``s`` or empty.
         uncertainty: one standard deviation of ``value``, in ``unit``.

@@ -25,13 +25,18 @@ MAX_LENGTH = 4000
 
 
 class GeometricAnswerer:
-    """Answers from boxes and viewpoint; implements ``Answerer``. Safe to use from several threads."""
+    """Answers from boxes and viewpoint; implements ``Answerer``. Safe to use from several threads.
+
+    Args:
+        min_confidence: below it there is no answer but NOT_FOUND, with the guess in the message (0 = always answer).
+    """
 
     name = "geometric"
 
-    def __init__(self) -> None:
+    def __init__(self, min_confidence: float = 0.0) -> None:
         self._indices: WeakKeyDictionary[Snapshot, SceneIndex] = WeakKeyDictionary()
         self._lock = Lock()
+        self.min_confidence = min_confidence
 
     def answer(self, question: Question, snapshot: Snapshot) -> Answer:
         """Answer, or say with a status why not; never raises on any text."""
@@ -95,6 +100,9 @@ class GeometricAnswerer:
         scores = [o.score for o in objects[:8]]
         confidence = program.certainty * executor.certainty * (sum(scores) / len(scores) if scores else 1.0)
         message = "; ".join(m for m in (result.message, *executor.notes) if m)
+        if confidence < self.min_confidence:
+            guess = f"not sure enough ({confidence:.2f}); it may be '{text}'"
+            raise Unanswerable(Status.NOT_FOUND, "; ".join(x for x in (guess, message) if x), result.things)
         return Answer(
             Status.OK,
             text,

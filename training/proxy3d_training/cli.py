@@ -144,7 +144,9 @@ def _document(
     if predictions is not None:
         run = running.from_file(benchmark, items, scenes, predictions)
     else:
-        run = running.ask(benchmark, items, annotated, GeometricAnswerer(), _track)
+        # Where people's answers are compared word by word, an unsure one counts as no answer.
+        answerer = GeometricAnswerer(min_confidence=0.5 if name in ("sqa3d", "scanqa") else 0.0)
+        run = running.ask(benchmark, items, annotated, answerer, _track)
     source = str(predictions) if predictions else "geometric"
     return running.report(benchmark, run, scenes, source, seed, captions, rows)
 

@@ -177,7 +177,8 @@ def test_route_with_blanks(snapshot):
     text = (
         "You are a robot beginning at the sofa and facing the table. You want to navigate to the tv. You will perform "
         "the following actions (Note: for each [please fill in], choose either 'turn back,' 'turn left,' or "
-        "'turn right.'): 1. Go forward until the table 2. [please fill in] 3. Go forward until the tv. You have reached the final destination."
+        "'turn right.'): 1. Go forward until the table 2. [please fill in] 3. Go forward until the tv. You have reached "
+        "the final destination."
     )
     # From the sofa (-2, 0) to the table (2, 0), then to the tv (2.9, 2): a turn of atan2(2, 0.9) = 66 degrees left.
     got = ask(text, snapshot, options=("A. Turn Back", "B. Turn Right", "C. Turn Left"))
@@ -229,6 +230,22 @@ def test_absent_classes(snapshot):
     sure = ask("How many elephants are there?", room(vocabulary=frozenset({"chair", "elephant"})))
     assert (unknown.text, sure.text) == ("0", "0") and unknown.confidence <= 0.5 < sure.confidence
     assert ask("How many elephants are there?", room(vocabulary=frozenset({"chair"}))).status is Status.NOT_FOUND
+
+
+def test_guesses_can_be_refused(snapshot):
+    question = Question("How many elephants are there?")
+    sure = GeometricAnswerer(min_confidence=0.6)
+    assert sure.answer(question, snapshot).status is Status.NOT_FOUND
+    assert "0" in sure.answer(question, snapshot).message
+    assert sure.answer(Question("How many chairs are there?"), snapshot).text == "2"
+
+
+def test_what_an_annotation_leaves_out_is_not_answered(snapshot):
+    """Boxes of some classes only: what else stands on the table is not known."""
+    partly = room(complete=False)
+    assert ask("What is on the table?", partly).status is Status.NOT_FOUND
+    assert ask("Is the mug on the table?", partly).text == "Yes"
+    assert ask("What is on the table?", snapshot).text == "mug"
 
 
 def test_no_scene():
