@@ -197,6 +197,16 @@ def test_a_state_that_is_refused_leaves_the_scene(saved: Path) -> None:
         load_map(Picky(), saved)
 
 
+@pytest.mark.parametrize("value", [float("nan"), object()])
+def test_what_json_cannot_hold_is_refused_before_anything_is_written(saved: Path, value: Any) -> None:
+    before = contents(saved)
+    room = Room(1, 1)
+    room.meta["score"] = value
+    with pytest.raises(MapError, match="nothing was written"):
+        save_map(room, saved, overwrite=True)
+    assert contents(saved) == before
+
+
 def test_a_failing_disk_leaves_the_old_map(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(saved)
 
