@@ -464,6 +464,8 @@ class Evaluator:
         elif name == "beside":
             stacked = (gaps == 0) & (np.maximum(boxes.bottom - one.top, one.bottom - boxes.top) > -rel.CONTACT)
             margins = np.where(stacked, -0.3, rel.BESIDE - apart)
+        elif name == "of":
+            margins = np.maximum(rel.on(boxes, one), rel.BESIDE - gaps)
         elif name == "near":
             margins = rel.NEAR - apart
         elif name == "at":

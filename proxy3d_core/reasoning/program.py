@@ -103,7 +103,7 @@ Objects = Kind | Me | Region | The | All | Filter | Pick | Union
 
 @dataclass(frozen=True)
 class Relation:
-    """A spatial relation to other objects: on, under, above, below, in, beside, near, at, between, left_of, right_of,
+    """A spatial relation to other objects: on, under, above, below, in, beside, near, at, of (on or at), between, left_of, right_of,
     front_of, behind.
     """
 
@@ -534,7 +534,7 @@ class Program:
     def __str__(self) -> str:
         text = str(self.query)
         for stance in (self.stance, self.situation):
-            if stance is not None:
+            if stance is not None and str(stance):
                 text += f" from {stance}"
         if self.unit:
             text += f" in {self.unit}"

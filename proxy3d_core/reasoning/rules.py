@@ -369,7 +369,7 @@ QUESTIONS = Grammar(
         Rule("how many <x:nps> (exist|exists|remain|stand|sit|hang|do you count) [<m:modifier>]", _count),
         Rule("how many <x:nps> [%be there] that (can|could) be %see [<m:modifier>]", _count),
         Rule("how many <x:nps> %do (the|this|my) (room|scene|apartment|house|space|kitchen|office) (have|contain|hold)", _count),
-        Rule("how many <x:nps> %do <y:np> (have|hold) [on it|around it|at it|next to it|in it]", lambda x, y: Count(Filter(strip(x), Relation("at", (y,))))),
+        Rule("how many <x:nps> %do <y:np> (have|hold) [on it|around it|at it|next to it|in it]", lambda x, y: Count(Filter(strip(x), Relation("of", (y,))))),
         Rule("how many of <x:nps> %be <c:condition>", _count),
         Rule("how many [of] <x:nps> (surround|surrounds|face|touch) <y:np>", lambda x, y: Count(Filter(strip(x), Relation("at", (y,))))),
         Rule("how many <x:nps> (moved|have moved|have been moved|were moved|changed place)", lambda x: Count(Filter(strip(x), Changed("moved")))),
@@ -382,6 +382,8 @@ QUESTIONS = Grammar(
         Rule("<x:nps> (count|total|tally)", _count),
         Rule("(count|tally|enumerate|number) [up|how many] [all|all of|all the] <x:nps> [%be there] [<m:modifier>] [for me|for us]", _count),
         Rule("number of <x:nps>", _count),
+        Rule("how many <x:nps> (the|this|my) (room|scene|apartment|house|space|kitchen|office) (has|have|contains)", _count),
+        Rule("how many of <x:nps> %be <c:color>", lambda x, c: Count(Filter(strip(x), Colored(c)))),
         # -- tests of a count
         Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] (odd or even|even or odd|odd or an even|even or an odd) [number|one]", _counted("parity")),
         Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] odd [number]", _counted("odd")),
@@ -436,6 +438,8 @@ QUESTIONS = Grammar(
         Rule("what was the first (thing|object|item) [that] (you saw|you have seen|seen)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), False), True)),
         Rule("what was the last (thing|object|item) [that] (you saw|you have seen|seen)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), True), True)),
         # -- when
+        Rule("when %be the last time <x:np> %be (visible|seen|there|in view)", lambda x: Seen(x)),
+        Rule("how long %have it been since %you [last] (saw|seen) <x:np>", lambda x: Seen(x)),
         Rule("when (did|%have|was|were) [you|i|we] [the] [last|most recently] (see|seen|saw|notice|spot|observe) <x:np> [last|for the last time]", lambda x: Seen(x)),
         Rule("when (did|%have|was|were) [you|i|we] first (see|seen|saw|notice|spot|observe) <x:np>", lambda x: Seen(x, first=True)),
         Rule("when did you see <x:np> (first|for the first time)", lambda x: Seen(x, first=True)),
@@ -449,6 +453,8 @@ QUESTIONS = Grammar(
         Rule("(when|how long) %have you (last|most recently) %see <x:np>", lambda x: Seen(x)),
         Rule("where did you [last] see <x:np> [last]", _where),
         # -- order of appearance
+        Rule("(sort|order|rank|list) (these|the following) [objects|things] by [first|time of] (appearance|sighting) [,] <xs:list>", _order),
+        Rule("(which|what) [one] (came into view|came into sight|was seen|was visible|appeared) first [,] <xs:list>", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
         Rule("(what|which) (will|would|%be|was) [be] the [first time|first] appearance order of [the following|these|following] [categories|objects|things|classes] [<h:here>] [,] <xs:list>", lambda xs, h=None: _order(xs)),
         Rule("(what|which) (will|would|%be|was) [be] the [first time|first] appearance order of [the following|these|following] (categories|objects|things|classes) [<h:here>]", lambda h=None: _order()),
         Rule("[in] (what|which) [%be the] order (did|%have) (you|we|i|the robot) [first] (see|seen|saw|notice|spot|encounter) [the following|these] [objects|things|categories] [,] <xs:list> [first|for the first time]", _order),
@@ -462,6 +468,7 @@ QUESTIONS = Grammar(
         Rule("(which|what) (of|among) <xs:list> (did you see|was seen|have you seen|came|appeared|did you notice) (first|earlier)", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
         Rule("did you see <xs:list> first", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
         # -- room size
+        Rule("[%which %be] the (total|overall|whole|full) (floor area|floor space|area|size|surface) [of <x:np>]", lambda x=None: RoomSize() if x is None or is_room(x) else None),
         Rule("how (big|large|spacious|huge|small) %be <x:np>", _room_size),
         Rule("[%which %be] the <d:dimension> of <x:np>", lambda d, x: _size(d, x) if is_room(x) else None),
         Rule("(what|how much) [%be] (floor area|floor space|area|space|square footage) (%do|%be) <x:np> [have|cover|got|there <h:here>]", lambda x, h=None: _room_size(x)),
@@ -472,6 +479,8 @@ QUESTIONS = Grammar(
         Rule("[%which %be] the [square footage|floor area|room size|floor space|room area]", lambda: RoomSize()),
         Rule("how (big|large) %be it in here", lambda: RoomSize()),
         # -- distance
+        Rule("how far (%do|%be) <xs:list> (lie|stand|sit) (apart|from each other)", _distance_of_several),
+        Rule("how (much|many) (space|room|distance|gap) (lies|lie|is) between <a:np> and <b:np>", _distance),
         Rule("how (far|close|near) [away] (am|are|is) (i|we|you) (from|to) <a:np>", _distance),
         Rule("how (far|close|near) <a:np> %be (from|to) (me|here|us)", _distance),
         Rule("how (far|close|distant|near) [away|apart|off] %be <a:np> [away|apart|located|off|situated] (from|to|and|with) <b:np>", _distance),
@@ -528,6 +537,9 @@ QUESTIONS = Grammar(
         Rule("(measure|size) <x:np>", lambda x: _size(Measure("dimensions"), x)),
         Rule("how <d:how> of a <x:np> is it", _size),
         # -- direction with choices
+        Rule("on (which|what) side would <x:np> be", lambda x: _direction(x, _LEFT_RIGHT)),
+        Rule("where would <x:np> be [, <s:sides>]", _direction),
+        Rule("at what angle %can %you see <x:np>", _in_form("angle")),
         Rule("(which|what) side %be <x:np> on [,] <s:sides>", _direction),
         Rule("%be <x:np> [located|situated|positioned|standing] [more] <s:sides> [of <of:np>]", _direction),
         Rule("%be <x:np> <s:sides> (when|as) (seen|viewed) from (here|me|my position)", _direction),
@@ -559,6 +571,7 @@ QUESTIONS = Grammar(
         Rule("how do i (have to|need to|) turn to face <x:np>", _in_form("angle")),
         Rule("[at|in] (what|which) (o'clock|clock|clock direction|clock position|o'clock direction|o'clock position|hour) [direction|position] %be <x:np> [at|in|from me]", _in_form("clock")),
         # -- comparison
+        Rule("%be <xs:list> <p:superlative>", _compare),
         Rule("(am|are) (i|you) (closer|nearer) to <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), False)),
         Rule("(am|are) (i|you) (farther|farther away) from <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), True)),
         Rule("(which|what) (of|out of|among) (the|these|those) (two|three|four|options|objects|things) %be <p:superlative> [,] <xs:list>", _compare),
@@ -592,7 +605,7 @@ QUESTIONS = Grammar(
         Rule("there %be <x:np> [<m:modifier>]", _exists),
         Rule("(%do|%can|%have) %you [also] %see <x:np> [<m:modifier>]", _exists),
         Rule("(%do|%have|%can) %you [also] (see|have|know|know of|know about|got|find|spot|notice|seen|come across|detect) <x:np> [<m:modifier>]", _exists),
-        Rule("%do <r:np> (have|contain|include|hold|feature) <x:np>", lambda r, x: Exists(strip(x)) if is_room(r) else Exists(Filter(strip(x), Relation("on", (r,))))),
+        Rule("%do <r:np> (have|contain|include|hold|feature) <x:np>", lambda r, x: Exists(strip(x)) if is_room(r) else None if isinstance(r, All) else Exists(Filter(strip(x), Relation("of", (r,))))),
         Rule("(%have) <r:np> got <x:np>", lambda r, x: Exists(strip(x)) if is_room(r) else None),
         Rule("%be <x:np> (present|visible|available|existing|in sight) [<h:here>]", lambda x, h=None: _exists(x)),
         Rule("%do <x:np> exist [<h:here>]", lambda x, h=None: _exists(x)),
@@ -601,6 +614,8 @@ QUESTIONS = Grammar(
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", _exists),
         Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
         # -- yes/no about a condition
+        Rule("whether <x:np> %be <c:condition>", _verify),
+        Rule("%be <x:np> no longer <c:condition>", lambda x, c: Verify(x, Not(c))),
         Rule("%be <x:np> <c:condition> [or not]", _verify),
         Rule("%be there <c:condition> <x:np>", lambda x, c: Exists(Filter(strip(x), c))),
         Rule("%do <x:np> (stand|sit|hang|lie|rest|lean|belong|stay) <c:condition>", _verify),
@@ -631,6 +646,9 @@ QUESTIONS = Grammar(
         Rule("(what|which) %be <x:np> 's color", lambda x: Color(x)),
         Rule("how %be <x:np> colored", lambda x: Color(x)),
         # -- routes
+        Rule("[%which %be|show me|where %be] [the] [quickest|shortest|fastest|nearest] way out [of here|of <r:np>]", lambda r=None: Route(fill(Pick(Kind("door"), Measure("distance"), False), Me()))),
+        Rule("point me to <x:np>", lambda x: _where(x)),
+        Rule("%be the (way|path|route) to <x:np> (clear|free|open|blocked)", lambda x: Route(fill(x, Me()), (), True)),
         Rule("how (%can|do|could|would|should) %you [%go] [to] from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
         Rule("how (%can|do|could|would|should) %you %go [to] <x:np> from <s:np>", lambda x, s: None if isinstance(s, Me) else Route(fill(x, s), start=s)),
         Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),

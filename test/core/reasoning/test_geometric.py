@@ -177,8 +177,8 @@ def test_route_with_blanks(snapshot):
     text = (
         "You are a robot beginning at the sofa and facing the table. You want to navigate to the tv. You will perform "
         "the following actions (Note: for each [please fill in], choose either 'turn back,' 'turn left,' or "
-        "'turn right.'): 1. Go forward until the table 2. [please fill in] 3. Go forward until the tv. You have reached "
-        "the final destination."
+        "'turn right.'): 1. Go forward until the table 2. [please fill in] 3. Go forward until the tv. You have "
+        "reached the final destination."
     )
     # From the sofa (-2, 0) to the table (2, 0), then to the tv (2.9, 2): a turn of atan2(2, 0.9) = 66 degrees left.
     got = ask(text, snapshot, options=("A. Turn Back", "B. Turn Right", "C. Turn Left"))
