@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from ros.box_room import BOXES, CAMERA, NAMES, render, tour
+from ros.box_room import CAMERA, NAMES, ROOM, render, tour
 
 from proxy3d_core.encodings import metres_to_depth16
 from proxy3d_core.sequences import open_sequence
@@ -22,6 +22,7 @@ from proxy3d_ros.dds.player import play
 
 ROOT = Path(__file__).resolve().parents[3]
 FRAMES = 60
+CHAIRS = [thing for thing in ROOM.things if thing.label == "chair"]
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +84,13 @@ def test_a_played_room_is_seen_and_questions_are_answered(start_node, make_node,
         def chairs():
             return [found for found in client.objects() if found.label == "chair"]
 
-        assert wait_until(lambda: len(chairs()) == len(BOXES["chair"]), 20), client.objects()
+        assert wait_until(lambda: len(chairs()) == len(CHAIRS), 20), client.objects()
         # A hundred people at once.
         with ThreadPoolExecutor(100) as pool:
             replies = list(pool.map(lambda _: client.ask("How many chairs are there?"), range(100)))
         assert {(reply.status.name, reply.value) for reply in replies} == {("OK", 2.0)}
         left = max(chairs(), key=lambda found: found.center[1])
-        assert np.allclose(left.center[:2], BOXES["chair"][0][1][:2], atol=0.1)
+        assert np.allclose(left.center[:2], CHAIRS[0].center[:2], atol=0.1)
         client.label(left.id, "throne")
         assert [found.id for found in client.objects() if found.label == "throne"] == [left.id]
     assert wait_until(lambda: any(len(message.detections) >= 3 for message in got["/robot1/proxy3d/objects"]))
