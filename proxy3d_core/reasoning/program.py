@@ -103,7 +103,10 @@ Objects = Kind | Me | Region | The | All | Filter | Pick | Union
 
 @dataclass(frozen=True)
 class Relation:
-    """A spatial relation to other objects: on, under, above, below, in, beside, near, at, of (on or at), between, left_of, right_of,
+    """A spatial relation to other objects.
+
+    on, under, above, below, in, beside, near, at, of (on or at), touching, between, left_of, right_of, front_of, behind, is.
+    """
     front_of, behind.
     """
 
