@@ -155,6 +155,7 @@ def answer_entry(question: str, answer: Answer) -> dict[str, Any]:
         "confidence": round(answer.confidence, 4),
         "object_ids": list(answer.object_ids),
         "message": answer.message,
+        "program": answer.program,
         "answerer": answer.answerer,
         "latency_ms": round(answer.latency_ms, 3),
     }

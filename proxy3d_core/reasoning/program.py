@@ -105,9 +105,8 @@ Objects = Kind | Me | Region | The | All | Filter | Pick | Union
 class Relation:
     """A spatial relation to other objects.
 
-    on, under, above, below, in, beside, near, at, of (on or at), touching, between, left_of, right_of, front_of, behind, is.
-    """
-    front_of, behind.
+    on, under, above, below, in, beside, near, at, of (on or at), touching, between, left_of, right_of, front_of,
+    behind, is.
     """
 
     name: str
