@@ -39,6 +39,7 @@ class Observation:
         depth: (h, w) float32 metres, 0 = no measurement.
         near_depth: (h, w) float32, least depth in each pixel's 3x3 neighbourhood, 0 where any of them is missing;
             what lies clearly in front of it was seen to be empty.
+        reach: greatest depth in the image, metres; what lies farther cannot have been seen through.
         points: (M, 3) float32, fixed frame, of the pixels that are good enough to map.
         normals: (M, 3) float32 unit vectors towards the camera side, fixed frame.
         colors: (M, 3) float32 r, g, b in 0..255; zeros without a colour image.
@@ -51,6 +52,7 @@ class Observation:
     intrinsics: Intrinsics
     depth: NDArray[np.float32]
     near_depth: NDArray[np.float32]
+    reach: float
     points: NDArray[np.float32]
     normals: NDArray[np.float32]
     colors: NDArray[np.float32]
@@ -169,6 +171,7 @@ class Observer:
             intrinsics=k,
             depth=depth,
             near_depth=near_depth,
+            reach=float(depth.max()),
             points=flat @ rotation.T + frame.pose[:3, 3].astype(np.float32),
             normals=normals.reshape(-1, 3)[keep] @ rotation.T,
             colors=self._colors(frame.rgb, stride, (h, w)).reshape(-1, 3)[keep],

@@ -29,7 +29,6 @@ _TURN = (
     0.1  # rad of turning that count as _STEP_EVIDENCE of looking: sparse keyframes are worth more than their spacing
 )
 _STEP_EVIDENCE = 0.1  # s
-_CARVE_PERIOD = 0.1  # s
 _HAND = 0.15  # m
 _FEET = 0.8  # m
 _FACE_VOXELS = 40
@@ -72,7 +71,6 @@ class SceneState:
         """Forget what is timed (the clock jumped back); the map stays."""
         self._last: tuple[int, NDArray[np.float64]] | None = None
         self._extracted_ns: int | None = None
-        self._uncarved = 0.0
 
     def snapshot(self) -> Snapshot:
         """The newest snapshot."""
@@ -109,13 +107,9 @@ class SceneState:
             evidence = self._evidence(observation)
             with self.times.measure("fuse"):
                 self._tracker.observe(self._voxels.fuse(observation, evidence))
-            self._uncarved += evidence
-            if self._uncarved >= _CARVE_PERIOD:
-                with self.times.measure("carve"):
-                    owners = self._voxels.carve(observation, self._uncarved, self._config.map.gone_after)
-                    self._tracker.carve(owners)
-                    self._voxels.evict()
-                self._uncarved = 0.0
+            with self.times.measure("carve"):
+                self._tracker.carve(self._voxels.carve(observation, evidence, self._config.map.gone_after))
+                self._voxels.evict()
             self._frames += 1
             self._robot_pose = robot_pose
             period = int(self._config.map.update_period * 1e9)

@@ -58,15 +58,15 @@ class Surface:
         """The voxels that were seen for at least ``min_seen`` seconds."""
         good = voxels.seen[voxels.rows] >= min_seen
         rows, keys = voxels.rows[good], voxels.keys[good]
-        mean = voxels.mean[rows]
+        appearance = voxels.appearance[rows]
         return cls(
             voxels.size,
             rows,
             keys,
             unpack(keys),
-            mean[:, :3],
-            mean[:, 3:6],
-            mean[:, 6:9],
+            voxels.position[rows],
+            appearance[:, :3],
+            appearance[:, 3:],
             voxels.seen[rows],
             voxels.background[rows],
             voxels.slot_label[rows],

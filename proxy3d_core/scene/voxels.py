@@ -16,6 +16,9 @@ SLOTS = 4
 _BITS = 21
 _HALF = 1 << (_BITS - 1)
 _MEAN_WINDOW = 60.0  # points; older ones fade, so that a moved surface is followed
+CARVE_PERIOD = 0.1
+"""Seconds of looking in which every voxel is tested once for being seen empty."""
+
 _SEEN_CAP = 3.0  # seconds; a long-seen voxel must not take forever to disappear
 
 HALF_NEIGHBOURS = np.array(
@@ -41,7 +44,8 @@ class VoxelMap:
 
     Attributes:
         size: edge of a voxel, metres.
-        mean: (N, 9) float32 mean position (fixed frame, metres), normal and colour (r, g, b).
+        position: (N, 3) float32 mean position, fixed frame, metres.
+        appearance: (N, 6) float32 mean normal and colour (r, g, b).
         count: (N,) float32 points in the mean (fading).
         seen: (N,) float32 seconds of observation, capped.
         empty: (N,) float32 seconds for which the place was seen to be empty since it was last hit.
@@ -52,7 +56,8 @@ class VoxelMap:
     """
 
     _COLUMNS = (
-        "mean",
+        "position",
+        "appearance",
         "count",
         "seen",
         "empty",
@@ -70,10 +75,12 @@ class VoxelMap:
         self._keys = np.zeros(0, np.int64)  # sorted
         self._rows = np.zeros(0, np.int64)  # row of each key
         self._free: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._cursor = 0  # where carving goes on
         self._allocate(0)
 
     def _allocate(self, capacity: int) -> None:
-        self.mean = np.zeros((capacity, 9), np.float32)
+        self.position = np.zeros((capacity, 3), np.float32)
+        self.appearance = np.zeros((capacity, 6), np.float32)
         self.count = np.zeros(capacity, np.float32)
         self.seen = np.zeros(capacity, np.float32)
         self.empty = np.zeros(capacity, np.float32)
@@ -115,9 +122,10 @@ class VoxelMap:
 
         values = np.concatenate([observation.points, observation.normals, observation.colors], axis=1)[order]
         sums = np.add.reduceat(values, starts, axis=0)
-        known = self.count[rows]
-        total = known + counts
-        self.mean[rows] += (sums - counts[:, None] * self.mean[rows]) / total[:, None]
+        total = self.count[rows] + counts
+        for column, part in ((self.position, sums[:, :3]), (self.appearance, sums[:, 3:])):
+            old = column[rows]
+            column[rows] = old + (part - counts[:, None] * old) / total[:, None]
         self.count[rows] = np.minimum(total, _MEAN_WINDOW)
         self.seen[rows] = np.minimum(self.seen[rows] + evidence, _SEEN_CAP)
         self.empty[rows] = 0
@@ -182,32 +190,34 @@ class VoxelMap:
     def carve(self, observation: Observation, evidence: float, gone_after: float) -> NDArray[np.int64]:
         """Note which voxels this frame saw to be empty, remove those that were empty for ``gone_after`` seconds.
 
-        Returns the owners of the removed voxels.
+        A voxel was seen empty if the depth all around its pixel lies clearly behind it; out of view or hidden is not
+        empty. Every voxel is looked at once in ``CARVE_PERIOD`` seconds of looking, a share of them in each frame.
 
-        A voxel was seen empty if the depth all around its pixel lies clearly behind it; out of view or hidden is not empty.
+        Returns the owners of the removed voxels.
         """
-        rows = self._rows
-        if not len(rows):
-            return np.zeros(0, np.int64)
+        share = min(1.0, evidence / CARVE_PERIOD)
+        begin, capacity = self._cursor, len(self.count)
+        if begin >= capacity:
+            begin = 0
+        end = min(capacity, begin + int(np.ceil(share * capacity)))
+        self._cursor = end
         pose, k = observation.pose, observation.intrinsics
         rotation = pose[:3, :3].astype(np.float32)
-        camera = (self.mean[rows, :3] - pose[:3, 3].astype(np.float32)) @ rotation
+        camera = (self.position[begin:end] - pose[:3, 3].astype(np.float32)) @ rotation
         z = camera[:, 2]
-        front = np.flatnonzero(z > 0.1)
-        z = z[front]
-        u = np.rint(camera[front, 0] * np.float32(k.fx) / z + np.float32(k.cx))
-        v = np.rint(camera[front, 1] * np.float32(k.fy) / z + np.float32(k.cy))
+        near = np.flatnonzero((z > 0.1) & (z < observation.reach) & (self.seen[begin:end] > 0))
+        z = z[near]
+        u = np.rint(camera[near, 0] * np.float32(k.fx) / z + np.float32(k.cx))
+        v = np.rint(camera[near, 1] * np.float32(k.fy) / z + np.float32(k.cy))
         inside = (u >= 0) & (u < k.width) & (v >= 0) & (v < k.height)
-        front, z = front[inside], z[inside]
+        near, z = near[inside], z[inside]
         measured = observation.near_depth[v[inside].astype(np.int64), u[inside].astype(np.int64)]
-        through = front[measured > z + 2 * self.size + 0.03 * z]
-        seen_empty = rows[through]
-        self.empty[seen_empty] += evidence
+        rows = begin + near[measured > z + 2 * self.size + 0.03 * z]
+        self.empty[rows] += evidence / share
         # What was seen for long needs a longer look to disappear: thin things are hit and missed in turn.
-        limit = np.maximum(gone_after, 0.3 * self.seen[seen_empty])
-        removed = through[self.empty[seen_empty] >= limit]
-        owners = self.owner[rows[removed]]
-        self._remove(removed)
+        removed = rows[self.empty[rows] >= np.maximum(gone_after, 0.3 * self.seen[rows])]
+        owners = self.owner[removed]
+        self._remove(np.isin(self._rows, removed).nonzero()[0] if len(removed) else removed)
         return owners
 
     def evict(self) -> int:
