@@ -74,7 +74,7 @@ class SpatialNode:
         self._given_names = _label_names(config.input.label_names)
         self._inputs = InputMonitor()
         self._scene_lock = threading.RLock()  # whoever changes the scene; snapshots need no lock
-        self._scene = SceneState(config, config.frames.fixed)
+        self._scene = SceneState(config, config.frames.fixed, background=True)
         self._fixed = FixedFrame(
             port, config.frames, config.input.tf_timeout, lambda: self._empty(self._scene.snapshot())
         )
@@ -121,6 +121,7 @@ class SpatialNode:
         if threading.current_thread() is not self._worker:
             self._worker.join(timeout=10.0)
         self._answering.shutdown(wait=False, cancel_futures=True)
+        self._scene.close()
 
     def tick(self) -> None:
         """Called every ``TICK_PERIOD`` by the adapter's timer: publishes what is due, diagnostics once a second."""

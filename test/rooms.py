@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry import Intrinsics, OrientedBox
 

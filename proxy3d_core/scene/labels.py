@@ -26,8 +26,35 @@ def normalise(name: str) -> str:
 
 
 _FLOOR_STANDING = frozenset(
-    "chair armchair table diningtable desk sofa couch bed bench stool toilet bathtub wardrobe dresser refrigerator fridge "
-    "bookshelf bookcase nightstand ottoman person washer dishwasher stove oven piano crib".split()
+    [
+        "chair",
+        "armchair",
+        "table",
+        "diningtable",
+        "desk",
+        "sofa",
+        "couch",
+        "bed",
+        "bench",
+        "stool",
+        "toilet",
+        "bathtub",
+        "wardrobe",
+        "dresser",
+        "refrigerator",
+        "fridge",
+        "bookshelf",
+        "bookcase",
+        "nightstand",
+        "ottoman",
+        "person",
+        "washer",
+        "dishwasher",
+        "stove",
+        "oven",
+        "piano",
+        "crib",
+    ]
 )
 
 

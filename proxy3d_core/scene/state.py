@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,57 +12,59 @@ from numpy.typing import NDArray
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.frame import Frame
-from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.perception.observation import NO_CLASS, Observation, Observer
 from proxy3d_core.proxies.cluster import cluster_proxies
 from proxy3d_core.scene.floorplan import floor_plan
-from proxy3d_core.scene.labels import STRUCTURE, least_surface, normalise, stands_on_floor
-from proxy3d_core.scene.segmentation import Candidate, Segmentation, segment
-from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, FloorPlan, ObjectState, ProxySet, SceneObject, Snapshot
-from proxy3d_core.scene.surface import BACKGROUND_WEIGHT, Surface
-from proxy3d_core.scene.tracking import Sighting, Track, Tracker
+from proxy3d_core.scene.labels import normalise
+from proxy3d_core.scene.segmentation import segment
+from proxy3d_core.scene.serialise import track_from_json, track_to_json
+from proxy3d_core.scene.sighting import describe
+from proxy3d_core.scene.snapshot import FloorPlan, ProxySet, SceneObject, Snapshot
+from proxy3d_core.scene.surface import Surface
+from proxy3d_core.scene.tracking import Tracker
 from proxy3d_core.scene.voxels import VoxelMap
 from proxy3d_core.timing import StageTimes
 
 _EVIDENCE_LIMIT = 0.25  # s; a long pause between two frames is not a long look
-_STEP = 0.1  # m of camera motion or ...
-_TURN = (
-    0.1  # rad of turning that count as _STEP_EVIDENCE of looking: sparse keyframes are worth more than their spacing
-)
+# Sparse keyframes are worth more than their spacing in time: this much motion counts as this much looking.
+_STEP = 0.1  # m
+_TURN = 0.1  # rad
 _STEP_EVIDENCE = 0.1  # s
-_HAND = 0.15  # m
-_FEET = 0.8  # m
-_FACE_VOXELS = 40
-_FACE_AGREEMENT = 0.6
-_NAMED_SHARE_POWER = 0.25
-_TRIM = 0.01  # share of stray points outside a box at each end
+_LEAST_SEEN = 0.25  # s; voxels seen for less are noise
+_BACKGROUND_SAMPLE = 8  # one in so many background voxels makes proxies
 
 
 class SceneState:
     """Keeps the map of what was seen, and the objects in it.
 
-    ``update`` and all other changes come from one thread at a time (they take a lock); ``snapshot`` may be called from any
-    thread at any time and costs nothing.
+    A frame changes the voxels at once. Objects, proxies and floor are extracted from them every ``map.update_period``
+    seconds of input: within ``update``, so that the same frames give the same scene, or, with ``background``, beside it in
+    a thread of their own, so that no frame waits for them.
+
+    Changes take a lock; ``snapshot`` may be called from any thread at any time and costs nothing.
     """
 
-    def __init__(self, config: Config | None = None, frame_id: str = "map") -> None:
+    def __init__(self, config: Config | None = None, frame_id: str = "map", background: bool = False) -> None:
         self._config = config or Config()
         self._frame_id = frame_id
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # voxels and tracks
+        self._extracting = threading.Lock()  # one extraction at a time; taken before _lock
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="extract") if background else None
+        self._pending: Future[None] | None = None
         self._observer = Observer(self._config.perception)
         self.times = StageTimes()
         self._epoch = 0
+        self._next_id = 1
         self._clear()
         self._snapshot = Snapshot(frame_id=frame_id)
 
     def _clear(self) -> None:
         self._voxels = VoxelMap(self._config.map.voxel_size, self._config.map.max_voxels)
-        next_id = self._tracker.next_id if hasattr(self, "_tracker") else 1
-        self._tracker = Tracker(self._config.map.max_objects)
-        self._tracker.next_id = next_id
+        self._tracker = Tracker(self._config.map.max_objects, self._next_id)
         self._vocabulary: list[str] = []
         self._label_index: dict[str, int] = {}
         self._frames = 0
+        self._objects: tuple[SceneObject, ...] = ()
         self._proxies = ProxySet.empty()
         self._floor = FloorPlan()
         self._robot_pose: NDArray[np.float64] | None = None
@@ -69,8 +72,14 @@ class SceneState:
 
     def clear_buffers(self) -> None:
         """Forget what is timed (the clock jumped back); the map stays."""
-        self._last: tuple[int, NDArray[np.float64]] | None = None
-        self._extracted_ns: int | None = None
+        with self._lock:
+            self._last: tuple[int, NDArray[np.float64]] | None = None
+            self._extracted_ns: int | None = None
+
+    def close(self) -> None:
+        """End the background thread, if there is one."""
+        if self._background is not None:
+            self._background.shutdown(wait=True, cancel_futures=True)
 
     def snapshot(self) -> Snapshot:
         """The newest snapshot."""
@@ -100,9 +109,10 @@ class SceneState:
             with self.times.measure("observe"):
                 observation = self._observer.observe(frame, self._index_of(frame))
             if not len(observation.points):
+                limits = self._config.perception
                 raise BadInput(
-                    f"no depth between {self._config.perception.min_depth} m and {self._config.perception.max_depth} m in "
-                    "the frame; check the depth unit (16UC1 = mm, 32FC1 = m) and whether the camera is covered"
+                    f"no depth between {limits.min_depth} m and {limits.max_depth} m in the frame; check the depth unit "
+                    "(16UC1 = mm, 32FC1 = m) and whether the camera is covered"
                 )
             evidence = self._evidence(observation)
             with self.times.measure("fuse"):
@@ -112,21 +122,21 @@ class SceneState:
                 self._voxels.evict()
             self._frames += 1
             self._robot_pose = robot_pose
-            period = int(self._config.map.update_period * 1e9)
-            if self._extracted_ns is None or not 0 <= frame.stamp_ns - self._extracted_ns < period:
-                self._extract(frame.stamp_ns)
-            else:
-                self._publish(frame.stamp_ns)
+            since = np.inf if self._extracted_ns is None else (frame.stamp_ns - self._extracted_ns) / 1e9
+            due = not 0 <= since < self._config.map.update_period
+            self._publish(frame.stamp_ns)
+        if due:
+            self._extract_or_submit(frame.stamp_ns)
 
     def refresh(self) -> None:
         """Bring objects and proxies up to the last frame now."""
-        with self._lock:
-            if self._last is not None:
-                self._extract(self._last[0])
+        if self._last is not None:
+            self._extract(self._last[0])
 
     def reset(self, frame_id: str | None = None) -> None:
         """Forget the map and begin a new epoch, in another fixed frame if one is given; ids go on."""
         with self._lock:
+            self._next_id = self._tracker.next_id
             self._clear()
             self._frame_id = frame_id or self._frame_id
             self._epoch += 1
@@ -144,6 +154,7 @@ class SceneState:
                 known = ", ".join(str(i) for i in sorted(self._tracker.tracks)[:20]) or "none"
                 raise BadInput(f"there is no object {object_id}; known ids: {known}")
             track.named_by = normalise(label)
+            self._objects = self._tracker.freeze()
             self._publish(self._snapshot.stamp_ns)
             return track.freeze()
 
@@ -175,81 +186,56 @@ class SceneState:
         self._last = (stamp, pose)
         return min(max(evidence, 1e-3), _EVIDENCE_LIMIT)
 
+    def _extract_or_submit(self, stamp_ns: int) -> None:
+        if self._background is None:
+            self._extract(stamp_ns)
+        elif self._pending is None or self._pending.done():
+            done, self._pending = self._pending, self._background.submit(self._extract, stamp_ns)
+            if done is not None:
+                done.result()  # raises what went wrong in the last one
+
     def _extract(self, stamp_ns: int) -> None:
-        """Objects, proxies and floor anew from the voxels."""
+        """Objects, proxies and floor anew from the voxels. Only its ends hold up the frames."""
         settings = self._config.map
-        height = None if self._robot_pose is None else float(self._robot_pose[2, 3])
-        with self.times.measure("segment"):
-            surface = Surface.of(self._voxels, min(settings.min_seen, 0.25))
-            segmentation = segment(surface, self._vocabulary, settings.min_size, height)
-        with self.times.measure("track"):
-            self._track(surface, segmentation)
-        with self.times.measure("proxies"):
-            self._proxies = self._cluster(surface)
-            self._floor = floor_plan(surface, segmentation.structure, settings.robot_height)
-        self._extracted_ns = stamp_ns
-        self._publish(stamp_ns)
-
-    def _track(self, surface: Surface, segmentation: Segmentation) -> None:
-        sightings = [self._describe(surface, c, segmentation) for c in segmentation.candidates]
-        ids, gone = self._tracker.assign(sightings, self._config.map.min_seen)
-        for i, last_ns in gone.items():
-            self._voxels.forget(i, last_ns)
-        self._voxels.owner[surface.rows] = -1
-        surface.owner[:] = -1
-        for candidate, i in zip(segmentation.candidates, ids, strict=True):
-            self._voxels.owner[surface.rows[candidate.members]] = i
-            surface.owner[candidate.members] = i
-
-    def _describe(self, surface: Surface, candidate: Candidate, segmentation: Segmentation) -> Sighting:
-        members = candidate.members
-        # Parts that no mask covered (legs, a shaded seat) joined by touch; they say little against the class.
-        voters = members[segmentation.label[members] == candidate.label] if candidate.label >= 0 else members
-        seconds, background = surface.votes(voters, len(self._vocabulary))
-        if candidate.on >= 0:
-            seconds[candidate.on] = 0
-        for i, name in enumerate(self._vocabulary):
-            if name in STRUCTURE:
-                seconds[i] = 0
-        total = float(seconds.sum()) + BACKGROUND_WEIGHT * background
-        best = candidate.label
-        if best < 0 and len(seconds) and seconds.max() > 0.5 * total:
-            named = int(seconds.argmax())
-            if len(members) * surface.size**2 >= least_surface(self._vocabulary[named]):
-                best = named
-        score = 0.0
-        if best >= 0:
-            # A share of the votes, less sure while they are few: one second per voxel settles it.
-            per_voxel = float(seconds[best]) / len(voters)
-            named = (len(voters) / len(members)) ** _NAMED_SHARE_POWER
-            score = float(seconds[best] / max(total, 1e-6) * (1 - np.exp(-per_voxel / 0.15)) * named)
-        label = self._vocabulary[best] if best >= 0 else UNKNOWN_LABEL
-        owners, counts = np.unique(surface.owner[members], return_counts=True)
-        rows = surface.rows[members]
-        color = surface.color[members].mean(axis=0)
-        return Sighting(
-            owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
-            voxels=len(members),
-            seen_s=float(surface.seen[members].mean()),
-            box=_tight_box(surface.position[members], surface.normal[members], segmentation.structure.floor, label),
-            label=label,
-            score=score,
-            votes={
-                self._vocabulary[i]: round(float(seconds[i]) / max(total, 1e-6), 4) for i in np.flatnonzero(seconds)
-            },
-            color=(float(color[0]), float(color[1]), float(color[2])) if color.any() else None,
-            first_ns=int(self._voxels.first_ns[rows].min()),
-            last_ns=int(self._voxels.last_ns[rows].max()),
-        )
+        with self._extracting:
+            with self._lock, self.times.measure("segment.copy"):
+                voxels, vocabulary = self._voxels, list(self._vocabulary)
+                surface = Surface.of(voxels, min(settings.min_seen, _LEAST_SEEN))
+                height = None if self._robot_pose is None else float(self._robot_pose[2, 3])
+                self._extracted_ns = stamp_ns
+            with self.times.measure("segment"):
+                segmentation = segment(surface, vocabulary, settings.min_size, height)
+                sightings = [describe(surface, c, segmentation, vocabulary) for c in segmentation.candidates]
+            with self._lock, self.times.measure("track"):
+                if voxels is not self._voxels:
+                    return  # the map was reset or replaced meanwhile
+                ids, gone = self._tracker.assign(sightings, settings.min_seen)
+                for i, last_ns in gone.items():
+                    voxels.forget(i, last_ns)
+                surface.owner[:] = -1
+                for candidate, i in zip(segmentation.candidates, ids, strict=True):
+                    surface.owner[candidate.members] = i
+                voxels.assign(surface.keys, surface.rows, surface.owner)
+                objects = self._tracker.freeze()
+            with self.times.measure("proxies"):
+                proxies = self._cluster(surface)
+                plan = floor_plan(surface, segmentation.structure, settings.robot_height)
+            with self._lock:
+                if voxels is self._voxels:
+                    self._objects, self._proxies, self._floor = objects, proxies, plan
+                    self._publish(max(stamp_ns, self._snapshot.stamp_ns) if self._last is not None else stamp_ns)
 
     def _cluster(self, surface: Surface) -> ProxySet:
         """First version of the features: colour and normal. The learned ones replace them."""
-        features = np.concatenate([surface.color / 255, surface.normal], axis=1)
+        # Walls and floor are most of a room's surface and need few proxies; a regular sample of them stands for all.
+        background = surface.owner < 0
+        sampled = ~background | (surface.cells.sum(axis=1) % _BACKGROUND_SAMPLE == 0)
+        weight = np.where(background, surface.seen * _BACKGROUND_SAMPLE, surface.seen)
         return cluster_proxies(
-            surface.position,
-            features,
-            surface.seen,
-            surface.owner,
+            surface.position[sampled],
+            np.concatenate([surface.color[sampled] / 255, surface.normal[sampled]], axis=1),
+            weight[sampled],
+            surface.owner[sampled],
             self._config.proxies.budget,
             self._config.proxies.per_object,
         )
@@ -259,11 +245,12 @@ class SceneState:
             stamp_ns=stamp_ns,
             epoch=self._epoch,
             frame_id=self._frame_id,
-            objects=tuple(t.freeze() for _, t in sorted(self._tracker.tracks.items())),
+            objects=self._objects,
             proxies=self._proxies,
             floor=self._floor,
             robot_pose=self._robot_pose,
             frames=self._frames,
+            vocabulary=frozenset(self._vocabulary),
         )
 
     def state_dict(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -276,7 +263,7 @@ class SceneState:
                 "voxel_size": self._voxels.size,
                 "vocabulary": list(self._vocabulary),
                 "next_id": self._tracker.next_id,
-                "objects": [_track_to_json(t) for _, t in sorted(self._tracker.tracks.items())],
+                "objects": [track_to_json(t) for _, t in sorted(self._tracker.tracks.items())],
             }
             return meta, {f"voxels.{name}": column for name, column in self._voxels.state_dict().items()}
 
@@ -288,7 +275,7 @@ class SceneState:
         """
         with self._lock:
             try:
-                tracks = [_track_from_json(t) for t in meta["objects"]]
+                tracks = [track_from_json(t) for t in meta["objects"]]
                 vocabulary = [str(name) for name in meta["vocabulary"]]
                 voxels = VoxelMap(float(meta["voxel_size"]), self._config.map.max_voxels)
                 voxels.load_state_dict({k.removeprefix("voxels."): v for k, v in arrays.items()})
@@ -296,7 +283,7 @@ class SceneState:
                 frame_id = str(meta["frame_id"])
             except (KeyError, ValueError, TypeError, BadInput) as error:
                 raise MapError(f"the map's content is damaged ({error!r}); save it anew") from None
-            next_id = max(next_id, self._tracker.next_id)
+            self._next_id = max(next_id, self._tracker.next_id)
             self._clear()
             self._epoch += 1
             self._frame_id = frame_id
@@ -304,77 +291,5 @@ class SceneState:
             self._vocabulary = vocabulary
             self._label_index = {name: i for i, name in enumerate(vocabulary)}
             self._tracker.tracks = {t.id: t for t in tracks}
-            self._tracker.next_id = next_id
             self._frames = frames
-            self._extract(stamp_ns)
-
-
-def _face_direction(normals: NDArray[np.float32]) -> float | None:
-    """Yaw (mod 90 degrees) that the upright faces among voxels with these normals (N, 3) agree on, or None.
-
-    The circular mean of four times the azimuth: faces at right angles to each other count as one direction.
-    """
-    upright = normals[np.abs(normals[:, 2]) < 0.4]
-    if len(upright) < _FACE_VOXELS:
-        return None
-    phase = np.exp(4j * np.arctan2(upright[:, 1], upright[:, 0])).mean()
-    return float(np.angle(phase)) / 4 if abs(phase) > _FACE_AGREEMENT else None
-
-
-def _tight_box(
-    points: NDArray[np.float32], normals: NDArray[np.float32], floor: float | None, label: str
-) -> OrientedBox:
-    """Gravity-aligned box around an object's voxels; it reaches the floor if the object stands there.
-
-    The lowest centimetres of a leg are taken for floor, and what stands before a chair hides its feet: anything that ends
-    less than a hand above the floor stands on it, and so does furniture whose kind does.
-    """
-    # Faces tell the direction better than the outline, of which mostly one side was seen.
-    box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, _face_direction(normals))
-    reach = _FEET if stands_on_floor(label) else _HAND
-    if floor is None or not floor < box.bottom < floor + reach:
-        return box
-    rise = np.array([0.0, 0.0, box.bottom - floor])
-    return OrientedBox(box.center - rise / 2, box.size + rise, box.rotation)
-
-
-def _track_to_json(track: Track) -> dict[str, Any]:
-    return {
-        **{k: getattr(track, k) for k in _PLAIN},
-        "box": _box_to_json(track.box),
-        "previous_boxes": [_box_to_json(b) for b in track.previous_boxes],
-        "state": track.state.value,
-        "color": None if track.color is None else list(track.color),
-    }
-
-
-def _track_from_json(data: dict[str, Any]) -> Track:
-    return Track(
-        **{k: data[k] for k in _PLAIN},
-        box=_box_from_json(data["box"]),
-        previous_boxes=tuple(_box_from_json(b) for b in data["previous_boxes"]),
-        state=ObjectState(data["state"]),
-        color=None if data["color"] is None else (data["color"][0], data["color"][1], data["color"][2]),
-    )
-
-
-_PLAIN = (
-    "id",
-    "label",
-    "score",
-    "votes",
-    "first_seen_ns",
-    "last_seen_ns",
-    "observations",
-    "named_by",
-    "voxels",
-    "carved",
-)
-
-
-def _box_to_json(box: OrientedBox) -> dict[str, Any]:
-    return {"center": box.center.tolist(), "size": box.size.tolist(), "rotation": box.rotation.reshape(-1).tolist()}
-
-
-def _box_from_json(data: dict[str, Any]) -> OrientedBox:
-    return OrientedBox(np.array(data["center"]), np.array(data["size"]), np.array(data["rotation"]))
+        self._extract(stamp_ns)

@@ -35,6 +35,7 @@ class Surface:
         background: (N,) float32 seconds without a class.
         slot_label: (N, S), slot_weight: (N, S) label votes.
         owner: (N,) object id at the last extraction, -1 = none.
+        first_ns, last_ns: (N,) stamps of the first and the newest hit.
     """
 
     size: float
@@ -49,6 +50,8 @@ class Surface:
     slot_label: NDArray[np.int16]
     slot_weight: NDArray[np.float32]
     owner: NDArray[np.int64]
+    first_ns: NDArray[np.int64]
+    last_ns: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,6 +75,8 @@ class Surface:
             voxels.slot_label[rows],
             voxels.slot_weight[rows],
             voxels.owner[rows],
+            voxels.first_ns[rows],
+            voxels.last_ns[rows],
         )
 
     def best_label(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.scene.sighting import Sighting
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject
 
 _OVERLAP = 0.2  # of the smaller one's voxels, to be the same object
@@ -68,29 +69,17 @@ class Track:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Sighting:
-    """A candidate, described: what the tracker needs of it."""
-
-    owner_counts: dict[int, int]  # object ids of its voxels at the last extraction
-    voxels: int
-    box: OrientedBox
-    label: str
-    score: float
-    votes: dict[str, float]
-    color: tuple[float, float, float] | None
-    first_ns: int
-    last_ns: int
-    seen_s: float  # mean over its voxels
-
-
 class Tracker:
     """Keeps the tracks; ``assign`` returns for every sighting the id of its object (or -1: not admitted)."""
 
-    def __init__(self, max_objects: int) -> None:
+    def __init__(self, max_objects: int, next_id: int = 1) -> None:
         self._max = max_objects
         self.tracks: dict[int, Track] = {}
-        self.next_id = 1
+        self.next_id = next_id
+
+    def freeze(self) -> tuple[SceneObject, ...]:
+        """All objects by id, as they go into a snapshot."""
+        return tuple(track.freeze() for _, track in sorted(self.tracks.items()))
 
     def carve(self, owners: NDArray[np.int64]) -> None:
         """Voxels of these owners were seen empty and removed."""

@@ -74,6 +74,7 @@ class VoxelMap:
         self.max_voxels = max_voxels
         self._keys = np.zeros(0, np.int64)  # sorted
         self._rows = np.zeros(0, np.int64)  # row of each key
+        self._key_of_row = np.zeros(0, np.int64)  # -1 = free
         self._free: NDArray[np.int64] = np.zeros(0, np.int64)
         self._cursor = 0  # where carving goes on
         self._allocate(0)
@@ -143,6 +144,7 @@ class VoxelMap:
         if len(new):
             rows = self._take(len(new))
             self.first_ns[rows] = stamp_ns
+            self._key_of_row[rows] = new
             self._keys = np.insert(self._keys, at[~found], new)
             self._rows = np.insert(self._rows, at[~found], rows)
             at = np.searchsorted(self._keys, unique)
@@ -159,6 +161,7 @@ class VoxelMap:
                 filler = -1 if name in ("slot_label", "owner") else 0
                 extra = np.full((grown - old, *column.shape[1:]), filler, column.dtype)
                 setattr(self, name, np.concatenate([column, extra]))
+            self._key_of_row = np.concatenate([self._key_of_row, np.full(grown - old, -1, np.int64)])
             self._free = np.concatenate([self._free, np.arange(old, grown)])
         rows, self._free = self._free[:n], self._free[n:]
         return rows
@@ -202,23 +205,30 @@ class VoxelMap:
         end = min(capacity, begin + int(np.ceil(share * capacity)))
         self._cursor = end
         pose, k = observation.pose, observation.intrinsics
-        rotation = pose[:3, :3].astype(np.float32)
-        camera = (self.position[begin:end] - pose[:3, 3].astype(np.float32)) @ rotation
-        z = camera[:, 2]
-        near = np.flatnonzero((z > 0.1) & (z < observation.reach) & (self.seen[begin:end] > 0))
-        z = z[near]
-        u = np.rint(camera[near, 0] * np.float32(k.fx) / z + np.float32(k.cx))
-        v = np.rint(camera[near, 1] * np.float32(k.fy) / z + np.float32(k.cy))
-        inside = (u >= 0) & (u < k.width) & (v >= 0) & (v < k.height)
+        axes = pose[:3, :3].astype(np.float32)
+        offset = (pose[:3, 3] @ pose[:3, :3]).astype(np.float32)
+        position = self.position[begin:end]
+        depth = position @ axes[:, 2] - offset[2]
+        near = np.flatnonzero((depth > 0.1) & (depth < observation.reach) & (self._key_of_row[begin:end] >= 0))
+        z, position = depth[near], position[near]
+        # Adding a half and truncating rounds; what lies left of or above the image must not round into it.
+        u = (position @ axes[:, 0] - offset[0]) * (np.float32(k.fx) / z) + np.float32(k.cx + 0.5)
+        v = (position @ axes[:, 1] - offset[1]) * (np.float32(k.fy) / z) + np.float32(k.cy + 0.5)
+        inside = np.flatnonzero((u >= 0) & (u < k.width) & (v >= 0) & (v < k.height))
         near, z = near[inside], z[inside]
-        measured = observation.near_depth[v[inside].astype(np.int64), u[inside].astype(np.int64)]
+        measured = observation.near_depth[v[inside].astype(np.intp), u[inside].astype(np.intp)]
         rows = begin + near[measured > z + 2 * self.size + 0.03 * z]
         self.empty[rows] += evidence / share
         # What was seen for long needs a longer look to disappear: thin things are hit and missed in turn.
         removed = rows[self.empty[rows] >= np.maximum(gone_after, 0.3 * self.seen[rows])]
         owners = self.owner[removed]
-        self._remove(np.isin(self._rows, removed).nonzero()[0] if len(removed) else removed)
+        self._remove(np.searchsorted(self._keys, self._key_of_row[removed]))
         return owners
+
+    def assign(self, keys: NDArray[np.int64], rows: NDArray[np.int64], owner: NDArray[np.int64]) -> None:
+        """Set the owners of voxels that were at these rows; those that have been removed meanwhile are left out."""
+        alive = self._key_of_row[rows] == keys
+        self.owner[rows[alive]] = owner[alive]
 
     def evict(self) -> int:
         """Remove the voxels unseen for longest until the map is within its bound; returns how many."""
@@ -245,6 +255,7 @@ class VoxelMap:
         rows = self._rows[positions]
         for name in self._COLUMNS:
             getattr(self, name)[rows] = -1 if name in ("slot_label", "owner") else 0
+        self._key_of_row[rows] = -1
         self._free = np.concatenate([self._free, rows])
         keep = np.ones(len(self._keys), bool)
         keep[positions] = False
@@ -265,4 +276,5 @@ class VoxelMap:
         if (np.diff(keys) <= 0).any():
             raise ValueError("voxel keys are not sorted")
         fresh._keys, fresh._rows = keys, rows
+        fresh._key_of_row[rows] = keys
         self.__dict__.update(fresh.__dict__)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rooms import K, Room, Thing, look, walk
+
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.scene.snapshot import ObjectState
 from proxy3d_core.scene.state import SceneState
-
-from rooms import K, Room, Thing, look, walk
 
 TABLE = Thing("table", (0.0, 0.0, 0.72), (1.4, 0.8, 0.06))
 MUG = Thing("table", (0.3, 0.1, 0.80), (0.09, 0.09, 0.10), color=(230, 230, 230))  # a segmenter calls it table

@@ -1,0 +1,112 @@
+"""What one extraction says of an object: name, confidence, box, colour, age."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.scene.labels import STRUCTURE, least_surface, stands_on_floor
+from proxy3d_core.scene.segmentation import Candidate, Segmentation
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
+from proxy3d_core.scene.surface import BACKGROUND_WEIGHT, Surface
+
+_HAND = 0.15  # m; what ends lower than this above the floor stands on it
+_FEET = 0.8  # m; furniture whose kind stands on the floor does so, however much of it is hidden
+_FACE_VOXELS = 40
+_FACE_AGREEMENT = 0.6
+_NAMED_SHARE_POWER = 0.25
+_SURE_AFTER = 0.15  # s of votes per voxel, to about two thirds
+_TRIM = 0.01  # share of stray points outside a box at each end
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """A candidate, described: what the tracker needs of it.
+
+    Attributes:
+        owner_counts: how many of its voxels belonged to which object at the last extraction.
+        voxels: how many voxels it has.
+        seen_s: for how long a voxel of it was seen on average, seconds.
+        first_ns, last_ns: stamps of its oldest and its newest hit.
+        others: see SceneObject.
+    """
+
+    owner_counts: dict[int, int]
+    voxels: int
+    seen_s: float
+    box: OrientedBox
+    label: str
+    score: float
+    votes: dict[str, float]
+    color: tuple[float, float, float] | None
+    first_ns: int
+    last_ns: int
+
+
+def describe(surface: Surface, candidate: Candidate, segmentation: Segmentation, vocabulary: list[str]) -> Sighting:
+    """Describe a candidate; ``vocabulary`` holds the label names by index."""
+    members = candidate.members
+    # Parts that no mask covered (legs, a shaded seat) joined by touch; they say little against the class.
+    voters = members[segmentation.label[members] == candidate.label] if candidate.label >= 0 else members
+    seconds, background = surface.votes(voters, len(vocabulary))
+    if candidate.on >= 0:
+        seconds[candidate.on] = 0
+    seconds[[name in STRUCTURE for name in vocabulary]] = 0
+    total = float(seconds.sum()) + BACKGROUND_WEIGHT * background
+    best = candidate.label
+    if best < 0 and len(seconds) and seconds.max() > 0.5 * total:
+        likely = int(seconds.argmax())
+        if len(members) * surface.size**2 >= least_surface(vocabulary[likely]):
+            best = likely
+    score = 0.0
+    if best >= 0:
+        share = float(seconds[best]) / max(total, 1e-6)
+        settled = 1 - np.exp(-float(seconds[best]) / len(voters) / _SURE_AFTER)
+        score = float(share * settled * (len(voters) / len(members)) ** _NAMED_SHARE_POWER)
+    label = vocabulary[best] if best >= 0 else UNKNOWN_LABEL
+    owners, counts = np.unique(surface.owner[members], return_counts=True)
+    red, green, blue = (float(c) for c in surface.color[members].mean(axis=0))
+    return Sighting(
+        owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
+        voxels=len(members),
+        seen_s=float(surface.seen[members].mean()),
+        box=_tight_box(surface.position[members], surface.normal[members], segmentation.structure.floor, label),
+        label=label,
+        score=score,
+        votes={vocabulary[i]: round(float(seconds[i]) / max(total, 1e-6), 4) for i in np.flatnonzero(seconds)},
+        color=(red, green, blue) if red + green + blue > 0 else None,
+        first_ns=int(surface.first_ns[members].min()),
+        last_ns=int(surface.last_ns[members].max()),
+    )
+
+
+def _face_direction(normals: NDArray[np.float32]) -> float | None:
+    """Yaw (mod 90 degrees) that the upright faces among voxels with these normals (N, 3) agree on, or None.
+
+    The circular mean of four times the azimuth: faces at right angles to each other count as one direction.
+    """
+    upright = normals[np.abs(normals[:, 2]) < 0.4]
+    if len(upright) < _FACE_VOXELS:
+        return None
+    phase = np.exp(4j * np.arctan2(upright[:, 1], upright[:, 0])).mean()
+    return float(np.angle(phase)) / 4 if abs(phase) > _FACE_AGREEMENT else None
+
+
+def _tight_box(
+    points: NDArray[np.float32], normals: NDArray[np.float32], floor: float | None, label: str
+) -> OrientedBox:
+    """Gravity-aligned box around an object's voxels; it reaches the floor if the object stands there.
+
+    The lowest centimetres of a leg are taken for floor, and what stands before a chair hides its feet: anything that ends
+    less than a hand above the floor stands on it, and so does furniture whose kind does.
+    """
+    # Faces tell the direction better than the outline, of which mostly one side was seen.
+    box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, _face_direction(normals))
+    reach = _FEET if stands_on_floor(label) else _HAND
+    if floor is None or not floor < box.bottom < floor + reach:
+        return box
+    rise = np.array([0.0, 0.0, box.bottom - floor])
+    return OrientedBox(box.center - rise / 2, box.size + rise, box.rotation)
