@@ -25,11 +25,13 @@ from scipy.cluster.vq import kmeans2
 
 from proxy3d_core.config import Config
 from proxy3d_core.frame import Frame
-from proxy3d_core.geometry.transforms import robot_from_camera
+from proxy3d_core.geometry.camera import unproject
+from proxy3d_core.geometry.transforms import robot_from_camera, transform_points
 from proxy3d_core.perception.level import estimate_up
 from proxy3d_core.proxies.cluster import cluster_proxies
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
+from proxy3d_core.sequences.frames import level_frame
 from proxy3d_ros.replay import answer_question
 
 Figures = dict[str, float]
@@ -99,7 +101,7 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def bench_sequence(sequence: Sequence, name: str, config: Config) -> tuple[dict[str, Figures], SceneState]:
+def bench_sequence(sequence: Sequence, name: str, config: Config) -> dict[str, Figures]:
     """A recorded sequence, frame by frame into the scene: frames, stages, reading, processor, memory, answers."""
     level = estimate_up(sequence)
     floor = level.floor if level.found else None
@@ -129,7 +131,7 @@ def bench_sequence(sequence: Sequence, name: str, config: Config) -> tuple[dict[
         out[f"{name}/{stage}"] = {"p50_ms": times["p50"], "p95_ms": times["p95"]}
     scene.refresh()
     out[f"{name}/answer"] = bench_answers(scene)
-    return out, scene
+    return out
 
 
 def bench_answers(scene: SceneState, repeats: int = 20) -> Figures:
@@ -143,24 +145,32 @@ def bench_answers(scene: SceneState, repeats: int = 20) -> Figures:
     return percentiles(spent)
 
 
-def bench_proxies(scene: SceneState, config: Config) -> dict[str, Figures]:
-    """Clustering of the scene's voxels, beside SciPy's k-means with as many clusters on the same points."""
-    _, arrays = scene.state_dict()
-    points = next(a for name, a in arrays.items() if name.endswith("mean"))[:, :3].astype(np.float64)
-    groups = next(a for name, a in arrays.items() if name.endswith("owner"))
-    features, weights = np.ones((len(points), 6), np.float32), np.ones(len(points))
+def bench_proxies(sequence: Sequence, config: Config, points_wanted: int = 100_000) -> dict[str, Figures]:
+    """Clustering of what a sequence shows, by label, beside SciPy's k-means with as many clusters on these points."""
+    level = estimate_up(sequence)
+    points, groups = [], []
+    for record in sequence.sample(32):
+        frame = level_frame(record, sequence, level)
+        if frame is not None:
+            seen = frame.depth > 0
+            points.append(transform_points(frame.pose, unproject(frame.depth, frame.intrinsics)[seen]))
+            groups.append(frame.labels[seen] if frame.labels is not None else np.zeros(len(points[-1]), int))
+    step = max(1, sum(map(len, points)) // points_wanted)
+    position, group = np.concatenate(points)[::step], np.concatenate(groups)[::step]
+    features, weights = np.ones((len(position), 6), np.float32), np.ones(len(position))
     ours, peer = [], []
     for _ in range(5):
         start = time.perf_counter()
-        cluster_proxies(points, features, weights, groups, config.proxies.budget, config.proxies.per_object)
+        cluster_proxies(position, features, weights, group, config.proxies.budget, config.proxies.per_object)
         ours.append(time.perf_counter() - start)
-    start = time.perf_counter()
-    first = points[np.linspace(0, len(points) - 1, config.proxies.budget).astype(int)]
-    kmeans2(points, first, iter=10, minit="matrix")
-    peer.append(time.perf_counter() - start)
+    first = position[np.linspace(0, len(position) - 1, config.proxies.budget).astype(int)]
+    for _ in range(3):
+        start = time.perf_counter()
+        kmeans2(position, first, iter=10, minit="matrix")
+        peer.append(time.perf_counter() - start)
     return {
-        "proxies/ours": {**percentiles(ours), "points": len(points)},
-        "proxies/scipy kmeans2": {**percentiles(peer), "points": len(points)},
+        "proxies/ours": {**percentiles(ours), "points": len(position)},
+        "proxies/scipy kmeans2": {**percentiles(peer), "points": len(position)},
     }
 
 

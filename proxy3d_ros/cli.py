@@ -483,9 +483,8 @@ def bench(
     figures: dict[str, dict[str, Any]] = {"machine": measure.machine()}
     for source in sources:
         err.print(f"{source.name}: {len(source)} frames")
-        found, scene = measure.bench_sequence(source, source.name, config)
-        figures |= found
-    figures |= measure.bench_proxies(scene, config)
+        figures |= measure.bench_sequence(source, source.name, config)
+    figures |= measure.bench_proxies(sources[-1], config)
     if live:
         err.print(f"live node for {live:g} s")
         with extra("dds"):
