@@ -32,6 +32,7 @@ from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.reasoning.answer import Answer, Question, Status, Viewpoint
 from proxy3d_core.reasoning.approach import approach_pose
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
+from proxy3d_core.scene.regions import box_mask, lift_mask, mask_from_runs
 from proxy3d_core.scene.snapshot import Snapshot
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.storage.maps import inside, load_map, save_map
@@ -45,6 +46,7 @@ TICK_PERIOD = 0.05
 
 _DIAGNOSTICS_PERIOD = 1.0
 _MAX_TIMEOUT = 600.0
+_BOX_3D, _BOX_2D, _MASK = 0, 1, 2  # proxy3d_ros/msg/RegionPrompt
 _ANSWERERS = ("auto", "geometric", "vlm")
 
 
@@ -373,14 +375,20 @@ class SpatialNode:
         """A region prompt as a 3D box.
 
         Raises:
-            BadInput: a kind of region that is not supported, or a box with impossible numbers.
+            BadInput: an unknown kind of region, impossible numbers, or nothing with depth in it.
             TransformError
         """
-        if region.type != 0:
-            raise BadInput("regions drawn on an image are not supported; give a 3D box (type 0)")
-        return messages.box_of(
-            region.box_3d, self._fixed.from_frame(region.frame_id, messages.stamp_ns(region.stamp), deadline)
-        )
+        stamp_ns = messages.stamp_ns(region.stamp)
+        if region.type == _BOX_3D:
+            return messages.box_of(region.box_3d, self._fixed.from_frame(region.frame_id, stamp_ns, deadline))
+        view = self._scene.view(stamp_ns)
+        width, height = int(region.image_width) or view.width, int(region.image_height) or view.height
+        if region.type == _BOX_2D:
+            left, top, right, bottom = (int(x) for x in region.box_2d)
+            return lift_mask(view, box_mask(left, top, right, bottom, width, height))
+        if region.type == _MASK:
+            return lift_mask(view, mask_from_runs(np.asarray(region.mask_runs), width, height))
+        raise BadInput(f"region type {region.type} is unknown; 0 = 3D box, 1 = 2D box, 2 = mask")
 
     @staticmethod
     def _empty(snapshot: Snapshot) -> bool:

@@ -44,7 +44,6 @@ class Observation:
         normals: (M, 3) float32 unit vectors towards the camera side, fixed frame.
         colors: (M, 3) float32 r, g, b in 0..255; zeros without a colour image.
         labels: (M,) int32 index into the caller's vocabulary, or NO_CLASS, or NO_VOTE.
-        instances: (M,) int32 number of the 2D instance (detection) that the pixel belongs to, or -1.
     """
 
     stamp_ns: int
@@ -57,7 +56,6 @@ class Observation:
     normals: NDArray[np.float32]
     colors: NDArray[np.float32]
     labels: NDArray[np.int32]
-    instances: NDArray[np.int32]
 
 
 def depth_tolerance(depth: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -164,7 +162,7 @@ class Observer:
         rotation = frame.pose[:3, :3].astype(np.float32)
         keep = known.reshape(-1)
         flat = points.reshape(-1, 3)[keep]
-        labels, instances = self._votes(frame, stride, (h, w), depth, nearest, label_index)
+        labels = self._votes(frame, stride, (h, w), depth, nearest, label_index)
         return Observation(
             stamp_ns=frame.stamp_ns,
             pose=frame.pose,
@@ -176,7 +174,6 @@ class Observer:
             normals=normals.reshape(-1, 3)[keep] @ rotation.T,
             colors=self._colors(frame.rgb, stride, (h, w)).reshape(-1, 3)[keep],
             labels=labels.reshape(-1)[keep],
-            instances=instances.reshape(-1)[keep],
         )
 
     def _pixel_rays(self, k: Intrinsics) -> NDArray[np.float32]:
@@ -200,57 +197,54 @@ class Observer:
         depth: NDArray[np.float32],
         nearest: NDArray[np.float32],
         label_index: dict[str, int],
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """(h, w) label votes and instance numbers."""
+    ) -> NDArray[np.int32]:
+        """(h, w) label votes."""
         h, w = shape
-        instances = np.full(shape, -1, np.int32)
         if frame.labels is not None:
             ids = frame.labels[stride // 2 :: stride, stride // 2 :: stride][:h, :w]
             votes = _lookup(ids, frame.label_names, label_index)
             borders = _borders(votes)
         elif frame.detections:
             votes = np.full(shape, NO_CLASS, np.int32)
-            self._paint(frame.detections, stride, depth, votes, instances, label_index)
+            self._paint(frame.detections, frame.intrinsics.fx / stride, stride, depth, votes, label_index)
             borders = np.zeros(shape, bool)
         else:
-            return np.full(shape, NO_VOTE, np.int32), instances
+            return np.full(shape, NO_VOTE, np.int32)
         # A mask that is a little too large bleeds on what lies behind the object: pixels just behind a depth edge abstain.
         behind = depth - nearest > 2 * depth_tolerance(depth)
         votes[(borders | behind) & (votes != NO_CLASS)] = NO_VOTE
-        return votes, instances
+        return votes
 
     def _paint(
         self,
         detections: tuple[Detection2D, ...],
+        focal: float,
         stride: int,
         depth: NDArray[np.float32],
         votes: NDArray[np.int32],
-        instances: NDArray[np.int32],
         label_index: dict[str, int],
     ) -> None:
-        """Give the pixels of each box that lie on its object the box's label; a better box wins where two overlap."""
+        """Give the pixels of each box that lie on its object the box's label.
+
+        Where boxes overlap, the smaller one wins: the chair at the desk, the mug on the table.
+        """
         h, w = depth.shape
-        order = sorted(range(len(detections)), key=lambda i: detections[i].score)
-        for i in order:
-            d = detections[i]
+        for d in sorted(detections, key=lambda d: (-(d.right - d.left) * (d.bottom - d.top), d.label)):
             index = label_index.get(d.label, NO_CLASS)
             if d.score < self._config.min_score or index == NO_CLASS:
                 continue
             left, top = max(0, int(d.left / stride)), max(0, int(d.top / stride))
             right, bottom = min(w, int(np.ceil(d.right / stride))), min(h, int(np.ceil(d.bottom / stride)))
             window = depth[top:bottom, left:right]
-            inner = window[
-                window.shape[0] // 4 : -(window.shape[0] // 4) or None,
-                window.shape[1] // 4 : -(window.shape[1] // 4) or None,
-            ]
+            margin_v, margin_u = window.shape[0] // 4, window.shape[1] // 4
+            inner = window[margin_v : window.shape[0] - margin_v, margin_u : window.shape[1] - margin_u]
             if not (inner > 0).any():
                 continue
             # The object is what stands at the nearer part of the box's middle; what is farther shows past its outline.
             front = float(np.quantile(inner[inner > 0], 0.3))
-            reach = 0.15 + 0.5 * min(window.shape) * front / 150.0
+            reach = 0.15 + 0.5 * min(window.shape) * front / focal
             on = (window > front - reach) & (window < front + reach)
             votes[top:bottom, left:right][on] = index
-            instances[top:bottom, left:right][on] = i
 
 
 def _lookup(ids: NDArray[np.integer], names: dict[int, str] | object, label_index: dict[str, int]) -> NDArray[np.int32]:

@@ -16,6 +16,7 @@ from proxy3d_core.perception.observation import NO_CLASS, Observation, Observer
 from proxy3d_core.proxies.cluster import cluster_proxies
 from proxy3d_core.scene.floorplan import floor_plan
 from proxy3d_core.scene.labels import normalise
+from proxy3d_core.scene.regions import RecentViews, View
 from proxy3d_core.scene.segmentation import segment
 from proxy3d_core.scene.serialise import track_from_json, track_to_json
 from proxy3d_core.scene.sighting import describe
@@ -73,6 +74,7 @@ class SceneState:
     def clear_buffers(self) -> None:
         """Forget what is timed (the clock jumped back); the map stays."""
         with self._lock:
+            self._views = RecentViews()
             self._last: tuple[int, NDArray[np.float64]] | None = None
             self._extracted_ns: int | None = None
 
@@ -84,6 +86,11 @@ class SceneState:
     def snapshot(self) -> Snapshot:
         """The newest snapshot."""
         return self._snapshot
+
+    def view(self, stamp_ns: int = 0) -> View:
+        """The kept view at a stamp (0 = the newest), to lift a region with. Raises BadInput if there is none."""
+        with self._lock:
+            return self._views.find(stamp_ns)
 
     @property
     def frame_id(self) -> str:
@@ -120,6 +127,7 @@ class SceneState:
             with self.times.measure("carve"):
                 self._tracker.carve(self._voxels.carve(observation, evidence, self._config.map.gone_after))
                 self._voxels.evict()
+            self._views.add(observation, frame.intrinsics.width, frame.intrinsics.height)
             self._frames += 1
             self._robot_pose = robot_pose
             since = np.inf if self._extracted_ns is None else (frame.stamp_ns - self._extracted_ns) / 1e9
