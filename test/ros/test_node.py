@@ -17,6 +17,7 @@ from rooms import look
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput
 from proxy3d_core.frame import Detection2D
+from proxy3d_core.geometry import invert, project, transform_points
 from proxy3d_core.reasoning.answer import Status
 from proxy3d_ros.node import SpatialNode
 from proxy3d_ros.port import Input, InputStatus, Output
@@ -557,3 +558,25 @@ def test_an_inactive_node_does_not_complain(make: Callable[..., Robot]) -> None:
     time.sleep(0.2)
     level, message, _ = robot.diagnostics()["proxy3d: inputs"]
     assert (level, message) == (0, "inactive")
+
+
+def test_a_region_drawn_on_the_newest_frame_means_the_object_in_it(robot: Robot) -> None:
+    snapshot = robot.node._scene.snapshot()
+    table = next(o for o in snapshot.objects if o.label == "table")
+    robot.look(tour(12)[0])
+    view = robot.node._scene.view()
+    full = view.intrinsics.resized(view.width, view.height)
+    pixels, depth = project(transform_points(invert(view.pose), table.box.corners), full)
+    assert (depth > 0).all()
+    left, top = np.clip(pixels.min(axis=0), 0, None).astype(int)
+    right, bottom = np.minimum(pixels.max(axis=0), (view.width, view.height)).astype(int)
+    drawn = robot.port.new("proxy3d_ros/msg/RegionPrompt", type=1, box_2d=[left, top, right, bottom])
+    response = robot.ask("How many chairs are near Region [0]?", regions=[drawn])
+    assert response.status == Status.OK, response.message
+    response = robot.ask("How tall is Region [0]?", regions=[drawn])
+    assert response.status == Status.OK, response.message
+    assert abs(response.value - 0.75) < 0.15
+
+    outside = robot.port.new("proxy3d_ros/msg/RegionPrompt", type=1, box_2d=[9000, 0, 9001, 5])
+    refused = robot.ask("How tall is Region [0]?", regions=[outside])
+    assert refused.status == Status.NOT_UNDERSTOOD and "outside" in refused.message
