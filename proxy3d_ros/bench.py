@@ -51,7 +51,7 @@ FRAME_RATE = 30.0
 
 _KEPT = 120
 """Frames held in memory for looping, so that reading files is not measured."""
-_WINDOW = 100
+_WINDOW = 300
 """Frames over which figures are taken at each mark of the long run."""
 
 
