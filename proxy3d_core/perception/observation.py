@@ -146,6 +146,7 @@ class Observer:
         """
         stride = max(1, round(frame.intrinsics.width / self._config.width))
         depth = block_depth(frame.depth, stride)
+        depth = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
         h, w = depth.shape
         k = frame.intrinsics.strided(stride, stride // 2) if stride > 1 else frame.intrinsics
         k = Intrinsics(w, h, k.fx, k.fy, k.cx, k.cy)

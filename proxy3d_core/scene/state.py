@@ -32,6 +32,7 @@ _STEP = 0.1  # m
 _TURN = 0.1  # rad
 _STEP_EVIDENCE = 0.1  # s
 _LEAST_SEEN = 0.25  # s; voxels seen for less are noise
+_MOST_LABELS = 10_000  # an open-vocabulary detector must not fill the memory with names; later ones are ignored
 _BACKGROUND_SAMPLE = 8  # one in so many background voxels makes proxies
 
 
@@ -171,7 +172,7 @@ class SceneState:
         names = set(frame.label_names.values()) | {d.label for d in frame.detections}
         for name in sorted(names - self._label_index.keys()):
             clean = normalise(name)
-            if not clean or clean in self._config.input.ignore_labels:
+            if not clean or clean in self._config.input.ignore_labels or len(self._vocabulary) >= _MOST_LABELS:
                 self._label_index[name] = NO_CLASS
             elif clean in self._vocabulary:
                 self._label_index[name] = self._vocabulary.index(clean)

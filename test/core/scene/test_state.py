@@ -218,3 +218,18 @@ def test_naming_an_unknown_object_says_which_are_known() -> None:
     scene = see(Room([SOFA]))
     with pytest.raises(BadInput, match="known ids"):
         scene.label_object(9999, "x")
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -1.0, 0.0])
+def test_missing_depth_is_not_empty_space(nothing: float) -> None:
+    """Where the camera measured nothing, nothing was seen to be gone, however the driver writes it."""
+    scene = see(Room([SOFA, BIN]))
+    (before,) = found(scene, "trash can")
+    room = Room([SOFA])
+    for i in range(30):
+        frame = room.render(look((0.0, 0.5, 1.4), (1.2, 1.9, 0.2)), 10 + 0.1 * i)
+        depth = frame.depth.copy()
+        depth[:, 40:] = nothing
+        scene.update(type(frame)(**{**frame.__dict__, "depth": depth}))
+    scene.refresh()
+    assert [o.id for o in found(scene, "trash can")] == [before.id]
