@@ -11,12 +11,13 @@ from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.labels import STRUCTURE, least_surface, stands_on_floor
 from proxy3d_core.scene.segmentation import Candidate, Segmentation
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
-from proxy3d_core.scene.surface import BACKGROUND_WEIGHT, Surface
+from proxy3d_core.scene.surface import Surface
 
 _HAND = 0.15  # m; what ends lower than this above the floor stands on it
 _FEET = 0.8  # m; furniture whose kind stands on the floor does so, however much of it is hidden
 _FACE_VOXELS = 40
 _FACE_AGREEMENT = 0.6
+_DOUBT = 0.7  # a second of "no class" counts this much against a name (less for taking a name at all)
 _NAMED_SHARE_POWER = 0.25
 _SURE_AFTER = 0.15  # s of votes per voxel, to about two thirds
 _TRIM = 0.01  # share of stray points outside a box at each end
@@ -55,7 +56,7 @@ def describe(surface: Surface, candidate: Candidate, segmentation: Segmentation,
     if candidate.on >= 0:
         seconds[candidate.on] = 0
     seconds[[name in STRUCTURE for name in vocabulary]] = 0
-    total = float(seconds.sum()) + BACKGROUND_WEIGHT * background
+    total = float(seconds.sum()) + _DOUBT * background
     best = candidate.label
     if best < 0 and len(seconds) and seconds.max() > 0.5 * total:
         likely = int(seconds.argmax())
@@ -100,8 +101,8 @@ def _tight_box(
 ) -> OrientedBox:
     """Gravity-aligned box around an object's voxels; it reaches the floor if the object stands there.
 
-    The lowest centimetres of a leg are taken for floor, and what stands before a chair hides its feet: anything that ends
-    less than a hand above the floor stands on it, and so does furniture whose kind does.
+    The lowest centimetres of a leg are taken for floor, and what stands before a chair hides its feet: anything that
+    ends less than a hand above the floor stands on it, and so does furniture whose kind does.
     """
     # Faces tell the direction better than the outline, of which mostly one side was seen.
     box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, _face_direction(normals))
