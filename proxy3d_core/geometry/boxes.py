@@ -24,7 +24,8 @@ class OrientedBox:
 
     Attributes:
         center: (3,) metres.
-        size: (3,) full edge lengths along the box axes, metres. For a gravity-aligned box: two on the floor plane, then the height.
+        size: (3,) full edge lengths along the box axes, metres; of a gravity-aligned box two on the floor plane, then
+            the height.
         rotation: (3, 3), columns are the box axes in the fixed frame.
     """
 
@@ -100,7 +101,7 @@ class OrientedBox:
     def contains(self, points: ArrayLike, margin: float = 0.0) -> NDArray[np.bool_]:
         """(N,) which of the points (N, 3) lie in the box grown by ``margin`` metres on every side."""
         local = (np.atleast_2d(np.asarray(points, dtype=np.float64)) - self.center) @ self.rotation
-        return (np.abs(local) <= self.size / 2 + margin).all(axis=1)
+        return np.asarray((np.abs(local) <= self.size / 2 + margin).all(axis=1))
 
     def closest_point(self, points: ArrayLike) -> Array:
         """(N, 3) the points of the solid box nearest to points (N, 3)."""
@@ -112,13 +113,26 @@ class OrientedBox:
         return float(box_distances([self], [other])[0])
 
     def iou(self, other: OrientedBox) -> float:
-        """Volume overlap over union; exact for gravity-aligned boxes, by their z extent and footprint otherwise."""
-        area = _overlap_area(self.footprint(), other.footprint())
+        """Volume overlap over union, 0..1, of the upright prisms around the boxes (footprint times z extent).
+
+        A gravity-aligned box is its own prism, so there it is exact. A tilted box is smaller than its prism; taking the
+        prism for overlap and volume alike keeps the measure within 0..1.
+        """
+        footprint, other_footprint = self.footprint(), other.footprint()
+        area = _overlap_area(footprint, other_footprint)
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         if area <= 0 or height <= 0:
             return 0.0
-        intersection = area * height
-        return intersection / (self.volume + other.volume - intersection)
+        prism = _area(footprint) * (self.top - self.bottom)
+        other_prism = _area(other_footprint) * (other.top - other.bottom)
+        intersection = min(area * height, prism, other_prism)
+        return intersection / (prism + other_prism - intersection)
+
+
+def _area(polygon: Array) -> float:
+    """Area of a simple polygon (M, 2), square metres (shoelace formula)."""
+    x, y = polygon[:, 0], polygon[:, 1]
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
 def _overlap_area(subject: Array, clip: Array) -> float:
@@ -139,8 +153,7 @@ def _overlap_area(subject: Array, clip: Array) -> float:
             if there
         ]
         subject = np.array(pieces).reshape(-1, 2)
-    x, y = subject[:, 0], subject[:, 1]
-    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+    return _area(subject)
 
 
 def box_distances(first: list[OrientedBox], second: list[OrientedBox]) -> Array:
@@ -159,7 +172,8 @@ def box_distances(first: list[OrientedBox], second: list[OrientedBox]) -> Array:
 
     def vertex_box(corners: Array, center: Array, rotation: Array, half: Array) -> Array:
         local = (corners - center[:, None]) @ rotation
-        return np.linalg.norm(np.maximum(np.abs(local) - half[:, None], 0), axis=-1).min(axis=1)
+        outside: Array = np.linalg.norm(np.maximum(np.abs(local) - half[:, None], 0), axis=-1)
+        return np.asarray(outside.min(axis=1))
 
     best = np.minimum(vertex_box(corners_a, cb, rb, hb), vertex_box(corners_b, ca, ra, ha))
     best = np.minimum(best, _edge_distances(corners_a, corners_b))
@@ -192,4 +206,4 @@ def _edge_distances(corners_a: Array, corners_b: Array) -> Array:
     t = np.clip((b * s + f) / e, 0, 1)
     s = np.clip((b * t - c) / a, 0, 1)
     gap = r + d1 * s[..., None] - d2 * t[..., None]
-    return np.linalg.norm(gap, axis=-1).min(axis=(1, 2))
+    return np.asarray(np.linalg.norm(gap, axis=-1).min(axis=(1, 2)))
