@@ -6,7 +6,8 @@ Conventions (REP-103, REP-105, REP-118), used everywhere unless a docstring says
 
 * metres, radians, seconds; stamps are integer nanoseconds;
 * the fixed frame has z up; a camera frame is optical (x right, y down, z forward);
-* a pose is a 4x4 matrix ``fixed_from_camera``: it maps camera points to the fixed frame, its last column is the camera centre;
+* a pose is a 4x4 matrix ``fixed_from_camera``: it maps camera points to the fixed frame, and its last column is the
+  camera centre;
 * depth images are float32 metres, 0 where there is no measurement.
 """
 

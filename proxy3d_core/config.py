@@ -1,6 +1,7 @@
-"""All settings, once: names, defaults, units, ranges. ROS parameters, YAML presets and the command line mirror this tree.
+"""All settings, once: names, defaults, units, ranges.
 
-A parameter's ROS name is its path with dots, for example ``map.voxel_size``.
+ROS parameters, YAML presets and the command line mirror this tree. A parameter's ROS name is its path with dots, for
+example ``map.voxel_size``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ class FramesConfig(_Section):
     """Coordinate frames (REP-105)."""
 
     fixed: str = Field("map", description="Fixed frame of the map, z up.")
-    fallback: str = Field("odom", description="Used, with a warning, while the fixed frame is not in TF; empty = never.")
+    fallback: str = Field(
+        "odom", description="Used, with a warning, while the fixed frame is not in TF; empty = never."
+    )
     robot: str = Field("base_link", description="Robot frame (x forward): the viewpoint of questions without one.")
 
 
@@ -31,19 +34,31 @@ class InputConfig(_Section):
     """How camera topics become frames."""
 
     sync_slop: float = Field(0.02, ge=0, le=1, description="Largest stamp difference of images of one frame [s].")
-    sync_timeout: float = Field(1.0, gt=0, le=60, description="A frame that is still incomplete after this time is dropped [s].")
-    tf_timeout: float = Field(1.0, gt=0, le=60, description="A frame whose pose is still unknown after this time is dropped [s].")
+    sync_timeout: float = Field(
+        1.0, gt=0, le=60, description="A frame that is still incomplete after this time is dropped [s]."
+    )
+    tf_timeout: float = Field(
+        1.0, gt=0, le=60, description="A frame whose pose is still unknown after this time is dropped [s]."
+    )
     semantics: Literal["auto", "labels", "detections", "none"] = Field(
         "auto", description="Which semantics belong to a frame: auto = whatever is published."
     )
     semantics_wait: float = Field(0.25, ge=0, le=10, description="How long a frame waits for its semantics [s].")
-    label_names: str = Field("", description="JSON file or JSON text with the names of label ids, such as {\"9\": \"chair\"}.")
+    label_names: str = Field(
+        "", description='JSON file or JSON text with the names of label ids, such as {"9": "chair"}.'
+    )
     ignore_labels: tuple[str, ...] = Field(
         ("background", "unlabeled", "unlabelled", "void", "unknown"), description="Label names that mean: no class."
     )
-    compressed: bool = Field(False, description="Subscribe to the compressed topics (<topic>/compressed, <topic>/compressedDepth).")
-    silent_after: float = Field(5.0, gt=0, le=600, description="A topic without messages for this time is reported [s].")
-    clock_jump: float = Field(1.0, gt=0, le=3600, description="A stamp further back than this resets the input buffers [s].")
+    compressed: bool = Field(
+        False, description="Subscribe to the compressed topics (<topic>/compressed, <topic>/compressedDepth)."
+    )
+    silent_after: float = Field(
+        5.0, gt=0, le=600, description="A topic without messages for this time is reported [s]."
+    )
+    clock_jump: float = Field(
+        1.0, gt=0, le=3600, description="A stamp further back than this resets the input buffers [s]."
+    )
 
 
 class PerceptionConfig(_Section):
@@ -59,12 +74,18 @@ class MapConfig(_Section):
     """The scene state."""
 
     voxel_size: float = Field(0.025, ge=0.005, le=0.2, description="Edge of a map voxel [m].")
-    max_voxels: int = Field(600_000, ge=1000, le=20_000_000, description="Memory bound: the oldest unseen voxels go first.")
+    max_voxels: int = Field(
+        600_000, ge=1000, le=20_000_000, description="Memory bound: the oldest unseen voxels go first."
+    )
     max_objects: int = Field(500, ge=1, le=100_000, description="Memory bound: known objects, gone ones included.")
     min_size: float = Field(0.05, ge=0.01, le=2, description="Smaller things are not objects: longest edge [m].")
     min_seen: float = Field(0.3, ge=0, le=60, description="An object must have been seen for this long [s].")
-    gone_after: float = Field(0.5, ge=0.05, le=600, description="A place must be seen empty for this long before its object is gone [s].")
-    update_period: float = Field(0.5, ge=0.02, le=60, description="Objects are extracted anew this often [s of input time].")
+    gone_after: float = Field(
+        0.5, ge=0.05, le=600, description="A place must be seen empty for this long before its object is gone [s]."
+    )
+    update_period: float = Field(
+        0.5, ge=0.02, le=60, description="Objects are extracted anew this often [s of input time]."
+    )
     robot_height: float = Field(1.0, ge=0.1, le=3, description="Free floor needs this much room above it [m].")
 
 
@@ -72,7 +93,9 @@ class ProxyConfig(_Section):
     """The 3D proxies."""
 
     budget: int = Field(450, ge=1, le=100_000, description="Number of proxies (the paper: 450, 700 or 1000).")
-    per_object: int = Field(5, ge=1, le=100, description="Start count per object, before the rest is shared out by size.")
+    per_object: int = Field(
+        5, ge=1, le=100, description="Start count per object, before the rest is shared out by size."
+    )
 
 
 class AnswerConfig(_Section):
@@ -86,7 +109,7 @@ class AnswerConfig(_Section):
 class OutputConfig(_Section):
     """What is published."""
 
-    rate: float = Field(5.0, gt=0, le=60, description="Most updates of objects and markers a second [Hz].")
+    rate: float = Field(15.0, gt=0, le=60, description="Most updates of objects and markers a second [Hz].")
     proxies_rate: float = Field(2.0, gt=0, le=60, description="Most updates of the proxy cloud a second [Hz].")
     map_folder: str = Field("~/.ros/proxy3d_maps", description="save_map and load_map stay inside this folder.")
 

@@ -16,7 +16,7 @@ from proxy3d_core.geometry.transforms import check_rigid
 
 @dataclass(frozen=True)
 class Detection2D:
-    """A labelled box on the image, in pixels of the depth grid: left, top, right, bottom (right and bottom exclusive)."""
+    """A labelled box on the image, in pixels of the depth grid; right and bottom are exclusive."""
 
     label: str
     score: float

@@ -1,4 +1,4 @@
-"""Rooms of boxes whose every pixel follows from the slab formula: ground truth for tests, with no model of the code under test."""
+"""Rooms of boxes whose every pixel follows from the slab formula: ground truth without the code under test."""
 
 from __future__ import annotations
 

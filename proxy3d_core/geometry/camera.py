@@ -33,7 +33,8 @@ class Intrinsics:
             raise BadInput(f"camera info holds NaN or infinite intrinsics {values}; calibrate or fix the driver")
         if self.fx <= 0 or self.fy <= 0:
             raise BadInput(
-                f"camera info has focal lengths fx={self.fx}, fy={self.fy}: not calibrated; calibrate the camera or fix the driver"
+                f"camera info has focal lengths fx={self.fx}, fy={self.fy}: not calibrated; "
+                "calibrate the camera or fix the driver"
             )
         if self.width <= 0 or self.height <= 0:
             raise BadInput(f"camera info has size {self.width}x{self.height}; the driver must fill width and height")

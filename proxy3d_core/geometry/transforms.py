@@ -75,7 +75,7 @@ def matrix_from_quaternion(position: ArrayLike, quaternion_xyzw: ArrayLike) -> A
 
 def quaternion_from_matrix(matrix: ArrayLike) -> Array:
     """Unit quaternion (x, y, z, w), w >= 0, of the rotation in a 3x3 or 4x4 matrix; (N, 4) for N stacked matrices."""
-    return Rotation.from_matrix(np.asarray(matrix, dtype=np.float64)[..., :3, :3]).as_quat(canonical=True)
+    return np.asarray(Rotation.from_matrix(np.asarray(matrix, dtype=np.float64)[..., :3, :3]).as_quat(canonical=True))
 
 
 def rotation_between(a: ArrayLike, b: ArrayLike) -> Array:
@@ -88,8 +88,8 @@ def rotation_between(a: ArrayLike, b: ArrayLike) -> Array:
         if cosine > 0:
             return np.eye(3)
         axis = np.cross(u, np.eye(3)[np.argmin(np.abs(u))])
-        return Rotation.from_rotvec(np.pi * axis / np.linalg.norm(axis)).as_matrix()
-    return Rotation.from_rotvec(axis / sine * np.arctan2(sine, cosine)).as_matrix()
+        return np.asarray(Rotation.from_rotvec(np.pi * axis / np.linalg.norm(axis)).as_matrix())
+    return np.asarray(Rotation.from_rotvec(axis / sine * np.arctan2(sine, cosine)).as_matrix())
 
 
 def yaw_matrix(yaw: float) -> Array:

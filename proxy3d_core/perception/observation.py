@@ -7,6 +7,7 @@ foreground and background.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -20,9 +21,7 @@ from proxy3d_core.geometry.camera import Intrinsics, pixel_rays
 NO_VOTE = -2
 """Label of a pixel that says nothing about classes: no semantics, or too near a border to be trusted."""
 
-_INVERSE_DEPTH_NOISE = (
-    0.004  # 1/m; structured light and stereo measure disparity, so this noise is the same at any range
-)
+_INVERSE_DEPTH_NOISE = 0.004  # 1/m; structured light and stereo measure disparity: the same noise at any range
 
 NO_CLASS = -1
 """Label of a pixel that the segmenter saw and gave no class."""
@@ -61,14 +60,14 @@ class Observation:
 def depth_tolerance(depth: NDArray[np.float32]) -> NDArray[np.float32]:
     """Largest depth step on one surface between working pixels, metres: 2 cm and 3 % of the range.
 
-    Covers the slope of a surface seen at 60 degrees at 160 pixels width and the noise of structured-light cameras, which
-    grows with the square of the range (Khoshelham and Elberink 2012: 4 cm at 5 m).
+    Covers the slope of a surface seen at 60 degrees at 160 pixels width and the noise of structured-light cameras,
+    which grows with the square of the range (Khoshelham and Elberink 2012: 4 cm at 5 m).
     """
     return 0.02 + 0.03 * depth
 
 
 def block_depth(depth: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
-    """(H // s, W // s) depth: mean of the pixels of each s x s block that lie within 2 % of the block centre's depth."""
+    """(H // s, W // s) depth: mean of those pixels of each s x s block that are within 2 % of its centre's depth."""
     if stride == 1:
         return depth
     h, w = depth.shape[0] // stride, depth.shape[1] // stride
@@ -90,8 +89,8 @@ def point_normals(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Normals (h, w, 3) of a camera-frame point map (h, w, 3), turned to the camera, and where they are known.
 
-    The cross product of the central differences; a side that crosses a depth edge is left out. Two neighbours lie on one
-    surface if their depths are near, or if they are part of a plane seen at a flat angle: on a plane 1/z is linear.
+    The cross product of the central differences; a side that crosses a depth edge is left out. Two neighbours lie on
+    one surface if their depths are near, or if they are part of a plane seen at a flat angle: on a plane 1/z is linear.
     """
     z = points[..., 2]
     tolerance = depth_tolerance(z)
@@ -131,7 +130,7 @@ def _slice(axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
 
 
 class Observer:
-    """Turns frames into observations; ``index_of`` maps a label name to the caller's index (or NO_CLASS)."""
+    """Turns frames into observations; keeps the viewing rays of the last camera."""
 
     def __init__(self, config: PerceptionConfig) -> None:
         self._config = config
@@ -156,7 +155,7 @@ class Observer:
         normals, known = point_normals(points, valid)
 
         filled = np.where(depth > 0, depth, 1e3).astype(np.float32)
-        nearest = cv2.erode(filled, np.ones((5, 5), np.uint8))
+        nearest = cv2.erode(filled, np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
         missing = cv2.dilate((depth <= 0).astype(np.uint8), np.ones((3, 3), np.uint8))
         near_depth = np.where(missing > 0, 0, cv2.erode(filled, np.ones((3, 3), np.uint8))).astype(np.float32)
 
@@ -171,7 +170,7 @@ class Observer:
             depth=depth,
             near_depth=near_depth,
             reach=float(depth.max()),
-            points=flat @ rotation.T + frame.pose[:3, 3].astype(np.float32),
+            points=np.asarray(flat @ rotation.T + frame.pose[:3, 3].astype(np.float32), np.float32),
             normals=normals.reshape(-1, 3)[keep] @ rotation.T,
             colors=self._colors(frame.rgb, stride, (h, w)).reshape(-1, 3)[keep],
             labels=labels.reshape(-1)[keep],
@@ -211,7 +210,7 @@ class Observer:
             borders = np.zeros(shape, bool)
         else:
             return np.full(shape, NO_VOTE, np.int32)
-        # A mask that is a little too large bleeds on what lies behind the object: pixels just behind a depth edge abstain.
+        # A mask that is a little too large bleeds on what lies behind: pixels just behind a depth edge abstain.
         behind = depth - nearest > 2 * depth_tolerance(depth)
         votes[(borders | behind) & (votes != NO_CLASS)] = NO_VOTE
         return votes
@@ -248,10 +247,10 @@ class Observer:
             votes[top:bottom, left:right][on] = index
 
 
-def _lookup(ids: NDArray[np.integer], names: dict[int, str] | object, label_index: dict[str, int]) -> NDArray[np.int32]:
+def _lookup(ids: NDArray[np.integer], names: Mapping[int, str], label_index: Mapping[str, int]) -> NDArray[np.int32]:
     """Label ids -> vocabulary indices; ids without a name become NO_CLASS."""
     present = np.unique(ids)
-    table = np.array([label_index.get(names.get(int(i), ""), NO_CLASS) for i in present], np.int32)  # type: ignore[attr-defined]
+    table = np.array([label_index.get(names.get(int(i), ""), NO_CLASS) for i in present], np.int32)
     return table[np.searchsorted(present, ids)]
 
 

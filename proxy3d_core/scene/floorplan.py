@@ -18,8 +18,8 @@ _GAP = 0.8  # m: unseen gaps of floor up to this wide (under and behind furnitur
 def floor_plan(surface: Surface, structure: Structure, robot_height: float) -> FloorPlan:
     """Grid over the floor plane.
 
-    A cell is free where the floor was seen and nothing stands above it up to ``robot_height`` metres. The area of the room
-    is the area of all that was seen, with gaps closed and holes filled, as far as the walls.
+    A cell is free where the floor was seen and nothing stands above it up to ``robot_height`` metres. The area of the
+    room is the area of all that was seen, with gaps closed and holes filled, as far as the walls.
     """
     if structure.floor is None or not len(surface):
         return FloorPlan()

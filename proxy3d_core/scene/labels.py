@@ -10,14 +10,49 @@ STRUCTURE = frozenset(
 GROUND_COVERS = frozenset({"rug", "carpet", "mat", "floor mat", "doormat", "bath mat", "rug-merged", "floor-wood"})
 """Objects although they lie flat on the floor."""
 
-SUPPORTERS = frozenset(
-    {
-        "table", "dining table", "diningtable", "coffee table", "side table", "end table", "desk", "counter", "kitchen counter",
-        "countertop", "cabinet", "kitchen cabinet", "nightstand", "night stand", "dresser", "shelf", "bookshelf", "bookcase",
-        "sideboard", "tv stand", "chest of drawers", "workbench", "kitchen island", "island", "stand", "drawer", "commode",
-    }
-)  # fmt: skip
+# fmt: off
+SUPPORTERS = frozenset({
+    "table", "dining table", "diningtable", "coffee table", "side table", "end table", "desk", "workbench", "stand",
+    "counter", "countertop", "kitchen counter", "kitchen island", "island",
+    "cabinet", "kitchen cabinet", "nightstand", "night stand", "tv stand", "sideboard",
+    "dresser", "commode", "drawer", "chest of drawers", "shelf", "bookshelf", "bookcase",
+})
 """What stands on one of these is an object of its own, even where the segmenter calls it by the supporter's name."""
+
+_FLOOR_STANDING = frozenset({
+    "chair", "armchair", "stool", "bench", "sofa", "couch", "ottoman", "bed", "crib",
+    "table", "diningtable", "desk", "nightstand", "dresser", "wardrobe", "bookshelf", "bookcase", "piano",
+    "refrigerator", "fridge", "stove", "oven", "dishwasher", "washer", "toilet", "bathtub",
+    "person",
+})
+
+_LEAST_LENGTH = {  # m
+    0.08: {
+        "mug", "cup", "glass", "bottle", "can", "bowl", "plate", "apple", "orange", "candle", "vase",
+        "remote", "mouse", "phone", "book", "clock",
+    },
+    0.15: {
+        "lamp", "fan", "plant", "pottedplant", "potted plant", "pillow", "towel", "picture", "teddy bear",
+        "toilet paper", "box", "bag", "basket", "backpack", "shoe", "bin", "trash can", "trash bin",
+        "keyboard", "laptop", "printer", "toaster", "kettle",
+    },
+    0.25: {
+        "monitor", "tvmonitor", "tv", "television", "screen", "computer", "speaker", "whiteboard", "mirror", "window",
+        "microwave", "sink", "stool", "suitcase",
+    },
+    0.4: {
+        "chair", "armchair", "office chair", "bench", "nightstand", "cabinet", "curtain", "person",
+        "toilet", "radiator", "heater", "oven", "stove", "dishwasher", "washer", "washing machine",
+    },
+    0.6: {
+        "table", "dining table", "diningtable", "coffee table", "desk", "counter", "sofa", "couch", "bed",
+        "shelf", "bookshelf", "bookcase", "wardrobe", "dresser", "refrigerator", "fridge",
+        "bathtub", "shower", "door", "fireplace", "piano",
+    },
+}
+# fmt: on
+_LEAST = {name: length for length, names in _LEAST_LENGTH.items() for name in names}
+_UNKNOWN_LEAST = 0.08  # m
 
 
 def normalise(name: str) -> str:
@@ -25,56 +60,9 @@ def normalise(name: str) -> str:
     return " ".join(name.replace("_", " ").lower().split())
 
 
-_FLOOR_STANDING = frozenset(
-    [
-        "chair",
-        "armchair",
-        "table",
-        "diningtable",
-        "desk",
-        "sofa",
-        "couch",
-        "bed",
-        "bench",
-        "stool",
-        "toilet",
-        "bathtub",
-        "wardrobe",
-        "dresser",
-        "refrigerator",
-        "fridge",
-        "bookshelf",
-        "bookcase",
-        "nightstand",
-        "ottoman",
-        "person",
-        "washer",
-        "dishwasher",
-        "stove",
-        "oven",
-        "piano",
-        "crib",
-    ]
-)
-
-
 def stands_on_floor(name: str) -> bool:
     """Whether such things stand on the floor, so that their hidden feet do too."""
     return bool(name) and name.split()[-1] in _FLOOR_STANDING
-
-
-_LEAST_LENGTH = {
-    0.08: "mug cup glass bottle apple orange remote mouse phone book can bowl plate candle clock vase",
-    0.15: "lamp box bag basket keyboard laptop plant pottedplant potted_plant toaster kettle pillow picture backpack printer fan "
-    "trash_can trash_bin bin toilet_paper teddy_bear shoe towel",
-    0.25: "monitor tvmonitor tv television screen computer microwave sink stool whiteboard mirror window suitcase speaker",
-    0.4: "chair armchair office_chair toilet nightstand cabinet radiator heater oven stove dishwasher washer "
-    "washing_machine curtain person bench",
-    0.6: "table dining_table diningtable desk coffee_table sofa couch bed bathtub refrigerator fridge door bookshelf bookcase "
-    "shelf wardrobe dresser counter fireplace piano shower",
-}
-_LEAST = {name.replace("_", " "): length for length, names in _LEAST_LENGTH.items() for name in names.split()}
-_UNKNOWN_LEAST = 0.08
 
 
 def least_surface(name: str) -> float:

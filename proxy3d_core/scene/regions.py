@@ -30,7 +30,7 @@ _MOST_PIXELS = 50_000_000
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a region is lifted with: stamp, size of the frame, camera and depth (h, w) in metres at working resolution."""
+    """What a region is lifted with: stamp, frame size, camera and depth (h, w) in metres at working resolution."""
 
     stamp_ns: int
     width: int

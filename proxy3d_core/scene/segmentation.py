@@ -130,7 +130,7 @@ def _large_enough(surface: Surface, candidate: Candidate, min_size: float) -> bo
 def _absorb(
     surface: Surface, named: list[Candidate], unnamed: list[NDArray[np.int64]]
 ) -> tuple[list[Candidate], list[NDArray[np.int64]]]:
-    """Give parts without a class that touch a named object to it: what a segmenter leaves out of a chair is its legs."""
+    """Give parts without a class to the named object they touch: what a segmenter leaves out of a chair is its legs."""
     if not named:
         return named, unnamed
     owner = np.full(len(surface), -1, np.int64)

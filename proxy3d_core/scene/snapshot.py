@@ -15,6 +15,8 @@ from proxy3d_core.geometry.boxes import OrientedBox
 UNKNOWN_LABEL = "object"
 """Label of an object that no semantics has named yet."""
 
+_UNNAMED_CERTAINTY = 0.7
+
 
 class ObjectState(Enum):
     """Whether an object still is where the map says."""
@@ -54,6 +56,11 @@ class SceneObject:
     observations: int = 1
     previous_boxes: tuple[OrientedBox, ...] = ()
     named_by_user: bool = False
+
+    @property
+    def certainty(self) -> float:
+        """Probability that it is what it is called. A thing without a name is called an object, which it likely is."""
+        return self.score if self.label != UNKNOWN_LABEL else _UNNAMED_CERTAINTY
 
     @property
     def present(self) -> bool:

@@ -40,8 +40,8 @@ class SceneState:
     """Keeps the map of what was seen, and the objects in it.
 
     A frame changes the voxels at once. Objects, proxies and floor are extracted from them every ``map.update_period``
-    seconds of input: within ``update``, so that the same frames give the same scene, or, with ``background``, beside it in
-    a thread of their own, so that no frame waits for them.
+    seconds of input: within ``update``, so that the same frames give the same scene, or, with ``background``, beside it
+    in a thread of their own, so that no frame waits for them.
 
     Changes take a lock; ``snapshot`` may be called from any thread at any time and costs nothing.
     """
@@ -119,8 +119,8 @@ class SceneState:
             if not len(observation.points):
                 limits = self._config.perception
                 raise BadInput(
-                    f"no depth between {limits.min_depth} m and {limits.max_depth} m in the frame; check the depth unit "
-                    "(16UC1 = mm, 32FC1 = m) and whether the camera is covered"
+                    f"no depth between {limits.min_depth} m and {limits.max_depth} m in the frame; "
+                    "check the depth unit (16UC1 = mm, 32FC1 = m) and whether the camera is covered"
                 )
             evidence = self._evidence(observation)
             with self.times.measure("fuse"):

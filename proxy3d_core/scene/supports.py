@@ -1,7 +1,7 @@
 """Surfaces that carry things (table tops, counters, shelves) and the things that stand or lie on them.
 
-A semantic segmenter names the mug on the table "table"; geometry knows better: what rises from a support's plane, or lies
-on it in another colour, is a thing of its own.
+A semantic segmenter names the mug on the table "table"; geometry knows better: what rises from a support's plane, or
+lies on it in another colour, is a thing of its own.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class Support:
         rows = np.flatnonzero((x >= 0) & (x < nx) & (y >= 0) & (y < ny))
         rows = rows[self.outline[x[rows], y[rows]]]
         rise = surface.position[rows, 2] - self.plane_height(surface.position[rows])
-        return rows[(rise > low) & (rise <= high)]
+        return np.asarray(rows[(rise > low) & (rise <= high)])
 
     def plane_height(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
         """(N,) height of the plane below or above points (N, 3)."""
-        return points[:, :2].astype(np.float64) @ self.plane[:2] + self.plane[2]
+        return np.asarray(points[:, :2].astype(np.float64) @ self.plane[:2] + self.plane[2])
 
 
 def find_supports(surface: Surface, label: NDArray[np.int64], usable: NDArray[np.bool_], floor: float) -> list[Support]:

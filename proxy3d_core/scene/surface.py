@@ -80,7 +80,7 @@ class Surface:
         )
 
     def best_label(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The label (vocabulary index) of each voxel, -1 where "no class" outweighs all labels, and its share of the votes."""
+        """Label (vocabulary index) of each voxel, -1 where "no class" outweighs all others, and its share of votes."""
         slot = self.slot_weight.argmax(axis=1)
         take = np.arange(len(self))
         weight, label = self.slot_weight[take, slot], self.slot_label[take, slot].astype(np.int64)
@@ -90,11 +90,11 @@ class Surface:
         return np.where(wins, label, -1), share.astype(np.float32)
 
     def votes(self, members: NDArray[np.int64], vocabulary: int) -> tuple[NDArray[np.float64], float]:
-        """Seconds for each of ``vocabulary`` labels, summed over voxels ``members``, and the seconds without a class."""
+        """Seconds for each of ``vocabulary`` labels, summed over voxels ``members``, and seconds without a class."""
         label = self.slot_label[members].reshape(-1)
         weight = self.slot_weight[members].reshape(-1)
         used = label >= 0
-        totals = np.bincount(label[used], weights=weight[used], minlength=vocabulary)
+        totals = np.bincount(label[used], weights=weight[used], minlength=vocabulary).astype(np.float64, copy=False)
         return totals, float(self.background[members].sum())
 
 
@@ -117,7 +117,7 @@ def adjacent(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
 def components(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
     """Component number (n,) of each node of the graph with edges (first[i], second[i])."""
     graph = coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=(n, n))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def connected(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -142,4 +142,4 @@ def _component_numbers(surface: Surface, members: NDArray[np.int64]) -> NDArray[
     at = tuple((cells - low).T)
     grid[at] = True
     numbers, _ = ndimage.label(grid, structure=_TOUCHING)
-    return numbers[at].astype(np.int64) - 1
+    return np.asarray(numbers[at], np.int64) - 1

@@ -1,8 +1,8 @@
 """A sparse voxel map that keeps running means: what it costs to add a frame depends on the frame, not on the map.
 
 Each voxel holds the mean position, normal and colour of the points that fell into it, for how long it was seen, for how
-long it was seen to be empty, and votes for labels. Votes are kept for the four labels with most weight (the Space-Saving
-sketch of Metwally et al. 2005), so any vocabulary fits in constant memory.
+long it was seen to be empty, and votes for labels. Votes are kept for the four labels with most weight (the
+Space-Saving sketch of Metwally et al. 2005), so any vocabulary fits in constant memory.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class VoxelMap:
         return self._rows
 
     def fuse(self, observation: Observation, evidence: float) -> NDArray[np.int64]:
-        """Add an observation that stands for ``evidence`` seconds of looking; returns the owners of the voxels it hit."""
+        """Add an observation that stands for ``evidence`` seconds of looking; returns owners of the voxels hit."""
         if not len(observation.points):
             return np.zeros(0, np.int64)
         cells = np.floor(observation.points / np.float32(self.size)).astype(np.int64)
@@ -221,7 +221,7 @@ class VoxelMap:
         self.empty[rows] += evidence / share
         # What was seen for long needs a longer look to disappear: thin things are hit and missed in turn.
         removed = rows[self.empty[rows] >= np.maximum(gone_after, 0.3 * self.seen[rows])]
-        owners = self.owner[removed]
+        owners: NDArray[np.int64] = self.owner[removed]
         self._remove(np.searchsorted(self._keys, self._key_of_row[removed]))
         return owners
 

@@ -92,9 +92,7 @@ def save_map(scene: Scene, folder: str | Path, overwrite: bool = False) -> Saved
     try:
         meta = json.loads(json.dumps(meta, allow_nan=False))  # as it will be read
     except (TypeError, ValueError) as error:
-        raise MapError(
-            f"the scene holds what a map cannot ({error}); nothing was written; report this"
-        ) from None
+        raise MapError(f"the scene holds what a map cannot ({error}); nothing was written; report this") from None
     data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     digest = hashlib.sha256(data).hexdigest()
     name = f"arrays-{digest[:16]}.safetensors"
