@@ -170,7 +170,7 @@ class Executor(Evaluator):
 
     @staticmethod
     def _count_sigma(things: Sequence[Thing]) -> float:
-        return math.sqrt(sum(t.object.score * (1 - t.object.score) for t in things if t.object))
+        return math.sqrt(sum(t.object.certainty * (1 - t.object.certainty) for t in things if t.object))
 
     def count_test(self, query: CountTest) -> Result:
         """Yes or no, odd or even."""

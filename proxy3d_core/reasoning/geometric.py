@@ -97,7 +97,7 @@ class GeometricAnswerer:
                 )
             text = letter
         objects = [t.object for t in result.things if t.object is not None]
-        scores = [o.score for o in objects[:8]]
+        scores = [o.certainty for o in objects[:8]]
         confidence = program.certainty * executor.certainty * (sum(scores) / len(scores) if scores else 1.0)
         message = "; ".join(m for m in (result.message, *executor.notes) if m)
         if confidence < self.min_confidence:
