@@ -21,6 +21,7 @@ from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, SUPPORTERS, leas
 from proxy3d_core.scene.structure import Structure, find_structure
 from proxy3d_core.scene.supports import find_supports, things_on
 from proxy3d_core.scene.surface import Surface, connected
+from proxy3d_core.scene.voxels import Z_BITS
 
 _FIRM = 0.5  # share of the votes from which a voxel's class is taken against geometry
 _FRAGMENT = 0.2  # a part this much smaller than its neighbour is a piece of it
@@ -119,7 +120,8 @@ def _solid(surface: Surface, part: NDArray[np.int64]) -> bool:
     size = OrientedBox.around(surface.position[part], trim=0.02).size
     if size.min() < _MIN_THICKNESS:
         return False
-    footprint = len(np.unique(surface.cells[part, :2], axis=0)) * surface.size**2
+    columns = surface.keys[part] >> Z_BITS  # sorted, as the parts are
+    footprint = (1 + np.count_nonzero(np.diff(columns))) * surface.size**2
     return bool(footprint > _MIN_FILL * size[0] * size[1])
 
 

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from proxy3d_core.perception.observation import NO_CLASS, NO_VOTE, Observation
 
 SLOTS = 4
-_BITS = 21
-_HALF = 1 << (_BITS - 1)
+Z_BITS = 21
+"""Bits of a key for each coordinate; the lowest are z, so that ``key >> Z_BITS`` is a column."""
+
+_HALF = 1 << (Z_BITS - 1)
 _MEAN_WINDOW = 60.0  # points; older ones fade, so that a moved surface is followed
 CARVE_PERIOD = 0.1
 """Seconds of looking in which every voxel is tested once for being seen empty."""
@@ -30,13 +32,13 @@ HALF_NEIGHBOURS = np.array(
 def pack(cells: NDArray[np.int64]) -> NDArray[np.int64]:
     """Voxel coordinates (N, 3) in [-2^20, 2^20) -> keys (N,), sorted as the coordinates are."""
     c = cells.astype(np.int64) + _HALF
-    return (c[:, 0] << (2 * _BITS)) | (c[:, 1] << _BITS) | c[:, 2]
+    return (c[:, 0] << (2 * Z_BITS)) | (c[:, 1] << Z_BITS) | c[:, 2]
 
 
 def unpack(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keys (N,) -> voxel coordinates (N, 3)."""
-    mask = (1 << _BITS) - 1
-    return np.stack([keys >> (2 * _BITS), (keys >> _BITS) & mask, keys & mask], axis=1) - _HALF
+    mask = (1 << Z_BITS) - 1
+    return np.stack([keys >> (2 * Z_BITS), (keys >> Z_BITS) & mask, keys & mask], axis=1) - _HALF
 
 
 class VoxelMap:
