@@ -162,21 +162,25 @@ class Config(_Section):
             BadInput: not readable, not YAML, or a setting is unknown or out of range.
         """
         try:
-            tree = yaml.safe_load(Path(path).read_text()) or {}
+            tree = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise BadInput(f"cannot read the parameter file {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise BadInput(f"{path} is not text; a parameter file is YAML in UTF-8") from None
         except yaml.YAMLError as error:
             raise BadInput(f"{path} is not valid YAML: {error}") from None
+        ignored: str | None = None
+        if isinstance(tree, dict):
+            for name in ("/**", "proxy3d", "/proxy3d"):
+                if isinstance(tree.get(name), dict) and "ros__parameters" in tree[name]:
+                    tree, ignored = tree[name]["ros__parameters"] or {}, "use_sim_time"
+                    break
         if not isinstance(tree, dict):
             raise BadInput(f"{path} holds no mapping of settings")
-        for name in ("/**", "proxy3d", "/proxy3d"):
-            if isinstance(tree.get(name), dict) and "ros__parameters" in tree[name]:
-                tree = dict(tree[name]["ros__parameters"] or {})
-                tree.pop("use_sim_time", None)
-                break
-        flat = {k: v for k, v in tree.items() if "." in k}
-        nested = {k: dict(v) if isinstance(v, dict) else v for k, v in tree.items() if "." not in k}
-        for name, value in flat.items():
-            section, _, key = name.partition(".")
-            nested.setdefault(section, {})[key] = value
-        return cls.from_tree(nested)
+        flat: dict[str, Any] = {}
+        for name, value in tree.items():
+            if isinstance(value, dict):
+                flat.update({f"{name}.{key}": inner for key, inner in value.items()})
+            elif name != ignored:
+                flat[str(name)] = value
+        return cls.from_flat(flat)
