@@ -18,6 +18,9 @@ _WALL_SAMPLES = 10_000
 _MIN_WALL_AREA = 1.0
 _MIN_WALL_LENGTH = 0.9
 _MIN_WALL_TOP = 1.5
+_LONG_WALL_LENGTH = 2.0  # a camera that looks down sees little of a wall's height
+_LONG_WALL_TOP = 0.9
+_MOST_BEHIND = 0.05  # voxels behind it, as a share of its own
 _MIN_CEILING = 1.9
 
 
@@ -118,14 +121,21 @@ def find_walls(surface: Surface, not_wall: NDArray[np.bool_], floor: float) -> N
         left[(index == peak // width) & (bins == peak % width + low)] = False
         if inlier.sum() < least:
             continue
-        along = p[inlier, :2] @ np.array([-normal[1], normal[0]])
+        direction = np.array([-normal[1], normal[0]])
+        along = p[inlier, :2] @ direction
+        first, last = along.min() - 0.05, along.max() + 0.05
         length = np.quantile(along, 0.98) - np.quantile(along, 0.02)
-        if length >= _MIN_WALL_LENGTH and np.quantile(p[inlier, 2], 0.98) >= floor + _MIN_WALL_TOP:
+        top = np.quantile(p[inlier, 2], 0.98) - floor
+        q = surface.position[:, :2].astype(np.float64)
+        offset_of_all = (q - center) @ normal - distance
+        beside = (q @ direction > first) & (q @ direction < last)
+        # Normals look into the room: behind a wall nothing is seen, behind furniture there is a wall.
+        inward = np.sign((n[inlier, :2] @ normal).sum()) * offset_of_all
+        behind = (beside & (inward < -2 * _WALL_THICKNESS)).sum() / inlier.sum() / step
+        tall = length >= _MIN_WALL_LENGTH and top >= _MIN_WALL_TOP
+        if tall or (length >= _LONG_WALL_LENGTH and top >= _LONG_WALL_TOP and behind < _MOST_BEHIND):
             # Everything in the plane's band and extent is wall, whatever its normal: skirting, sockets, noise.
-            q = surface.position[:, :2].astype(np.float64)
-            within = np.abs((q - center) @ normal - distance) < _WALL_THICKNESS
-            t = q @ np.array([-normal[1], normal[0]])
-            on_wall |= within & (t > along.min() - 0.05) & (t < along.max() + 0.05) & ~not_wall
+            on_wall |= beside & (np.abs(offset_of_all) < _WALL_THICKNESS) & ~not_wall
     return on_wall
 
 

@@ -12,6 +12,7 @@ import os
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -140,14 +141,15 @@ class Publisher:
             raise
 
 
-class _Receiver:
+class _Receiver(ABC):
     """What the receiving thread serves."""
 
     reader: Any
     condition: Any
 
+    @abstractmethod
     def take(self) -> None:
-        raise NotImplementedError
+        """Take what has arrived."""
 
 
 class Subscription(_Receiver):
