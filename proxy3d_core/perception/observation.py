@@ -40,7 +40,7 @@ class Observation:
             what lies clearly in front of it was seen to be empty.
         reach: greatest depth in the image, metres; what lies farther cannot have been seen through.
         points: (M, 3) float32, fixed frame, of the pixels that are good enough to map.
-        normals: (M, 3) float32 unit vectors towards the camera side, fixed frame.
+        normals: (M, 3) float32 unit vectors towards the camera side, fixed frame; zero on things too thin to have one.
         colors: (M, 3) float32 r, g, b in 0..255; zeros without a colour image.
         labels: (M,) int32 index into the caller's vocabulary, or NO_CLASS, or NO_VOTE.
     """
@@ -125,6 +125,29 @@ def point_normals(
     return normal, known
 
 
+def thin_ridges(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Pixels (h, w) of things one or two pixels wide: poles, legs, cables.
+
+    Two pixels to either side the depth is clearly greater, and along the thing it goes on. A pixel that floats between
+    foreground and background has the foreground beside it, so it is never one of them.
+    """
+    far = np.where(depth > 0, depth, 1e3).astype(np.float32)
+    tolerance = depth_tolerance(depth)
+    out = np.zeros(depth.shape, bool)
+    for axis in (0, 1):
+        middle, before, after = _slice(axis, 2, -2), _slice(axis, None, -4), _slice(axis, 4, None)
+        near = depth[middle]
+        apart = np.minimum(far[before], far[after]) - near > 2 * tolerance[middle]
+        measured = (depth[before] > 0) | (depth[after] > 0)
+        along = np.zeros(depth.shape, bool)
+        head, tail = _slice(1 - axis, 1, None), _slice(1 - axis, None, -1)
+        goes_on = np.abs(depth[head] - depth[tail]) < tolerance[tail]
+        along[head] |= goes_on
+        along[tail] |= goes_on
+        out[middle] |= (near > 0) & apart & measured & along[middle]
+    return out
+
+
 def _slice(axis: int, start: int | None, stop: int | None) -> tuple[slice, ...]:
     return (slice(start, stop), slice(None)) if axis == 0 else (slice(None), slice(start, stop))
 
@@ -153,6 +176,8 @@ class Observer:
         in_range = np.where(valid, depth, 0).astype(np.float32)
         points = self._pixel_rays(k) * in_range[..., None]
         normals, known = point_normals(points, valid)
+        ridges = thin_ridges(in_range)
+        normals[~known] = 0
 
         filled = np.where(depth > 0, depth, 1e3).astype(np.float32)
         nearest = cv2.erode(filled, np.ones((5, 5), np.uint8)).astype(np.float32, copy=False)
@@ -160,9 +185,9 @@ class Observer:
         near_depth = np.where(missing > 0, 0, cv2.erode(filled, np.ones((3, 3), np.uint8))).astype(np.float32)
 
         rotation = frame.pose[:3, :3].astype(np.float32)
-        keep = known.reshape(-1)
+        keep = (known | ridges).reshape(-1)
         flat = points.reshape(-1, 3)[keep]
-        labels = self._votes(frame, stride, (h, w), depth, nearest, label_index)
+        labels = self._votes(frame, stride, depth, nearest, ridges, label_index)
         return Observation(
             stamp_ns=frame.stamp_ns,
             pose=frame.pose,
@@ -193,17 +218,17 @@ class Observer:
         self,
         frame: Frame,
         stride: int,
-        shape: tuple[int, int],
         depth: NDArray[np.float32],
         nearest: NDArray[np.float32],
+        ridges: NDArray[np.bool_],
         label_index: dict[str, int],
     ) -> NDArray[np.int32]:
         """(h, w) label votes."""
-        h, w = shape
+        shape = h, w = depth.shape
         if frame.labels is not None:
             ids = frame.labels[stride // 2 :: stride, stride // 2 :: stride][:h, :w]
             votes = _lookup(ids, frame.label_names, label_index)
-            borders = _borders(votes)
+            borders = _borders(votes) & ~ridges  # a thin thing is all border
         elif frame.detections:
             votes = np.full(shape, NO_CLASS, np.int32)
             self._paint(frame.detections, frame.intrinsics.fx / stride, stride, depth, votes, label_index)

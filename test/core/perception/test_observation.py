@@ -9,7 +9,15 @@ from rooms import Room, Thing, look
 from proxy3d_core.config import PerceptionConfig
 from proxy3d_core.frame import Detection2D, Frame
 from proxy3d_core.geometry import Intrinsics, unproject
-from proxy3d_core.perception.observation import NO_CLASS, NO_VOTE, Observation, Observer, block_depth, point_normals
+from proxy3d_core.perception.observation import (
+    NO_CLASS,
+    NO_VOTE,
+    Observation,
+    Observer,
+    block_depth,
+    point_normals,
+    thin_ridges,
+)
 
 K = Intrinsics(160, 120, 146.0, 146.0, 79.5, 59.5)
 BOX = Thing("box", (2.0, 0.0, 0.5), (0.4, 1.0, 1.0))
@@ -114,3 +122,23 @@ def test_a_weak_detection_is_ignored() -> None:
     weak = Detection2D("box", 0.1, 60, 40, 100, 80)
     observation = observe(Frame(**{**frame.__dict__, "labels": None, "detections": (weak,)}), {"box": 0})
     assert not (observation.labels == 0).any()
+
+
+def test_a_thin_pole_is_seen_and_named() -> None:
+    pole = Thing("lamp", (1.5, 0.0, 0.8), (0.02, 0.02, 1.6))
+    observation = observe(Room([pole]).render(look((0.0, 0.0, 1.0), (1.5, 0.0, 0.9)), 0.0), {"lamp": 0})
+    on_pole = np.linalg.norm(observation.points[:, :2] - (1.5, 0.0), axis=1) < 0.03
+    assert on_pole.sum() > 60, "it is one or two pixels wide and about a hundred high"
+    assert (observation.labels[on_pole] == 0).mean() > 0.9
+    assert (observation.labels == 0).sum() == (observation.labels[on_pole] == 0).sum()
+
+
+def test_a_pixel_between_foreground_and_background_is_no_ridge() -> None:
+    depth = np.full((20, 20), 3.0, np.float32)
+    depth[:, :8] = 1.0
+    depth[:, 8] = 2.0  # floats
+    assert not thin_ridges(depth).any()
+    depth[:] = 3.0
+    depth[:, 10] = 1.0
+    assert thin_ridges(depth)[3:-3, 10].all()
+    assert thin_ridges(depth).sum() <= 20
