@@ -26,6 +26,8 @@ from proxy3d_core.scene.voxels import Z_BITS
 _FIRM = 0.5  # share of the votes from which a voxel's class is taken against geometry
 _FRAGMENT = 0.2  # a part this much smaller than its neighbour is a piece of it
 _FRAGMENT_GAP = 0.10  # m
+_CRUMB = 0.07  # so much smaller, it is one even at some distance: a leaf of a plant
+_CRUMB_GAP = 0.30  # m
 _STACK_GAP = 0.20  # m on the floor plane between two parts of one half-hidden object
 _STACK_HEIGHT = 0.6  # m between them vertically
 _STACK_OVERLAP = 0.3  # of the smaller part's height
@@ -187,7 +189,7 @@ def _object_gap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
         return np.inf
     if len(b) < _FRAGMENT * len(a):
         gap = float(cKDTree(a).query(b)[0].min())
-        if gap < _FRAGMENT_GAP:
+        if gap < (_CRUMB_GAP if len(b) < _CRUMB * len(a) else _FRAGMENT_GAP):
             return gap
     shared = min(a[:, 2].max(), b[:, 2].max()) - max(a[:, 2].min(), b[:, 2].min())
     if shared > _STACK_OVERLAP * min(np.ptp(a[:, 2]), np.ptp(b[:, 2])):
