@@ -78,6 +78,7 @@ class Evaluator:
     options: tuple[Option, ...] = ()
     certainty: float = 1.0
     notes: list[str] = field(default_factory=list)
+    naming: bool = False  # things of any class are to be named, see ``_HALF_SECTOR``
     _doubted: set[str] = field(default_factory=set)
 
     # ------------------------------------------------------------------ how sure
@@ -124,9 +125,23 @@ class Evaluator:
         position = None if view is None else view.position
         facing = None if view is None else view.facing
         near = None if position is None else self.index.asker(position)
+        self.__dict__["view"] = view  # what is nearest here, is so from the place known up to now
         if stance.at is not None:
             at = self.one(stance.at, near=near)
             position, facing, near = at.center, None, at
+        elif stance.between:
+            ends = [self.one(x, near=near) for x in stance.between]
+            position, facing = np.mean([t.center for t in ends], axis=0), None
+            near = self.index.asker(position)
+        elif position is None and stance.back_to is not None and stance.facing is None:
+            at = self.one(stance.back_to)
+            position, near = at.center, at
+            away = unit_vector((self.index.bounds[0].center - position)[:2])
+            self.note(f"taken to stand at the {at.label}, looking into the room")
+            self.doubt(0.6)
+            return View(position, away)
+        if position is not None:
+            self.__dict__["view"] = View(position, facing)
         if position is not None and (stance.facing is not None or stance.back_to is not None):
             target = self.one(stance.facing or stance.back_to or Me(), near=near)
             away = unit_vector((target.center - position)[:2])
@@ -368,9 +383,9 @@ class Evaluator:
             return self._relation(things, condition)
         if isinstance(condition, Side):
             position, facing = self.looking()
-            half = _HALF_SECTOR[
-                "clock" if "o'clock" in condition.direction else "corner" if "-" in condition.direction else "side"
-            ]
+            if condition.directly:
+                return [self._straight(position, facing, t, rel.SIDE_ANGLES[condition.direction]) for t in things]
+            half = _half_sector(condition, self.naming)
             return [self._side(position, facing, t, rel.SIDE_ANGLES[condition.direction], half) for t in things]
         if isinstance(condition, Within):
             values = self.measures(things, Measure("distance", condition.anchor))
@@ -402,6 +417,17 @@ class Evaluator:
         angle = rel.angle_to(position, facing, thing.center)
         away = float(np.linalg.norm((thing.center - position)[:2]))
         return half - rel.turn_between(angle, middle), math.degrees(math.atan2(self.sigma(thing), max(away, 0.05)))
+
+    def _straight(self, position: Array, facing: Array, thing: Thing, middle: float) -> tuple[float, float]:
+        """Margin in degrees by which any part of a thing lies in the cone of "directly", and its standard deviation."""
+        center, sigma = self._side(position, facing, thing, middle, 180.0)
+        offset = 180.0 - center  # of the centre from the middle of the cone
+        angles = [rel.angle_to(position, facing, c) for c in thing.box.corners]
+        reach = max(rel.turn_between(a, rel.angle_to(position, facing, thing.center)) for a in angles)
+        limit = DIRECTLY / 2 if self.naming else DIRECTLY
+        if float(np.linalg.norm((thing.center - position)[:2])) < 0.05:
+            return -180.0, sigma  # where one stands oneself
+        return limit - max(offset - reach, 0.0), sigma
 
     def _exceeds(self, things: Sequence[Thing], condition: Exceeds) -> list[tuple[float, float]]:
         if isinstance(condition.than, float):
@@ -570,9 +596,24 @@ _HOLDS = frozenset(
         "drawer",
     )
 )
-_HALF_SECTOR = {"side": 75.0, "corner": 45.0, "clock": 30.0}
-"""What counts as "on my left", "in my front-left", "at my 3 o'clock": degrees to either side (people are generous:
-SQA3D)."""
+DIRECTLY = 30.0
+"""Directly in front: some of it lies at most this far from straight ahead, half of it to name all that is [degrees]."""
+_HALF_SECTOR = {"side": 75.0, "corner": 45.0, "clock": 30.0, "naming": 45.0}
+"""What counts as "on my left", "in my front-left", "at my 3 o'clock": degrees to either side.
+
+People are generous when they ask of a thing whether it is at a side (SQA3D); asked what all is at a side ("naming"),
+they give each thing one side only, the four of them making up the circle.
+"""
+
+
+def _half_sector(side: Side, naming: bool) -> float:
+    if "o'clock" in side.direction:
+        return _HALF_SECTOR["clock"]
+    if "-" in side.direction:
+        return _HALF_SECTOR["corner"]
+    return _HALF_SECTOR["naming" if naming else "side"]
+
+
 _NEW_AFTER_NS = 10_000_000_000
 
 

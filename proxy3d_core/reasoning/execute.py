@@ -34,6 +34,7 @@ from proxy3d_core.reasoning.program import (
     Changed,
     Changes,
     Color,
+    Colored,
     Compare,
     Condition,
     Count,
@@ -44,7 +45,9 @@ from proxy3d_core.reasoning.program import (
     Distance,
     Exceeds,
     Exists,
+    Fate,
     Filter,
+    Fits,
     Identify,
     Kind,
     Me,
@@ -66,6 +69,7 @@ from proxy3d_core.reasoning.program import (
     Union,
     Verify,
     Where,
+    Within,
 )
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
 
@@ -111,8 +115,8 @@ class Executor(Evaluator):
                 return self.size(query)
             case Difference() as query:
                 return self.difference(query)
-            case RoomSize():
-                return self.room_size()
+            case RoomSize() as query:
+                return self.room_size(query)
             case Direction() as query:
                 return self.direction(query)
             case RelationOf() as query:
@@ -127,6 +131,10 @@ class Executor(Evaluator):
                 return self.color_of(query)
             case Changes() as query:
                 return self.changes(query)
+            case Fate() as query:
+                return self.fate(query)
+            case Fits() as query:
+                return self.fits(query)
             case MovedBy() as query:
                 return self.moved_by(query)
             case Seen() as query:
@@ -405,9 +413,13 @@ class Executor(Evaluator):
         result.message = f"the {(first if value > 0 else second).label} has more"
         return result
 
-    def room_size(self) -> Result:
-        """The floor area of the map."""
+    def room_size(self, query: RoomSize) -> Result:
+        """The floor area of the map, or the edges of the room's outline."""
         area = self.index.snapshot.floor.area
+        if query.measure not in ("area", "dimensions", "length", "width"):
+            raise Unanswerable(Status.NOT_FOUND, f"the map does not know the {query.measure} of the room")
+        if query.measure != "area":
+            return self._room_edges(query.measure)
         if area is not None:
             return self._number(area, "area", (), 0.05 * area)
         room, seen = self.index.bounds
@@ -416,6 +428,21 @@ class Executor(Evaluator):
         self.doubt(0.3)
         self.note("the floor is not in the map; the outline of what was seen was used")
         return self._number(float(room.size[0] * room.size[1]), "area", (), 0.3 * float(room.size[0] * room.size[1]))
+
+    def _room_edges(self, measure: str) -> Result:
+        room, seen = self.index.bounds
+        if not self.index.things and not seen:
+            raise Unanswerable(Status.NO_SCENE, "nothing of the room has been seen yet")
+        if not seen:
+            self.doubt(0.5)
+            self.note("the walls are not in the map; the outline of all objects was used")
+        long, short, _ = rel.edges(room)
+        sigma = 0.1 if seen else 0.3
+        result = self._number(short if measure == "width" else long, "length", (), sigma)
+        if measure == "dimensions":
+            other = self._number(short, "length", (), sigma)
+            result.text = f"{result.text} x {other.text}"
+        return result
 
     def direction(self, query: Direction) -> Result:
         """Left, right, in front, behind, by the angle of the centre on the floor plane."""
@@ -429,6 +456,8 @@ class Executor(Evaluator):
         else:
             position, facing = self.looking()
         asker = self.index.asker(position)
+        if query.objects == Kind("door") and query.form == "go" and len(doors := self.all(query.objects)) > 1:
+            raise self.ambiguous(query.objects, doors)  # which of them one would leave by is not known
         thing = self.one(query.objects, near=asker)
         angle = rel.angle_to(position, facing, thing.center)
         sigma = math.degrees(
@@ -440,7 +469,7 @@ class Executor(Evaluator):
             result.message = f"{angle:+.0f} degrees, counter-clockwise positive"
             return result
         sides = query.choices or self._offered_sides() or {"clock": _CLOCK, "go": _FOUR}.get(query.form, _EIGHT)
-        side, margin = rel.nearest_side(angle, sides)
+        side, margin = rel.way(angle) if sides is _FOUR else rel.nearest_side(angle, sides)
         self.margin(margin, max(sigma, 3.0))
         words = dict(zip(query.choices, query.said, strict=False)).get(side, side)
         if query.form == "go":
@@ -478,7 +507,12 @@ class Executor(Evaluator):
         if isinstance(objects, (Region, The)) and isinstance(getattr(objects, "objects", objects), Region):
             thing = self.in_region(self.all(objects)[0])
             return Result(shown(thing.label), (thing,), names=(shown(thing.label), thing.label))
+        self.naming = _any_object(objects)
         things = self._among_options(objects) if self.options else self.all(objects)
+        if not things and not self.options and self.index.snapshot.complete and _looked_at(objects):
+            self.doubt(0.8)
+            self.note("nothing that the map knows is there")
+            return Result("nothing", names=("nothing", "none"))
         if not things:
             raise Unanswerable(Status.NOT_FOUND, f"of what the scene knows, nothing fits '{objects}'")
         if not self.index.snapshot.complete and not self.options and _any_object(objects):
@@ -554,6 +588,9 @@ class Executor(Evaluator):
         if len(best) > 1:
             gap = abs(best[0][0] - best[1][0])
             relative = query.measure.name in ("volume", "area")
+            looks = [_broad_side(thing) for _, thing, _ in best[:2]]
+            if query.measure.name == "volume" and (looks[0] < looks[1]) == query.most:
+                self.doubt(0.5)  # a door is thin, but bigger than a bin to the eye
             self.margin(
                 gap / max(best[0][0], best[1][0], 1e-6) if relative else gap,
                 0.1 if relative else self.sigma(best[0][1], best[1][1]),
@@ -631,6 +668,27 @@ class Executor(Evaluator):
         ]
         return Result("; ".join(parts) or "nothing", things, names=tuple(dict.fromkeys(t.label for t in things)))
 
+    def fate(self, query: Fate) -> Result:
+        """Moved, gone, new, or unchanged."""
+        things = self.all(query.objects, gone=True)
+        if not things:
+            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{query.objects}'")
+        if len(things) > 1 and isinstance(query.objects, The):
+            changed = [t for t in things if any(self._is(t, s) for s in _BECAME)]
+            if len(changed) > 1:
+                raise self.ambiguous(query.objects, changed)
+            things = changed or things
+        fates = [next((s for s in ("gone", "moved", "new") if self._is(t, s)), "unchanged") for t in things]
+        text = ", ".join(dict.fromkeys(fates))
+        return Result(text, tuple(things), names=(text,), message="; ".join(self.place(t) for t in things[:3]))
+
+    def fits(self, query: Fits) -> Result:
+        """Yes if two objects stand farther apart than a width."""
+        gap = self.distance(Distance(query.first, query.second))
+        metres = self.index.distance(*gap.things[:2])
+        self.margin(metres - query.width, self.sigma(*gap.things[:2]))
+        return Result("Yes" if metres > query.width else "No", gap.things, message=f"they are {metres:.2f} m apart")
+
     def moved_by(self, query: MovedBy) -> Result:
         """Between the last place before and the place now, centre to centre."""
         thing = self.one(query.objects)
@@ -675,6 +733,8 @@ class Executor(Evaluator):
         view = self.standing() if query.start is None else View(self.one(query.start).center, None)
         goal = self.one(query.goal, near=self.index.asker(view.position))
         path = routes.plan(self.index.snapshot.floor, view.position[:2], goal.box)
+        if query.yes_no and not self.index.snapshot.floor.free.any():
+            return self._straight_way(view, goal)
         if query.yes_no:
             if path is None:
                 self.doubt(0.7)
@@ -689,6 +749,22 @@ class Executor(Evaluator):
             path = np.stack([view.position[:2], goal.center[:2]])
         length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
         return Result(routes.in_words(path, view.facing, shown(goal.label)), (goal,), length, "m", 0.1 + 0.05 * length)
+
+    def _straight_way(self, view: View, goal: Thing) -> Result:
+        """Without a floor plan: is the straight line clear of everything that stands on the floor?"""
+        line = np.linspace(view.position[:2], goal.center[:2], 2 + int(_STEPS_PER_METRE * _length(view, goal)))
+        here = self.index.asker(view.position)
+        for thing in self.index.present(self.index.things):
+            clear = same(thing, goal) or self.index.distance(here, thing) < 0.05
+            if clear or thing.box.bottom - self.index.floor > _OVERHEAD or thing.box.top - self.index.floor < 0.05:
+                continue
+            points = np.column_stack([line, np.full(len(line), thing.center[2])])
+            if np.linalg.norm((thing.box.closest_point(points) - points)[:, :2], axis=1).min() < _HALF_PATH:
+                raise Unanswerable(
+                    Status.NOT_FOUND, f"no free floor is known; on the straight way stands the {thing.label}", [thing]
+                )
+        self.doubt(0.6)
+        return Result("Yes", (goal,), message="no free floor is known; nothing stands on the straight way")
 
     def _complete_route(self, query: Route) -> Result:
         """Turns of a robot that goes from object to object: left, right, or back beyond 135 degrees (VSI-Bench route
@@ -714,6 +790,22 @@ class Executor(Evaluator):
             facing = facing if facing_to is None else facing_to
         text = ", ".join(turns)
         return Result(text, tuple(things), names=(text,))
+
+
+_STEPS_PER_METRE = 10
+_HALF_PATH = 0.25
+"""A way is clear if nothing stands nearer to it [m]."""
+_OVERHEAD = 1.9
+"""What hangs higher is no obstacle [m]."""
+
+
+def _broad_side(thing: Thing) -> float:
+    """Area of the largest side, square metres."""
+    return float(np.prod(np.sort(thing.box.size)[1:]))
+
+
+def _length(view: View, goal: Thing) -> float:
+    return float(np.linalg.norm((goal.center - view.position)[:2]))
 
 
 _EIGHT = ("front", "front-left", "left", "back-left", "back", "back-right", "right", "front-right")
@@ -750,6 +842,20 @@ def _absent_kind(executor: Executor, objects: Objects) -> str | None:
     return (
         ", ".join(missing) if missing and len(missing) == len(kinds) and all(map(executor.could_see, missing)) else None
     )
+
+
+def _looked_at(objects: Objects) -> bool:
+    """True if anything at all at some place is asked for, and the place is open to view (not in a fridge)."""
+    conditions = []
+    while isinstance(objects, The | All | Filter):
+        if isinstance(objects, Filter):
+            conditions.append(objects.condition)
+        objects = objects.objects
+    visible = all(
+        isinstance(c, Side | Within | Colored | Exceeds) or (isinstance(c, Relation) and c.name != "in")
+        for c in conditions
+    )
+    return isinstance(objects, Kind) and objects.name == "object" and bool(conditions) and visible
 
 
 def _is_nearest(objects: Objects) -> bool:

@@ -9,7 +9,7 @@ from threading import Lock
 from weakref import WeakKeyDictionary
 
 from proxy3d_core.reasoning.answer import Answer, Question, Status
-from proxy3d_core.reasoning.choices import Option, number_in, split_options
+from proxy3d_core.reasoning.choices import Option, as_question, number_in, split_options
 from proxy3d_core.reasoning.evaluate import Unanswerable
 from proxy3d_core.reasoning.execute import Executor, Result, side_of
 from proxy3d_core.reasoning.index import SceneIndex
@@ -62,6 +62,7 @@ class GeometricAnswerer:
                 Status.NOT_UNDERSTOOD, message=f"the question has {len(text)} characters; at most {MAX_LENGTH} are read"
             )
         text, options = split_options(text, question.options)
+        text = as_question(text, options)
         index = self._index(snapshot)
         try:
             program = parse(text, index.labels)
@@ -99,7 +100,8 @@ class GeometricAnswerer:
         objects = [t.object for t in result.things if t.object is not None]
         scores = [o.certainty for o in objects[:8]]
         confidence = program.certainty * executor.certainty * (sum(scores) / len(scores) if scores else 1.0)
-        message = "; ".join(m for m in (result.message, *executor.notes) if m)
+        spelled = (f"'{word}' read as '{meant}'" for word, meant in program.corrected)
+        message = "; ".join(m for m in (result.message, *executor.notes, *spelled) if m)
         if confidence < self.min_confidence:
             guess = f"not sure enough ({confidence:.2f}); it may be '{text}'"
             raise Unanswerable(Status.NOT_FOUND, "; ".join(x for x in (guess, message) if x), result.things)

@@ -188,6 +188,11 @@ class Phrases:
             lengths = {*self._lengths.get(phrase[0], ()), len(phrase)}
             self._lengths[phrase[0]] = tuple(sorted(lengths, reverse=True))
 
+    @property
+    def words(self) -> set[str]:
+        """All words in the phrases."""
+        return {word for phrase in self._table for word in phrase}
+
     def at(self, words: tuple[str, ...], i: int) -> list[tuple[int, Any]]:
         """(end, meaning) of the phrases that begin at word ``i``, longest first."""
         if i >= len(words):

@@ -357,7 +357,8 @@ AMERICAN: dict[str, str] = {
     "theyre": "they are", "thats": "that is", "hight": "height", "heigth": "height", "lenght": "length", "widht": "width",
     "bigest": "biggest", "cloest": "closest", "clossest": "closest", "beetween": "between", "betwen": "between",
     "distnace": "distance", "wich": "which", "whch": "which", "wat": "what", "wut": "what", "wher": "where", "hw": "how",
-    "mny": "many", "manny": "many", "pls": "please", "plz": "please", "hte": "the", "teh": "the", "rubish": "rubbish",
+    "farest": "farthest", "fartest": "farthest", "furtherest": "farthest", "farthermost": "farthest",
+    "wheres's": "where is", "tabletop": "table top", "mny": "many", "manny": "many", "pls": "please", "plz": "please", "hte": "the", "teh": "the", "rubish": "rubbish",
 }  # fmt: skip
 """British spellings, missing apostrophes and common slips."""
 

@@ -24,7 +24,8 @@ from proxy3d_core.reasoning.program import (
     Stance,
     Step,
 )
-from proxy3d_core.reasoning.tokens import Sentence, sentences
+from proxy3d_core.reasoning.spelling import corrected
+from proxy3d_core.reasoning.tokens import Sentence, sentences, without_fillers
 
 MAX_WORDS = 120
 """Longer sentences are not questions that this grammar can mean."""
@@ -85,7 +86,7 @@ class _Reading:
 
 @lru_cache(maxsize=4096)
 def parse(text: str, labels: frozenset[str] = frozenset()) -> Program:
-    """The program of a question.
+    """The program of a question; slips of the keyboard are corrected if that makes sense of it.
 
     Args:
         text: the question without its options.
@@ -96,8 +97,26 @@ def parse(text: str, labels: frozenset[str] = frozenset()) -> Program:
     """
     nouns = scene_nouns(labels)
     said = sentences(text)
+    read_as = {w: r for s in said for w in s.words if (r := corrected(w, nouns)) != w}
+    if read_as:
+        try:
+            program = _program(tuple(_respelled(s, read_as) for s in said), nouns)
+            return replace(program, certainty=0.9 * program.certainty, corrected=tuple(read_as.items()))
+        except NotUnderstood:
+            pass
+    return _program(said, nouns)
+
+
+def _respelled(sentence: Sentence, read_as: dict[str, str]) -> Sentence:
+    words = without_fillers(tuple(read_as.get(w, w) for w in sentence.words))
+    return Sentence(words, sentence.asks)
+
+
+def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
     route = _route_steps(said, nouns)
     readings = [(*_without_units(sentence.words), sentence) for sentence in said if len(sentence.words) <= MAX_WORDS]
+    units = [in_unit for words, in_unit, _ in readings if not words]  # "How tall is it? In cm."
+    readings = [r for r in readings if r[0]]
     asking = [r for r in readings if r[2].asks] or readings
     reading: _Reading | None = None
     unit, asked = "", None
@@ -111,12 +130,13 @@ def parse(text: str, labels: frozenset[str] = frozenset()) -> Program:
             break
         before = _stance_in(words, nouns)
         if before is not None:
-            stance = before if stance is None else _join(stance, before)
+            stance = before if stance is None else stance.joined(before)
     if route is not None:
         goal, steps = route
         return Program(Route(goal, steps), stance, certainty=0.95)
     if reading is None:
         raise NotUnderstood(_missed([r[2] for r in asking], nouns))
+    unit = unit or next(iter(units), "")
     query = reading.query
     looks = reading.stance is not None and (reading.stance.facing is not None or reading.stance.turn)
     if isinstance(query, Describe) and looks:  # "if I look at the door, what do I see?"
@@ -159,7 +179,7 @@ def _read(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | None:
             continue
         for query, stance in _readings(words[start:], nouns):
             if clause is not None:
-                stance = clause if stance is None else _join(stance, clause)
+                stance = clause if stance is None else stance.joined(clause)
             return _Reading(query, stance, 0.95 if idle else 0.6, before)
     return None
 
@@ -198,7 +218,7 @@ def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Q
             clause = _whole_stance(words[middle:], nouns)
             if clause is not None:
                 for query, stance in _readings(head, nouns):
-                    yield query, clause if stance is None else _join(stance, clause)
+                    yield query, clause if stance is None else stance.joined(clause)
 
 
 def _whole_stance(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | None:
@@ -218,12 +238,6 @@ def _stance_in(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | None:
     text = Text(words, nouns)
     found = [(stop, stance) for stop, stance in rules.STANCE.readings(text, 0)]
     return max(found, key=lambda r: r[0])[1] if found else None
-
-
-def _join(first: Stance, second: Stance) -> Stance:
-    return Stance(
-        first.at or second.at, first.facing or second.facing, first.back_to or second.back_to, first.turn + second.turn
-    )
 
 
 def _without_units(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

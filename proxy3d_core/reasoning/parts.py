@@ -291,7 +291,7 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
             for end, color in say.OF_COLOR.at(text.words, start):
                 out.append((end, partial(Filter, condition=Colored(color))))
         if text.words[start : start + 3] in (("i", "am", "facing"), ("i", "face"), ("you", "are", "facing")):
-            out.append((start + 3, partial(Filter, condition=Side("front"))))
+            out.append((start + 3, partial(Filter, condition=Side("front", directly=True))))
         for tail in (
             ("you", "saw", "first"),
             ("you", "saw", "last"),
@@ -354,6 +354,8 @@ def _conditions(text: Text, i: int) -> list[Reading]:
             return [(end, Other(than)) for end, than in text.part("np", i + len(words))]
     if text.word(i) == "not":
         return [(end, Not(c)) for end, c in text.part("condition", i + 1)]
+    if text.word(i) in ("directly", "straight", "right"):
+        out += [(end, Side(side, directly=True)) for end, side in say.SIDES.at(text.words, i + 1)]
     for start in [i + 1, i] if text.word(i) in say.PARTICIPLES and not say.RELATIONS.at(text.words, i) else [i]:
         if start > i:
             out += text.part("condition", start)
@@ -551,6 +553,13 @@ def _relation_choices(text: Text, i: int) -> list[Reading]:
     return out
 
 
+def _purpose(text: Text, i: int) -> list[Reading]:
+    """To wash my hands; where I can sit: up to any of the next words, what for is not checked."""
+    if text.word(i) not in ("to", "where", "for", "that", "which", "i", "one"):
+        return []
+    return [(end, " ".join(text.words[i:end])) for end in range(i + 2, min(i + 10, len(text.words)))]
+
+
 def _number(text: Text, i: int) -> list[Reading]:
     word = text.word(i).replace(",", "")
     if word in NUMBER_WORDS:
@@ -620,6 +629,7 @@ _PARTS: dict[str, Callable[[Text, int], list[Reading]]] = {
     "relations": _relation_choices,
     "relation": _relation_name,
     "number": _number,
+    "purpose": _purpose,
     "length": _length,
     "dimension": _dimension,
     "how": _how,

@@ -118,12 +118,13 @@ class Relation:
 
 @dataclass(frozen=True)
 class Side:
-    """A direction from the asker: front, left, front-left, ... or ``3 o'clock``."""
+    """A direction from the asker: front, left, front-left, ... or ``3 o'clock``; ``directly``: straight there."""
 
     direction: str
+    directly: bool = False
 
     def __str__(self) -> str:
-        return f"side({self.direction})"
+        return f"side({self.direction}{', directly' if self.directly else ''})"
 
 
 @dataclass(frozen=True)
@@ -321,10 +322,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class RoomSize:
-    """The floor area."""
+    """The floor area, or the length, width or height of the room."""
+
+    measure: str = "area"
 
     def __str__(self) -> str:
-        return "area(room)"
+        return f"{self.measure}(room)"
 
 
 @dataclass(frozen=True)
@@ -417,6 +420,28 @@ class Changes:
 
 
 @dataclass(frozen=True)
+class Fate:
+    """What happened to it: moved, gone, new, or nothing?"""
+
+    objects: Objects
+
+    def __str__(self) -> str:
+        return f"what_happened({self.objects})"
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Does something of a width (metres) fit between two objects?"""
+
+    width: float
+    first: Objects
+    second: Objects
+
+    def __str__(self) -> str:
+        return f"fits({self.width:g} m, between({self.first}, {self.second}))"
+
+
+@dataclass(frozen=True)
 class MovedBy:
     """How far was it moved?"""
 
@@ -487,6 +512,8 @@ Query = (
     | Color
     | Changes
     | MovedBy
+    | Fate
+    | Fits
     | Seen
     | Describe
     | Route
@@ -501,6 +528,19 @@ class Stance:
     facing: Objects | None = None
     back_to: Objects | None = None
     turn: float = 0.0  # degrees, counter-clockwise, after facing
+    between: tuple[Objects, ...] = ()  # in the middle of these
+
+    def joined(self, other: Stance | None) -> Stance:
+        """With what another clause says besides."""
+        if other is None:
+            return self
+        return Stance(
+            self.at or other.at,
+            self.facing or other.facing,
+            self.back_to or other.back_to,
+            self.turn + other.turn,
+            self.between or other.between,
+        )
 
     def __str__(self) -> str:
         parts = [
@@ -508,6 +548,8 @@ class Stance:
             for n, v in (("at", self.at), ("facing", self.facing), ("back_to", self.back_to))
             if v is not None
         ]
+        if self.between:
+            parts.insert(0, f"between({', '.join(map(str, self.between))})")
         if self.turn:
             parts.append(f"turned({self.turn:g} deg)")
         return ", ".join(parts)
@@ -524,6 +566,7 @@ class Program:
         unit: unit asked for (m, cm, mm, km, ft, in, yd, m^2, ft^2, deg, s, min, h), or empty.
         certainty: 0..1, how sure the parse is.
         skipped: words that were passed over.
+        corrected: words taken as misspelt, and what they were read as.
     """
 
     query: Query
@@ -532,6 +575,7 @@ class Program:
     unit: str = ""
     certainty: float = 1.0
     skipped: tuple[str, ...] = field(default=())
+    corrected: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         text = str(self.query)

@@ -195,3 +195,18 @@ def nearest_side(angle: float, sides: tuple[str, ...]) -> tuple[str, float]:
     ranked = sorted((turn_between(angle, SIDE_ANGLES[s]), s) for s in sides)
     margin = (ranked[1][0] - ranked[0][0]) / 2 if len(ranked) > 1 else 90.0
     return ranked[0][1], margin
+
+
+STRAIGHT = 30.0
+"""Forward or backward is what lies at most this far from straight ahead or behind [degrees]; else left or right."""
+
+
+def way(angle: float) -> tuple[str, float]:
+    """Which way to go or turn (front, left, back, right), and how far the angle is from the boundary to another one.
+
+    People say forward and backward only of what is nearly straight there (SQA3D).
+    """
+    ahead, behind = STRAIGHT - abs(angle), abs(angle) - (180.0 - STRAIGHT)
+    if ahead >= 0 or behind >= 0:
+        return ("front", ahead) if ahead >= 0 else ("back", behind)
+    return ("left" if angle > 0 else "right"), min(-ahead, -behind)

@@ -31,6 +31,8 @@ def match_labels(name: str, labels: frozenset[str]) -> Match:
         return Match(labels, 1.0)
     concepts = {label: label_concepts(label) for label in labels}
     same = frozenset(label for label, names in concepts.items() if name in names)
+    only = frozenset(label for label in same if len(concepts[label]) == 1)
+    same = only or same  # "tvmonitor" is a monitor only where nothing is called just that
     compounds = frozenset(
         label
         for label, names in concepts.items()
@@ -62,7 +64,7 @@ def match_labels(name: str, labels: frozenset[str]) -> Match:
         if name not in NOUNS
         else []
     )
-    return Match(frozenset(label for label, names in concepts.items() if spelled and spelled[0] in names), 0.7)
+    return Match(frozenset(label for label, names in concepts.items() if spelled and spelled[0] in names), 0.5)
 
 
 _NOT_A_KIND = frozenset(

@@ -26,7 +26,9 @@ from proxy3d_core.reasoning.program import (
     Distance,
     Exceeds,
     Exists,
+    Fate,
     Filter,
+    Fits,
     Identify,
     Kind,
     Me,
@@ -55,6 +57,8 @@ from proxy3d_core.reasoning.program import (
 CLASSES = {
     "be": word_set("is are was were be being"),
     "do": word_set("do does did"),
+    "stands": word_set("is are was were stands sits lies hangs rests stand sit lie hang rest stood sat lay hung"),
+    "saw": word_set("saw seen see noticed notice spotted spot observed observe detected encountered met found recorded"),
     "have": word_set("have has had"),
     "can": word_set("can could would should will may might must do did shall"),
     "you": word_set("you i we they one it"),
@@ -64,6 +68,7 @@ CLASSES = {
     identify have
     """
 ),
+    "appears": word_set("appear appeared appears seen come came comes show showed shown spotted noticed encountered enter entered observed detected become became"),
     "go": word_set("go walk move head drive turn navigate get travel run reach face look"),
     "which": word_set("which what"),
     "there": word_set("there it they"),
@@ -167,9 +172,12 @@ def _distance_of_pair(x: Objects) -> Query | None:
     return Distance(x, x) if isinstance(x, Kind | Filter | All) else None
 
 
+_ROOM_MEASURES = ("size", "area", "dimensions", "length", "width", "height")
+
+
 def _size(d: Measure, x: Objects) -> Query | None:
     if is_room(x):
-        return RoomSize() if d.name in ("size", "area", "dimensions") else None
+        return RoomSize("area" if d.name == "size" else d.name) if d.name in _ROOM_MEASURES else None
     return None if isinstance(x, Me) else Size(x, d)
 
 
@@ -182,6 +190,8 @@ def _direction(
 ) -> Query | None:
     if isinstance(x, Me) and of is None:
         return None
+    if form == "go" and is_room(x):
+        x = Kind("door")  # to leave the room
     base = strip(x)
     if s and isinstance(base, Filter) and isinstance(base.condition, Side):
         return None  # "is the chair to my left or right": the left is a choice, no attribute of the chair
@@ -302,10 +312,6 @@ def _stand(at: Objects | None = None, facing: Objects | None = None, back: Objec
     return Stance(at, facing, back)
 
 
-def _merge(a: Stance, b: Stance) -> Stance:
-    return Stance(a.at or b.at, a.facing or b.facing, a.back_to or b.back_to, a.turn + b.turn)
-
-
 _STAND = "(standing|stand|stood|sitting|sit|sat|seated|located|positioned|placed|parked|lying|being|waiting|working|staying|beginning|starting|start|begin|leaning|stationed|am|be|go)"
 _POSTURE = "(at|by|near|beside|on|in|inside|under|behind|against|with|from|next to|close to|in front of|in the doorway of|right next to|at the side of|adjacent to|to)"
 _LOOK = (
@@ -317,6 +323,7 @@ _AT = "[toward|at|to|in the direction of|out of|out|into|through|straight at|dir
 STANCE_PART = Grammar(
     [
         Rule(f"{_STAND} [right|up|upright|here|close] {_POSTURE} <at:np>", _stand),
+        Rule(f"{_STAND} [half way|midway|exactly|right] (between|in between) <a:np> and <b:np>", lambda a, b: Stance(between=(a, b))),
         Rule(f"{_LOOK} {_AT} <facing:np> from <at:np>", _stand),
         Rule(f"{_LOOK} {_AT} <facing:np>", _stand),
         Rule("(with|have|having|has) (my|your|the|its) back (to|toward|against|facing|turned to|on) <back:np>", _stand),
@@ -338,8 +345,8 @@ _AND = "[and|while|then|but|or|when|as] [then] [i|you|we] [am|is|are|were|was|be
 
 STANCE = Grammar(
     [
-        Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part>", lambda a, b, c: _merge(_merge(a, b), c)),
-        Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part>", _merge),
+        Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part>", lambda a, b, c: a.joined(b).joined(c)),
+        Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part>", lambda a, b: a.joined(b)),
         Rule(f"{_IF} {_I} <a:stance_part>", lambda a: a),
         Rule("(when|if|as) [viewed|seen|looking|looked|watched|viewing] from <at:np> [toward|to|facing] <facing:np>", _stand),
         Rule("[viewed|seen|looking|looked|watched|viewing] from <at:np> [facing|looking at|looking to|toward|looking toward] <facing:np>", _stand),
@@ -351,11 +358,15 @@ STANCE = Grammar(
 )
 """Where the asker stands and looks."""
 
+_ARRANGE = "[%can %you] (put|sort|order|rank|list|arrange|give|name|sequence|tell) [me]"
+_THESE = "(these|the following|them|those) [objects|things|items|categories|ones|classes]"
+_BY_ORDER = "(by|in|into|according to) [the] [right|correct|time] [order|sequence] [of|in which|that|by|when] [%you|they|first|were|was|have] [first] (%saw|appearance|%appears) [them|in|into view|first]"
 _VISIBLE = "[visible|present|available|located|standing|around|existing|in total|found]"
 
 QUESTIONS = Grammar(
     [
         # -- counting
+        Rule("%can you (count|tally) [up] [all] <x:nps> [<m:modifier>]", _count),
         Rule("(how many|how much) <x:nps> [for me]", _count),
         Rule("how much <x:nps> %be %there [<m:modifier>]", _count),
         Rule("how much <x:nps> %be <m:modifier>", _count),
@@ -369,7 +380,7 @@ QUESTIONS = Grammar(
         Rule("how many <x:nps> (exist|exists|remain|stand|sit|hang|do you count) [<m:modifier>]", _count),
         Rule("how many <x:nps> [%be there] that (can|could) be %see [<m:modifier>]", _count),
         Rule("how many <x:nps> %do (the|this|my) (room|scene|apartment|house|space|kitchen|office) (have|contain|hold)", _count),
-        Rule("how many <x:nps> %do <y:np> (have|hold) [on it|around it|at it|next to it|in it]", lambda x, y: Count(Filter(strip(x), Relation("of", (y,))))),
+        Rule("how many <x:nps> %do <y:np> (have|hold) [on it|around it|at it|next to it|in it]", lambda x, y: Count(strip(x) if is_room(y) else Filter(strip(x), Relation("of", (y,))))),
         Rule("how many of <x:nps> %be <c:condition>", _count),
         Rule("how many [of] <x:nps> (surround|surrounds|face|touch) <y:np>", lambda x, y: Count(Filter(strip(x), Relation("at", (y,))))),
         Rule("how many <x:nps> (moved|have moved|have been moved|were moved|changed place)", lambda x: Count(Filter(strip(x), Changed("moved")))),
@@ -384,7 +395,18 @@ QUESTIONS = Grammar(
         Rule("number of <x:nps>", _count),
         Rule("how many <x:nps> (the|this|my) (room|scene|apartment|house|space|kitchen|office) (has|have|contains)", _count),
         Rule("how many of <x:nps> %be <c:color>", lambda x, c: Count(Filter(strip(x), Colored(c)))),
+        Rule("how many <x:nps> %you (have|can see|see|have got|have seen|got|know of|can count|count) [<m:modifier>]", _count),
+        Rule("how many <x:nps> (lead|leads|open|opens|go|goes) (into|to|out of|in|onto) <y:np>", lambda x, y: Count(strip(x)) if is_room(y) else None),
+        Rule("<x:nps> [,] how many [%be there|%do %you %see|%be they] [<m:modifier>]", _count),
+        Rule("how many <x:nps> %be to be (%see|counted) [<m:modifier>]", _count),
         # -- tests of a count
+        Rule("(%do|%have|%can) (%you|<r:np>) (have|see|contain|got|hold) more <x:np> than <y:np> [<m:modifier>]", lambda x, y, m=None, r=None: None if r is not None and not is_room(r) else _count_test(x, "more", 0, m, y)),
+        Rule("(%do|%have|%can) (%you|<r:np>) (have|see|contain|got|hold) (fewer|less) <x:np> than <y:np> [<m:modifier>]", lambda x, y, m=None, r=None: None if r is not None and not is_room(r) else _count_test(x, "fewer", 0, m, y)),
+        Rule("(%do|%have|%can) (%you|<r:np>) (have|see|contain|got|hold) as many <x:np> as <y:np> [<m:modifier>]", lambda x, y, m=None, r=None: None if r is not None and not is_room(r) else _count_test(x, "equal", 0, m, y)),
+        Rule("(%do|%have|%can) (%you|<r:np>) (have|see|contain|got|hold) (more than|over) <n:number> <x:np> [<m:modifier>]", lambda x, n, m=None, r=None: None if r is not None and not is_room(r) else _count_test(x, "more", n, m)),
+        Rule("(%do|%have|%can) (%you|<r:np>) (have|see|contain|got|hold) at least <n:number> <x:np> [<m:modifier>]", lambda x, n, m=None, r=None: None if r is not None and not is_room(r) else _count_test(x, "at_least", n, m)),
+        Rule("more <x:np> than <y:np> [<m:modifier>]", _counted("more")),
+        Rule("(fewer|less) <x:np> than <y:np> [<m:modifier>]", _counted("fewer")),
         Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] (odd or even|even or odd|odd or an even|even or an odd) [number|one]", _counted("parity")),
         Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] odd [number]", _counted("odd")),
         Rule("%be the (number|amount|count) of <x:nps> [<m:modifier>] [an|a] even [number]", _counted("even")),
@@ -408,6 +430,8 @@ QUESTIONS = Grammar(
         Rule("what %be there more of [,] <x:np> or <y:np>", lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True)),
         Rule("%be there more <x:np> or [more] <y:np> [<m:modifier>]", lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True)),
         # -- change
+        Rule("what (happened|has happened|became|has become|was done|did happen) (to|of|with|about) <x:np> [<h:here>] [since <r:rest>]", lambda x, h=None, r=None: None if isinstance(x, Me) or is_room(x) else Fate(x)),
+        Rule("(did|has) (anything|something) (happen|happened|change|changed) (to|with|about) <x:np>", lambda x: None if is_room(x) else Fate(x)),
         Rule("what %have [been] (changed|different|happened) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any")),
         Rule("what (changed|is different|changes|%have been changed) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any")),
         Rule("(did|has) (something|anything) (change|changed|happen|been changed) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any", True)),
@@ -438,6 +462,11 @@ QUESTIONS = Grammar(
         Rule("what was the first (thing|object|item) [that] (you saw|you have seen|seen)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), False), True)),
         Rule("what was the last (thing|object|item) [that] (you saw|you have seen|seen)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), True), True)),
         # -- when
+        Rule("[%which %be] [the] (last|latest|most recent) <x:np> [that] (%you) [have|had] %saw [last]", lambda x: Identify(Pick(strip(x), Measure("first_seen"), True), True)),
+        Rule("[%which %be] [the] (first|earliest) <x:np> [that] (%you) [have|had] %saw [first]", lambda x: Identify(Pick(strip(x), Measure("first_seen"), False), True)),
+        Rule("[%which %be] [the] (last|latest|most recent) <x:np> (to %appears|that %appears|%saw)", lambda x: Identify(Pick(strip(x), Measure("first_seen"), True), True)),
+        Rule("[%which %be] [the] (first|earliest) <x:np> (to %appears|that %appears|%saw)", lambda x: Identify(Pick(strip(x), Measure("first_seen"), False), True)),
+        Rule("%which [<x:np>] (%be|did %you) [the] first [one] [thing] [to be|that was|that you] %saw", lambda x=None: Identify(Pick(Kind("object") if x is None else strip(x), Measure("first_seen"), False), True)),
         Rule("when %be the last time <x:np> %be (visible|seen|there|in view)", lambda x: Seen(x)),
         Rule("how long %have it been since %you [last] (saw|seen) <x:np>", lambda x: Seen(x)),
         Rule("when (did|%have|was|were) [you|i|we] [the] [last|most recently] (see|seen|saw|notice|spot|observe) <x:np> [last|for the last time]", lambda x: Seen(x)),
@@ -453,6 +482,14 @@ QUESTIONS = Grammar(
         Rule("(when|how long) %have you (last|most recently) %see <x:np>", lambda x: Seen(x)),
         Rule("where did you [last] see <x:np> [last]", _where),
         # -- order of appearance
+        Rule(f"{_ARRANGE} {_THESE} {_BY_ORDER} [, <xs:list>]", lambda xs=(): _order(xs)),
+        Rule(f"{_ARRANGE} {_THESE} [, <xs:list>] {_BY_ORDER}", lambda xs=(): _order(xs)),
+        Rule(f"{_ARRANGE} [,] <xs:list> {_BY_ORDER}", _order),
+        Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) <xs:list> [first|been] %appears [into view|in view|into sight|in sight|up|first|visible]", _order),
+        Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) (these|the following|they) [objects|things|categories|items] [first|been] %appears [into view|in view|into sight|in sight|up|first|visible] [, <xs:list>]", lambda xs=(): _order(xs)),
+        Rule("[in] (what|which) [%be the] order (did|%have) (%you|the robot) [first] (%saw|encounter|pass|come across|run into) [the following|these] [objects|things|categories] [,] <xs:list> [in] [first|for the first time]", _order),
+        Rule("<xs:list> [,] [in] (what|which) order (did|%have|were|was) [%you|they] [first] (%saw|%appears) [them|into view|in view]", _order),
+        Rule("(what|which) [one] %appears [into view|into sight|up] first [,] <xs:list>", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
         Rule("(sort|order|rank|list) (these|the following) [objects|things] by [first|time of] (appearance|sighting) [,] <xs:list>", _order),
         Rule("(which|what) [one] (came into view|came into sight|was seen|was visible|appeared) first [,] <xs:list>", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
         Rule("(what|which) (will|would|%be|was) [be] the [first time|first] appearance order of [the following|these|following] [categories|objects|things|classes] [<h:here>] [,] <xs:list>", lambda xs, h=None: _order(xs)),
@@ -515,6 +552,10 @@ QUESTIONS = Grammar(
         Rule("at what distance (%be) <a:np> (from|to) <b:np>", _distance),
         Rule("at what distance (%be) <a:np>", _distance),
         Rule("<a:np> to <b:np> distance", _distance),
+        Rule("[%which %be] [the] (distance|gap|separation) <a:np> (to|and|from|or|,) <b:np>", _distance),
+        Rule("how many %meters [%be|are there|is it|lie|does it take|must i go|to go] [there] (between|from) <a:np> (and|to|from) <b:np>", _distance),
+        Rule("[how many %meters|how far] [if|when] [%you] [measure|measured|measuring|go|went|walk|walked|going] (from|between) <a:np> (to|and) <b:np> [,] (how many %meters|how far|how much|what distance|what) (would|will|%be|do|does) [that|it|this|i|you] [be|get|measure|make]", _distance),
+        Rule("how (far|close) [apart|away] [%be] <xs:list>", _distance_of_several),
         # -- size
         Rule("(how much|by how much) <p:comparative> %be <x:np> than <y:np>", _difference),
         Rule("(how much|by how much|how many %meters) %be <x:np> <p:comparative> than <y:np>", _difference),
@@ -536,7 +577,10 @@ QUESTIONS = Grammar(
         Rule("(what|which|how much) <d:dimension> %have <x:np> [got]", _size),
         Rule("(measure|size) <x:np>", lambda x: _size(Measure("dimensions"), x)),
         Rule("how <d:how> of a <x:np> is it", _size),
+        Rule("how <d:how> [%be] <x:np>", lambda d, x: _size(d, x)),
+        Rule("<d:dimension> of <x:np>", _size),
         # -- direction with choices
+        Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must|do) [%you] [need|have|have to|need to] [to] [%go] [to|in order to] (get|grab|take|fetch|pick up|bring|put|throw) [<y:np>] (from|out of|in|into|off|on|onto|away from) <x:np>", lambda x, y=None: _direction(x, (), None, "go")),
         Rule("on (which|what) side would <x:np> be", lambda x: _direction(x, _LEFT_RIGHT)),
         Rule("where would <x:np> be [, <s:sides>]", _direction),
         Rule("at what angle %can %you see <x:np>", _in_form("angle")),
@@ -555,6 +599,9 @@ QUESTIONS = Grammar(
         Rule("where %be <x:np> [located|standing] (relative to|compared to|in relation to|with respect to|in reference to) <y:np>", _place_of),
         Rule("%be <x:np> <c:relations>", lambda x, c: RelationOf(x, c)),
         Rule("[which|what] [way|direction|side] <x:np> %be (on|at|in|to)", _direction),
+        Rule("<s:sides> [,] <x:np>", _direction),
+        Rule("<x:np> [,] <s:sides> [of me]", _direction),
+        Rule("[on|to|at] (which|what) (side|hand) [of me] (%be|do|does) <x:np> [on|at|lie|stand|sit] [, <s:sides>]", lambda x, s=(): _direction(x, s or _LEFT_RIGHT)),
         # -- turning and going
         Rule("(which|what) (direction|way) (%can|should|do|would) %you [go|turn|take] [to] (exit|leave) [the|this] [room|place|building|apartment|house|space]", lambda: Direction(Kind("door"), form="go")),
         Rule("(where|how) (%can|should|do|would) %you [go|turn] [to] (exit|leave|get out of) [the|this] [room|place|building|apartment|house|space] [from here|through the door|through a door]", lambda: Direction(Kind("door"), form="go")),
@@ -574,29 +621,33 @@ QUESTIONS = Grammar(
         Rule("%be <xs:list> <p:superlative>", _compare),
         Rule("(am|are) (i|you) (closer|nearer) to <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), False)),
         Rule("(am|are) (i|you) (farther|farther away) from <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), True)),
-        Rule("(which|what) (of|out of|among) (the|these|those) (two|three|four|options|objects|things) %be <p:superlative> [,] <xs:list>", _compare),
-        Rule("(which|what) (of|out of|among) (the|these|those) (two|three|four|options|objects|things) %be <p:comparative> [,] <xs:list>", _compare),
+        Rule("(which|what) (of|out of|among) (the|these|those) (two|three|four|options|objects|things) %stands <p:superlative> [,] <xs:list>", _compare),
+        Rule("(which|what) (of|out of|among) (the|these|those) (two|three|four|options|objects|things) %stands <p:comparative> [,] <xs:list>", _compare),
         Rule("(out of|among|of|between|from) <xs:list> [,] (which|what) [one|object] [%be] <p:superlative>", _compare),
         Rule("(out of|among|of|between|from) <xs:list> [,] (which|what) [one|object] [%be] <p:comparative>", _compare),
-        Rule("(which|what) %be <p:comparative> one [,] <xs:list>", _compare),
-        Rule("(which|what|who) [of|among|out of] [these|the following|them|those] [objects|things|items|ones|two|categories|,] <xs:list> [,] %be <p:superlative>", _compare),
-        Rule("(which|what|who) [of|among|out of] [these|the following|them|those] [objects|things|items|ones|two|categories|,] <xs:list> [,] %be <p:comparative>", _compare),
-        Rule("(which|what) (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces] %be <p:superlative>", _of_options),
-        Rule("(which|what) [one|object|item|thing] [of|among|out of] [these|the following] [objects] %be <p:superlative> [,] <xs:list>", _compare),
-        Rule("(which|what) [one|object|item|thing] [of|among|out of] [these|the following] [objects] %be <p:comparative> [,] <xs:list>", _compare),
+        Rule("(which|what) %stands <p:comparative> one [,] <xs:list>", _compare),
+        Rule("(which|what|who) [of|among|out of] [these|the following|them|those] [objects|things|items|ones|two|categories|,] <xs:list> [,] %stands <p:superlative>", _compare),
+        Rule("(which|what|who) [of|among|out of] [these|the following|them|those] [objects|things|items|ones|two|categories|,] <xs:list> [,] %stands <p:comparative>", _compare),
+        Rule("(which|what) (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces] %stands <p:superlative>", _of_options),
+        Rule("(which|what) [one|object|item|thing] [of|among|out of] [these|the following] [objects] %stands <p:superlative> [,] <xs:list>", _compare),
+        Rule("(which|what) [one|object|item|thing] [of|among|out of] [these|the following] [objects] %stands <p:comparative> [,] <xs:list>", _compare),
         Rule("(which|what) [one|object|item|thing] [%be] <p:comparative> between <xs:list>", _compare),
-        Rule("(which|what) [one|object|item|thing] %be <p:superlative> (between|among|of|out of) <xs:list>", _compare),
-        Rule("what %be <p:comparative> [,] <xs:list>", _compare),
+        Rule("(which|what) [one|object|item|thing] %stands <p:superlative> (between|among|of|out of) <xs:list>", _compare),
+        Rule("what %stands <p:comparative> [,] <xs:list>", _compare),
         Rule("%be <xs:list> <p:comparative>", lambda xs, p: _compare(xs, p) if len(xs) == 2 else None),
-        Rule("%be <p:comparative> [,] <xs:list>", lambda xs, p: _compare(xs, p) if len(xs) == 2 else None),
+        Rule("%stands <p:comparative> [,] <xs:list>", lambda xs, p: _compare(xs, p) if len(xs) == 2 else None),
         Rule("%be it <p:comparative> <xs:list>", lambda xs, p: None),
         Rule("%be <y:np> <p:comparative> (to|from) <xs:list>", lambda y, p, xs: _compare(xs, p, y) if p[0].name == "distance" and p[0].anchor is None else None),
-        Rule("between <xs:list> [,] (which|what) [one|object] %be <p:comparative>", _compare),
-        Rule("between <xs:list> [,] (which|what) [one|object] %be <p:superlative>", _compare),
+        Rule("between <xs:list> [,] (which|what) [one|object] %stands <p:comparative>", _compare),
+        Rule("between <xs:list> [,] (which|what) [one|object] %stands <p:superlative>", _compare),
         Rule("(which|what) %be <y:np> <p:comparative> (to|from) [,] <xs:list>", lambda y, p, xs: _compare(xs, p, y)),
         Rule("%be <y:np> (closer|nearer) to <xs:list>", lambda y, xs: Compare(xs, Measure("distance", y), False)),
         Rule("%be <x:np> [the] same <d:dimension> as <y:np>", lambda x, d, y: None),
+        Rule("(which|what) [one] %be <p:superlative> (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces]", _of_options),
+        Rule("(which|what) %be <p:superlative> [,] (of|among|out of) [these|the following] [,] <xs:list>", _compare),
         # -- existence
+        Rule("%be there (anywhere|a place|something|anything|a spot|<x0:np>) [<p:purpose>] [,] (like|such as|for example|for instance|say) <x:np> [<m:modifier>]", lambda x, m=None, p=None, x0=None: _exists(x, m)),
+        Rule("(%do|%can|%have) %you (have|see|know of|know about|got|know) (anywhere|something|anything|somewhere) [<p:purpose>] [,] (like|such as) <x:np> [<m:modifier>]", lambda x, m=None, p=None: _exists(x, m)),
         Rule("%can %you see <x:np> [at|from|in|with] (where|my|the) [current|this] (i am standing|i am sitting|i am|i stand|i sit|position|seat|place|spot|location)", lambda x: Exists(Filter(strip(x), Side("front")))),
         Rule("%be there no <x:np> [<m:modifier>]", lambda x, m=None: Exists(_modified(strip(x), m), True)),
         Rule("%do %you know of <x:np> [<m:modifier>]", _exists),
@@ -614,6 +665,11 @@ QUESTIONS = Grammar(
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", _exists),
         Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
         # -- yes/no about a condition
+        Rule("(%can|%do|would|will) %you see <x:np> without (turning|moving) [around|my head|back|round|your head|at all]", lambda x: None if isinstance(x, Me) else Verify(x, Side("front"))),
+        Rule("(would|will|%do|%can) (%you|it|<y:np>) (fit|pass|squeeze|get|go|drive|walk|fit through) [through] [the gap|the space] between <a:np> and <b:np> [,] (if|when|given|assuming) [that] (%you|it|<z:np>) (%be|am) <w:length> (wide|across|in width|broad)", lambda a, b, w, y=None, z=None: Fits(w, a, b)),
+        Rule("(would|will|%do|%can) [a|an|the|my] [<y:np>] (fit|pass|squeeze|get|go|drive) [through] [the gap|the space] between <a:np> and <b:np> [,] (if|when) (%you|it) (%be|am) <w:length> (wide|across)", lambda a, b, w, y=None: Fits(w, a, b)),
+        Rule("(would|will|%do|%can) (something|anything|a thing|a robot|an object|a box|a <w0:length>) <w:length> (wide|across) (fit|pass|squeeze|get|go|drive) [through] between <a:np> and <b:np>", lambda a, b, w, w0=None: Fits(w, a, b)),
+        Rule("(would|will|%do|%can) (a|an|my) <w:length> (wide|broad) <y:np> (fit|pass|squeeze|get|go|drive) [through] between <a:np> and <b:np>", lambda a, b, w, y: Fits(w, a, b)),
         Rule("whether <x:np> %be <c:condition>", _verify),
         Rule("%be <x:np> no longer <c:condition>", lambda x, c: Verify(x, Not(c))),
         Rule("%be <x:np> <c:condition> [or not]", _verify),
@@ -628,6 +684,10 @@ QUESTIONS = Grammar(
         Rule("%do <x:np> (touch|touches) <y:np>", lambda x, y: Verify(x, Relation("touching", (y,)))),
         Rule("%be <x:np> <h:here>", lambda x, h: _exists(x) if not isinstance(x, The) else Exists(strip(x))),
         # -- where
+        Rule("i (can not|could not|do not) (find|see|locate) <x:np> [anymore|anywhere] [,] where (%be|did|could|might|can) (it|they) [be|go|gone]", _where),
+        Rule("i (lost|misplaced|need|want|have lost|am looking for|look for|am searching for|%be after) <x:np> [,] (where (%be|could|might|can|do) (it|they|i) [be|find it|find them])", _where),
+        Rule("<x:np> [,] where (%be|could|might) (it|they) [be|located]", _where),
+        Rule("where (could|might|can|would|may) <x:np> be [<h:here>]", lambda x, h=None: _where(x)),
         Rule("(whereabouts|whereabout) %be <x:np> [<h:here>]", lambda x, h=None: _where(x)),
         Rule("where [%be|are] <x:np> [located|situated|placed|positioned|found|at|standing|kept|hanging|sitting|stored|put|to be found|hidden|on] [<h:here>]", lambda x, h=None: _where(x)),
         Rule("where (%can|may|would|should|do) %you [have|keep|%see|go to find|look for|find|get] [for] <x:np> [<h:here>]", lambda x, h=None: _where(x)),
@@ -645,10 +705,14 @@ QUESTIONS = Grammar(
         Rule("[%which %be] <x:np> 's color", lambda x: Color(x)),
         Rule("(what|which) %be <x:np> 's color", lambda x: Color(x)),
         Rule("how %be <x:np> colored", lambda x: Color(x)),
+        Rule("color of <x:np>", lambda x: Color(x)),
         # -- routes
+        Rule("%be the (way|path|route) from <s:np> to <x:np> (clear|free|open|passable|unobstructed)", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(fill(x, s), (), True, s)),
+        Rule("(%can|could) %you (%go|get|drive|walk) from <s:np> to <x:np>", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(fill(x, s), (), True, s)),
+        Rule("%be there a (free|clear|open) (way|path|route) from <s:np> to <x:np>", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(fill(x, s), (), True, s)),
         Rule("[%which %be|show me|where %be] [the] [quickest|shortest|fastest|nearest] way out [of here|of <r:np>]", lambda r=None: Route(fill(Pick(Kind("door"), Measure("distance"), False), Me()))),
         Rule("point me to <x:np>", lambda x: _where(x)),
-        Rule("%be the (way|path|route) to <x:np> (clear|free|open|blocked)", lambda x: Route(fill(x, Me()), (), True)),
+        Rule("%be the (way|path|route) to <x:np> (clear|free|open|passable|unobstructed)", lambda x: Route(fill(x, Me()), (), True)),
         Rule("how (%can|do|could|would|should) %you [%go] [to] from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
         Rule("how (%can|do|could|would|should) %you %go [to] <x:np> from <s:np>", lambda x, s: None if isinstance(s, Me) else Route(fill(x, s), start=s)),
         Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
@@ -662,12 +726,12 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> (reachable|accessible|within reach)", lambda x: Route(fill(x, Me()), (), True)),
         Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(fill(x, Me()), (), True)),
         # -- what is ...
-        Rule("(of|out of|among) <x:np> [,] (which|what) [one|ones] %be <p:superlative>", lambda x, p: _what_superlative(p, x)),
+        Rule("(of|out of|among) <x:np> [,] (which|what) [one|ones] %stands <p:superlative>", lambda x, p: _what_superlative(p, x)),
         Rule("(which|what) <x:np> %be <c:color>", lambda x, c: Identify(Filter(strip(x), Colored(c)))),
         Rule("(list|name|show|tell|give) [me] what %be [there] <c:condition>", lambda c: _what(c=c)),
         Rule("(what|who) (am|are) (i|you) [the] (closest|nearest) (to|by)", lambda: _what_superlative((Measure("distance"), False, 1))),
-        Rule("(which|what) of <x:np> %be <p:superlative>", lambda x, p: _what_superlative(p, x)),
-        Rule("(which|what) of <x:np> %be <p:comparative>", lambda x, p: _what_superlative(p, x)),
+        Rule("(which|what) of <x:np> %stands <p:superlative>", lambda x, p: _what_superlative(p, x)),
+        Rule("(which|what) of <x:np> %stands <p:comparative>", lambda x, p: _what_superlative(p, x)),
         Rule("(which|what) of <x:np> %be <c:condition>", lambda x, c: _identify(x, c=c)),
         Rule("%which <x:np> %be [there] in <r:region>", lambda x, r: Identify(r, True)),
         Rule("what %be this [,] <r:region>", lambda r: Identify(r, True)),
@@ -681,10 +745,10 @@ QUESTIONS = Grammar(
         Rule("(what|who) [else] (%can|do|did|would|will|%have) %you [%see] [<m:modifier>]", lambda m=None: Describe() if m is None else _what(m)),
         Rule("(what|which) <x:np> (%can|do|did|would|will|%have) %you %see <m:modifier>", lambda x, m: _identify(x, m)),
         Rule("(what|which) <x:np> (%can|do|did|would|will|%have) %you %see", lambda x: _list_objects(x)),
-        Rule("(what|which) <x:np> %be <p:superlative>", lambda x, p: _what_superlative(p, x)),
-        Rule("(what|which) %be <p:superlative> <x:np>", lambda x, p: _what_superlative(p, x)),
-        Rule("(what|which) [one|object|thing|item] %be <p:superlative> [<h:here>]", lambda p, h=None: _what_superlative(p)),
-        Rule("%which <x:np> %be <p:comparative>", lambda x, p: _what_superlative(p, x)),
+        Rule("(what|which) <x:np> %stands <p:superlative>", lambda x, p: _what_superlative(p, x)),
+        Rule("(what|which) %stands <p:superlative> <x:np>", lambda x, p: _what_superlative(p, x)),
+        Rule("(what|which) [one|object|thing|item] %stands <p:superlative> [<h:here>]", lambda p, h=None: _what_superlative(p)),
+        Rule("%which <x:np> %stands <p:comparative>", lambda x, p: _what_superlative(p, x)),
         Rule("(what|which|who) %be <x:np>", lambda x: _identify(x)),
         Rule("[what] (is|are) <x:np> (called|named)", lambda x: _identify(x)),
         Rule("what (kind|type|sort|class) of (object|thing|item|furniture) %be <c:condition>", lambda c: _what(c=c)),
@@ -695,6 +759,7 @@ QUESTIONS = Grammar(
         Rule("what %be <x:np> (on|in|under|sitting on|standing on|lying on|placed on)", lambda x: Where(x)),
         Rule("(if|when) %you (walk|walked|go|went|move|moved|step) [straight] <s:side> [,] what (would|will|do) %you [first] (hit|bump into|run into|run in to|reach|encounter|meet|touch) [first]", lambda s: Identify(Pick(Filter(Kind("object"), Side(s)), Measure("distance", Me()), False), True)),
         Rule("what (would|will|do|does) %you (hit|bump into|run into|reach|encounter|meet|touch) [first] (if|when) %you (walk|walked|go|went|move|moved|walking|step) [straight] <s:side>", lambda s: Identify(Pick(Filter(Kind("object"), Side(s)), Measure("distance", Me()), False), True)),
+        Rule("<x:the_pick>", lambda x: _identify(x)),
         # -- lists
         Rule("what %you (see|know|have seen|found|can see)", lambda: Describe()),
         Rule("(what|which) (is|are|do you see|can you see|do you know|have you seen|have you found|do you have) [there] <h:here>", lambda h: Describe()),

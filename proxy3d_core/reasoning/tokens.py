@@ -77,7 +77,7 @@ def without_fillers(items: tuple[str, ...]) -> tuple[str, ...]:
     while i < len(items):
         if items[i] in _FIRST_FILLERS:
             for filler in FILLERS:
-                if items[i : i + len(filler)] == filler:
+                if items[i : i + len(filler)] == filler and not _has_an_object(filler, items[i + len(filler) :]):
                     i += len(filler)
                     break
             else:
@@ -87,6 +87,11 @@ def without_fillers(items: tuple[str, ...]) -> tuple[str, ...]:
             out.append(items[i])
             i += 1
     return tuple(_collapse_commas(out))
+
+
+def _has_an_object(filler: tuple[str, ...], rest: tuple[str, ...]) -> bool:
+    """True of "do you know" in "do you know of a sink": there it is the question itself."""
+    return filler[-1] == "know" and rest[:1] in (("of",), ("any",), ("a",))
 
 
 def sentences(text: str) -> tuple[Sentence, ...]:

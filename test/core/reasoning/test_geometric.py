@@ -56,7 +56,7 @@ def ask(text, snapshot, **fields):
         ("At which clock position is the door?", "9 o'clock", {8}),
         ("What is on the table?", "mug", {7}),
         ("What is behind me?", "sofa, lamp", {4, 6}),
-        ("What is between the sofa and the table?", None, set()),
+        ("What is between the sofa and the table?", "nothing", set()),
         ("What is the nearest object to me?", "dining table", {3}),
         ("Which chair is closest to the tv?", "chair", {1}),
         ("What is the tallest object?", "door", {8}),
