@@ -37,7 +37,8 @@ def _skip_comma(parts: Parts, i: int) -> int:
 
 def _literal(options: frozenset[str]) -> Element:
     def match(parts: Parts, i: int) -> Matches:
-        i = _skip_comma(parts, i)
+        if "," not in options:
+            i = _skip_comma(parts, i)
         if i < len(parts.words) and parts.words[i] in options:
             yield i + 1, ()
 

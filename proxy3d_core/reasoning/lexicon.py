@@ -72,6 +72,7 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("counter", "countertop", "worktop", "kitchen counter", "counter top", "kitchen countertop", "work surface"),
     ("plant", "potted plant", "houseplant", "pot plant", "indoor plant", "house plant", "pottedplant", "flower pot"),
     ("dining table", "diningtable", "dinner table", "dinning table", "dinning room table", "dining room table"),
+    ("table", "table top"),
     ("coffee table", "cocktail table"),
     ("desk", "writing desk", "writing table", "office desk", "computer desk", "workdesk", "work desk"),
     ("armchair", "arm chair", "easy chair", "lounge chair", "recliner"),
@@ -358,7 +359,7 @@ AMERICAN: dict[str, str] = {
     "bigest": "biggest", "cloest": "closest", "clossest": "closest", "beetween": "between", "betwen": "between",
     "distnace": "distance", "wich": "which", "whch": "which", "wat": "what", "wut": "what", "wher": "where", "hw": "how",
     "farest": "farthest", "fartest": "farthest", "furtherest": "farthest", "farthermost": "farthest",
-    "wheres's": "where is", "tabletop": "table top", "mny": "many", "manny": "many", "pls": "please", "plz": "please", "hte": "the", "teh": "the", "rubish": "rubbish",
+    "tabletop": "table top", "mny": "many", "manny": "many", "pls": "please", "plz": "please", "hte": "the", "teh": "the", "rubish": "rubbish",
 }  # fmt: skip
 """British spellings, missing apostrophes and common slips."""
 

@@ -357,7 +357,8 @@ FILLERS = sorted(
         for phrase in (
             "please", "kindly", "hey", "hi", "hello", "hey robot", "hi robot", "hello robot", "ok robot", "okay", "ok", "robot ,", "hey there",
             "can you tell me", "could you tell me", "would you tell me", "can you please tell me", "could you please tell me", "will you tell me",
-            "can you say", "can you figure out", "can you work out", "could you figure out", "can you check", "could you check",
+            "can you say", "can you figure out", "can you work out", "could you figure out", "can you check if", "could you check if", "can you check whether", "could you check whether", "please check if", "check if",
+            "check whether", "can you check", "could you check",
             "can you let me know", "could you let me know", "please tell me", "tell me", "let me know", "do you know", "do you happen to know",
             "do you remember", "can you remember", "would you happen to know", "would you know", "do you recall", "any idea", "any clue",
             "i want to know", "i would like to know", "i need to know", "i wonder", "i was wondering", "i am wondering", "i am curious",
@@ -365,7 +366,7 @@ FILLERS = sorted(
             "in your opinion", "that was here before", "that was there before", "that were here before", "that were there before",
             "that used to be here", "that used to be there", "which was here before", "compared to before", "compared with before",
             "compared to last time", "compared with last time", "for me", "for us", "if you can", "if possible", "my friend", "buddy", "mate",
-            "listen", "excuse me", "sorry", "could you please", "would you please", "can you please", "remind me", "help me out", "help me",
+            "listen", "excuse me", "sorry", "could you please", "would you please", "can you please", "remind me", "by any chance", "by chance", "if any", "would you say", "would you mind telling me", "do you mind telling me", "would you be able to tell me", "are you able to tell me", "help me out", "help me",
             "let us see", "do you think", "would you say", "exactly", "approximately", "roughly", "currently", "right now",
             "at the moment", "at present", "now", "actually", "precisely", "in total", "altogether", "all together", "overall", "all in all",
             "by the way", "again", "then", "so", "well", "um", "uh", "just", "simply", "maybe", "perhaps", "thanks", "thank you", "really",

@@ -314,16 +314,14 @@ def _stand(at: Objects | None = None, facing: Objects | None = None, back: Objec
 
 _STAND = "(standing|stand|stood|sitting|sit|sat|seated|located|positioned|placed|parked|lying|being|waiting|working|staying|beginning|starting|start|begin|leaning|stationed|am|be|go)"
 _POSTURE = "(at|by|near|beside|on|in|inside|under|behind|against|with|from|next to|close to|in front of|in the doorway of|right next to|at the side of|adjacent to|to)"
-_LOOK = (
-    "(facing|face|looking|look|turned|turn|oriented|pointing|directed|gazing|staring|watching|heading|rotated|orient)"
-)
+_LOOK = "(facing|face|looking|look|turned|turn|turning|oriented|pointing|directed|gazing|staring|watching|heading|rotated|orient)"
 _AT = "[toward|at|to|in the direction of|out of|out|into|through|straight at|directly at]"
 
 # fmt: off
 STANCE_PART = Grammar(
     [
         Rule(f"{_STAND} [right|up|upright|here|close] {_POSTURE} <at:np>", _stand),
-        Rule(f"{_STAND} [half way|midway|exactly|right] (between|in between) <a:np> and <b:np>", lambda a, b: Stance(between=(a, b))),
+        Rule(f"{_STAND} [half way|halfway|midway|exactly|right] (between|in between) <a:np> and <b:np>", lambda a, b: Stance(between=(a, b))),
         Rule(f"{_LOOK} {_AT} <facing:np> from <at:np>", _stand),
         Rule(f"{_LOOK} {_AT} <facing:np>", _stand),
         Rule("(with|have|having|has) (my|your|the|its) back (to|toward|against|facing|turned to|on) <back:np>", _stand),
@@ -366,6 +364,9 @@ _VISIBLE = "[visible|present|available|located|standing|around|existing|in total
 QUESTIONS = Grammar(
     [
         # -- counting
+        Rule("[%which %be] [the] [total] (number|count|amount) of <x:nps> %you (have|can see|see|have got|got|know of)", _count),
+        Rule("how many <x:nps> [are there] [all|in] (total|all) [<m:modifier>]", _count),
+        Rule("how many <x:nps> (lie|sit|stand|hang|rest|are lying|are sitting|are standing) <c:condition>", _count),
         Rule("%can you (count|tally) [up] [all] <x:nps> [<m:modifier>]", _count),
         Rule("(how many|how much) <x:nps> [for me]", _count),
         Rule("how much <x:nps> %be %there [<m:modifier>]", _count),
@@ -462,6 +463,13 @@ QUESTIONS = Grammar(
         Rule("what was the first (thing|object|item) [that] (you saw|you have seen|seen)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), False), True)),
         Rule("what was the last (thing|object|item) [that] (you saw|you have seen|seen)", lambda: Identify(Pick(Kind("object"), Measure("first_seen"), True), True)),
         # -- when
+        Rule("(what|which) [<x:np>] (did|%have) %you [first] %saw (before|prior to) <b:np>", lambda b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Exceeds(Measure("first_seen"), strip(b), less=True)))),
+        Rule("(what|which) [<x:np>] (did|%have) %you [first] %saw after <b:np>", lambda b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Exceeds(Measure("first_seen"), strip(b))))),
+        Rule("%be <a:np> [first] %saw before <b:np>", lambda a, b: _before(a, b)),
+        Rule("%be <a:np> [first] %saw after <b:np>", lambda a, b: _before(b, a)),
+        Rule("(did|do) <a:np> (appear|come into view|show up|come) before <b:np>", lambda a, b: _before(a, b)),
+        Rule("(did|do) <a:np> (appear|come into view|show up|come) after <b:np>", lambda a, b: _before(b, a)),
+        Rule("did you [first] see <a:np> after [you saw|seeing] <b:np>", lambda a, b: _before(b, a)),
         Rule("[%which %be] [the] (last|latest|most recent) <x:np> [that] (%you) [have|had] %saw [last]", lambda x: Identify(Pick(strip(x), Measure("first_seen"), True), True)),
         Rule("[%which %be] [the] (first|earliest) <x:np> [that] (%you) [have|had] %saw [first]", lambda x: Identify(Pick(strip(x), Measure("first_seen"), False), True)),
         Rule("[%which %be] [the] (last|latest|most recent) <x:np> (to %appears|that %appears|%saw)", lambda x: Identify(Pick(strip(x), Measure("first_seen"), True), True)),
@@ -486,7 +494,7 @@ QUESTIONS = Grammar(
         Rule(f"{_ARRANGE} {_THESE} [, <xs:list>] {_BY_ORDER}", lambda xs=(): _order(xs)),
         Rule(f"{_ARRANGE} [,] <xs:list> {_BY_ORDER}", _order),
         Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) <xs:list> [first|been] %appears [into view|in view|into sight|in sight|up|first|visible]", _order),
-        Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) (these|the following|they) [objects|things|categories|items] [first|been] %appears [into view|in view|into sight|in sight|up|first|visible] [, <xs:list>]", lambda xs=(): _order(xs)),
+        Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) (these|the following|they) [objects|things|categories|items] [first|been] %appears [into view|in view|into sight|in sight|up|first|visible] [in] [, <xs:list>]", lambda xs=(): _order(xs)),
         Rule("[in] (what|which) [%be the] order (did|%have) (%you|the robot) [first] (%saw|encounter|pass|come across|run into) [the following|these] [objects|things|categories] [,] <xs:list> [in] [first|for the first time]", _order),
         Rule("<xs:list> [,] [in] (what|which) order (did|%have|were|was) [%you|they] [first] (%saw|%appears) [them|into view|in view]", _order),
         Rule("(what|which) [one] %appears [into view|into sight|up] first [,] <xs:list>", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
@@ -553,10 +561,11 @@ QUESTIONS = Grammar(
         Rule("at what distance (%be) <a:np>", _distance),
         Rule("<a:np> to <b:np> distance", _distance),
         Rule("[%which %be] [the] (distance|gap|separation) <a:np> (to|and|from|or|,) <b:np>", _distance),
-        Rule("how many %meters [%be|are there|is it|lie|does it take|must i go|to go] [there] (between|from) <a:np> (and|to|from) <b:np>", _distance),
+        Rule("how many %meters [%be|would it be|will it be|is that|are there|is it|lie|does it take|must i go|to go] [there] (between|from) <a:np> (and|to|from) <b:np>", _distance),
         Rule("[how many %meters|how far] [if|when] [%you] [measure|measured|measuring|go|went|walk|walked|going] (from|between) <a:np> (to|and) <b:np> [,] (how many %meters|how far|how much|what distance|what) (would|will|%be|do|does) [that|it|this|i|you] [be|get|measure|make]", _distance),
         Rule("how (far|close) [apart|away] [%be] <xs:list>", _distance_of_several),
         # -- size
+        Rule("how <d:how> %do <x:np> (stand|measure|reach|get|sit|rise)", lambda d, x: _size(d, x)),
         Rule("(how much|by how much) <p:comparative> %be <x:np> than <y:np>", _difference),
         Rule("(how much|by how much|how many %meters) %be <x:np> <p:comparative> than <y:np>", _difference),
         Rule("how (high|far) (off|above) the (floor|ground) %be <x:np> [hanging|mounted]", lambda x: _size(Measure("elevation"), x)),
@@ -603,6 +612,7 @@ QUESTIONS = Grammar(
         Rule("<x:np> [,] <s:sides> [of me]", _direction),
         Rule("[on|to|at] (which|what) (side|hand) [of me] (%be|do|does) <x:np> [on|at|lie|stand|sit] [, <s:sides>]", lambda x, s=(): _direction(x, s or _LEFT_RIGHT)),
         # -- turning and going
+        Rule("(where|which way|which direction) (%can|should|do|would|must) %you (have|need) to (turn|go|look|head|walk|move) [to] (see|face|reach|get to|find|look at|look out|use|go to) <x:np>", _in_form("go")),
         Rule("(which|what) (direction|way) (%can|should|do|would) %you [go|turn|take] [to] (exit|leave) [the|this] [room|place|building|apartment|house|space]", lambda: Direction(Kind("door"), form="go")),
         Rule("(where|how) (%can|should|do|would) %you [go|turn] [to] (exit|leave|get out of) [the|this] [room|place|building|apartment|house|space] [from here|through the door|through a door]", lambda: Direction(Kind("door"), form="go")),
         Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [need|have|have to|need to] [to] [%go] [to] [in|toward|if|in order|to get] [i|you] [want|need|wish|would like] [to] [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out|down on|away in|out through|up|off] <x:np>", _in_form("go")),
@@ -618,6 +628,9 @@ QUESTIONS = Grammar(
         Rule("how do i (have to|need to|) turn to face <x:np>", _in_form("angle")),
         Rule("[at|in] (what|which) (o'clock|clock|clock direction|clock position|o'clock direction|o'clock position|hour) [direction|position] %be <x:np> [at|in|from me]", _in_form("clock")),
         # -- comparison
+        Rule("%be <x:np> (higher|higher up) than <y:np>", lambda x, y: _verify(x, Exceeds(Measure("top"), y))),
+        Rule("%be <x:np> (lower|lower down) than <y:np>", lambda x, y: _verify(x, Exceeds(Measure("top"), y, less=True))),
+        Rule("(which|what) one 's <p:comparative> [,] <xs:list>", _compare),
         Rule("%be <xs:list> <p:superlative>", _compare),
         Rule("(am|are) (i|you) (closer|nearer) to <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), False)),
         Rule("(am|are) (i|you) (farther|farther away) from <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), True)),
@@ -646,6 +659,11 @@ QUESTIONS = Grammar(
         Rule("(which|what) [one] %be <p:superlative> (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces]", _of_options),
         Rule("(which|what) %be <p:superlative> [,] (of|among|out of) [these|the following] [,] <xs:list>", _compare),
         # -- existence
+        Rule("%have %you got <x:np> [<m:modifier>]", _exists),
+        Rule("got <x:np> [<m:modifier>]", _exists),
+        Rule("%do <r:np> come with <x:np>", lambda r, x: Exists(strip(x)) if is_room(r) else None),
+        Rule("(anything|something) <c:condition>", lambda c: Exists(Filter(Kind("object"), c))),
+        Rule("%be there (anything|something) <c:color> [<m:modifier>]", lambda c, m=None: _exists(Filter(Kind("object"), Colored(c)), m)),
         Rule("%be there (anywhere|a place|something|anything|a spot|<x0:np>) [<p:purpose>] [,] (like|such as|for example|for instance|say) <x:np> [<m:modifier>]", lambda x, m=None, p=None, x0=None: _exists(x, m)),
         Rule("(%do|%can|%have) %you (have|see|know of|know about|got|know) (anywhere|something|anything|somewhere) [<p:purpose>] [,] (like|such as) <x:np> [<m:modifier>]", lambda x, m=None, p=None: _exists(x, m)),
         Rule("%can %you see <x:np> [at|from|in|with] (where|my|the) [current|this] (i am standing|i am sitting|i am|i stand|i sit|position|seat|place|spot|location)", lambda x: Exists(Filter(strip(x), Side("front")))),
@@ -660,7 +678,7 @@ QUESTIONS = Grammar(
         Rule("(%have) <r:np> got <x:np>", lambda r, x: Exists(strip(x)) if is_room(r) else None),
         Rule("%be <x:np> (present|visible|available|existing|in sight) [<h:here>]", lambda x, h=None: _exists(x)),
         Rule("%do <x:np> exist [<h:here>]", lambda x, h=None: _exists(x)),
-        Rule("[any|a] <x:np> <h:here>", lambda x, h: None if isinstance(x, The) else _exists(x)),
+        Rule("[any|a] <x:np> <h:here>", lambda x, h: _identify(x) if isinstance(strip(x), Pick) else None if isinstance(x, The) else _exists(x)),
         Rule("any <x:np>", lambda x: _exists(x)),
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", _exists),
         Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
@@ -688,7 +706,7 @@ QUESTIONS = Grammar(
         Rule("i (lost|misplaced|need|want|have lost|am looking for|look for|am searching for|%be after) <x:np> [,] (where (%be|could|might|can|do) (it|they|i) [be|find it|find them])", _where),
         Rule("<x:np> [,] where (%be|could|might) (it|they) [be|located]", _where),
         Rule("where (could|might|can|would|may) <x:np> be [<h:here>]", lambda x, h=None: _where(x)),
-        Rule("(whereabouts|whereabout) %be <x:np> [<h:here>]", lambda x, h=None: _where(x)),
+        Rule("(whereabouts|whereabout|where abouts|where about) %be <x:np> [<h:here>]", lambda x, h=None: _where(x)),
         Rule("where [%be|are] <x:np> [located|situated|placed|positioned|found|at|standing|kept|hanging|sitting|stored|put|to be found|hidden|on] [<h:here>]", lambda x, h=None: _where(x)),
         Rule("where (%can|may|would|should|do) %you [have|keep|%see|go to find|look for|find|get] [for] <x:np> [<h:here>]", lambda x, h=None: _where(x)),
         Rule("(find|locate|show me|show|point to|point at|point out|search for|look for|localize|highlight|mark|give me the location of|give me the position of|where about is) [me] [where] <x:np> [%be]", _where),
@@ -700,6 +718,7 @@ QUESTIONS = Grammar(
         Rule("i am looking for <x:np>", _where),
         Rule("i (can not|could not) (find|see) <x:np>", _where),
         # -- colour
+        Rule("(what|which) color <x:np> %be", lambda x: Color(x)),
         Rule("(what|which) color (%be|has|have|do|does) <x:np> [have|painted|in]", lambda x: Color(x)),
         Rule("[%which %be] the color of <x:np>", lambda x: Color(x)),
         Rule("[%which %be] <x:np> 's color", lambda x: Color(x)),
@@ -707,6 +726,7 @@ QUESTIONS = Grammar(
         Rule("how %be <x:np> colored", lambda x: Color(x)),
         Rule("color of <x:np>", lambda x: Color(x)),
         # -- routes
+        Rule("(%can|could) %you (%go|get|drive|walk|pass) from <s:np> to <x:np> without (bumping into|hitting|touching|colliding with) (anything|things|something|furniture)", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(fill(x, s), (), True, s)),
         Rule("%be the (way|path|route) from <s:np> to <x:np> (clear|free|open|passable|unobstructed)", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(fill(x, s), (), True, s)),
         Rule("(%can|could) %you (%go|get|drive|walk) from <s:np> to <x:np>", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(fill(x, s), (), True, s)),
         Rule("%be there a (free|clear|open) (way|path|route) from <s:np> to <x:np>", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(fill(x, s), (), True, s)),
@@ -760,6 +780,8 @@ QUESTIONS = Grammar(
         Rule("(if|when) %you (walk|walked|go|went|move|moved|step) [straight] <s:side> [,] what (would|will|do) %you [first] (hit|bump into|run into|run in to|reach|encounter|meet|touch) [first]", lambda s: Identify(Pick(Filter(Kind("object"), Side(s)), Measure("distance", Me()), False), True)),
         Rule("what (would|will|do|does) %you (hit|bump into|run into|reach|encounter|meet|touch) [first] (if|when) %you (walk|walked|go|went|move|moved|walking|step) [straight] <s:side>", lambda s: Identify(Pick(Filter(Kind("object"), Side(s)), Measure("distance", Me()), False), True)),
         Rule("<x:the_pick>", lambda x: _identify(x)),
+        Rule("(things|objects|items|everything|stuff|what) <c:condition>", lambda c: _what(c=c)),
+        Rule("(what|which) [objects|things|items] (can|could|may|might|%be) [to] be (found|seen|spotted|located) <c:condition>", lambda c: _what(c=c)),
         # -- lists
         Rule("what %you (see|know|have seen|found|can see)", lambda: Describe()),
         Rule("(what|which) (is|are|do you see|can you see|do you know|have you seen|have you found|do you have) [there] <h:here>", lambda h: Describe()),

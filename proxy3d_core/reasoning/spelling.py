@@ -9,7 +9,6 @@ from functools import lru_cache
 from proxy3d_core.reasoning import rules
 from proxy3d_core.reasoning.grammar import Grammar
 from proxy3d_core.reasoning.lexicon import (
-    AMERICAN,
     COLOR_WORDS,
     IRREGULAR_PLURALS,
     KINDS,
@@ -48,7 +47,7 @@ def _grammar_words(grammar: Grammar) -> set[str]:
 def _known() -> frozenset[str]:
     """Words of the grammar: what people ask with, whatever the scene."""
     words = {*STOP, *PARTICIPLES, *WEAK_ADJECTIVES, *COLOR_WORDS, *NUMBER_WORDS, *ORDINALS, *UNITS, *HOW, *SIZE_WORDS}
-    words |= {w for group in rules.CLASSES.values() for w in group} | {*AMERICAN, *IRREGULAR_PLURALS}
+    words |= {w for group in rules.CLASSES.values() for w in group} | {*IRREGULAR_PLURALS}
     for grammar in (rules.QUESTIONS, rules.STANCE, rules.STANCE_PART):
         words |= _grammar_words(grammar)
     for table in (COMPARATIVES, DIMENSIONS, RELATIONS, SIDES, STATES, SUPERLATIVES):
