@@ -14,6 +14,8 @@ from answer_room import room, thing
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
+from proxy3d_core.reasoning.relations import way
+from proxy3d_core.reasoning.spelling import corrected
 from proxy3d_core.scene.snapshot import Snapshot
 
 WORDINGS = Path(__file__).with_name("wordings.jsonl")
@@ -57,6 +59,21 @@ def ask(text, snapshot, **fields):
         ("What is on the table?", "mug", {7}),
         ("What is behind me?", "sofa, lamp", {4, 6}),
         ("What is between the sofa and the table?", "nothing", set()),
+        ("What is on the sofa?", "nothing", set()),
+        ("What happened to the backpack?", "gone", {9}),
+        ("What happened to the lamp?", "moved", {6}),
+        ("What happened to the plant?", "new", {10}),
+        ("What has happened to the sofa?", "unchanged", {4}),
+        # 2.75 m apart.
+        ("Would a 60 cm wide robot fit between the sofa and the table?", "Yes", {3, 4}),
+        ("Could I squeeze between the sofa and the table if I'm 3 m wide?", "No", {3, 4}),
+        # Within 15 degrees of +x; the chairs begin at atan(0.65 / 2.25) = 16.
+        ("What is directly in front of me?", "dining table, mug", {3, 7}),
+        # From the origin, looking to -y: -x is to the right.
+        ("With my back to the door, is the sofa on the left or right?", "right", {4}),
+        ("Was the tv seen before the lamp?", "Yes", {5}),
+        ("The table is [A] red [B] brown", "B", {3}),
+        ("What's the biggest of these? [A] mug [B] sofa [C] lamp", "B", {4}),
         ("What is the nearest object to me?", "dining table", {3}),
         ("Which chair is closest to the tv?", "chair", {1}),
         ("What is the tallest object?", "door", {8}),
@@ -87,6 +104,31 @@ def test_words(snapshot, question, answer, ids):
     assert got.program and 0 < got.confidence <= 1
 
 
+def test_edges_of_the_room(snapshot):
+    assert ask("How long is the room?", snapshot).value == pytest.approx(6, abs=0.15)
+    assert ask("How wide is this room?", snapshot).value == pytest.approx(5, abs=0.15)
+    assert ask("How high is the room?", snapshot).status is Status.NOT_FOUND
+
+
+def test_slips_are_corrected_and_told(snapshot):
+    got = ask("How many chiars are there?", snapshot)
+    assert got.text == "2"
+    assert "'chiars' read as 'chairs'" in got.message
+    assert got.confidence < ask("How many chairs are there?", snapshot).confidence
+
+
+@pytest.mark.parametrize("word", ["folded", "planet", "tank", "wooden", "hair"])
+def test_what_is_no_slip_is_not_corrected(word):
+    assert corrected(word, frozenset({"plant", "chair", "folder"})) == word
+
+
+@pytest.mark.parametrize(
+    ("angle", "side"), [(0, "front"), (29, "front"), (-35, "right"), (144, "left"), (-170, "back")]
+)
+def test_ways_to_go(angle, side):
+    assert way(angle)[0] == side
+
+
 @pytest.mark.parametrize(
     ("question", "value", "unit"),
     [
@@ -109,6 +151,8 @@ def test_words(snapshot, question, answer, ids):
         ("How much taller is the lamp than the sofa?", 0.8, "m"),
         ("How big is the room?", 30.0, "m^2"),
         ("How big is the room in square feet?", 30.0 / 0.3048**2, "ft^2"),
+        ("How tall is the lamp? In cm.", 160, "cm"),
+        ("sofa to table distance", 2.75, "m"),
         ("How far was the lamp moved?", 3.0, "m"),
         ("How long ago did you see the backpack?", 30.0, "s"),
         ("When did you first see the sofa?", 44.0, "s"),

@@ -1,0 +1,275 @@
+"""What a way of asking means: from the parts that a rule captured to the query, or None where they make no sense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from proxy3d_core.reasoning.lexicon import ROOM_WORDS, word_set
+from proxy3d_core.reasoning.parts import strip
+from proxy3d_core.reasoning.program import (
+    All,
+    Changed,
+    Changes,
+    Compare,
+    Condition,
+    Count,
+    CountTest,
+    Describe,
+    Difference,
+    Direction,
+    Distance,
+    Exceeds,
+    Exists,
+    Filter,
+    Identify,
+    Kind,
+    Me,
+    Measure,
+    Objects,
+    Order,
+    Pick,
+    Query,
+    Relation,
+    RelationOf,
+    RoomSize,
+    Side,
+    Size,
+    The,
+    Union,
+    Verify,
+    Where,
+)
+
+METERS = word_set(
+    """
+    meters metres meter m centimeters cm centimeter feet foot inches inch yards millimeters mm ft
+    """
+)
+"""Words after "how many" that ask for a length."""
+_MEASURED = METERS | word_set("meter foot degree distance space room gap clearance inch")
+LEFT_RIGHT = (("left", "left"), ("right", "right"))
+
+
+def is_room(objects: Objects) -> bool:
+    """True for "the room" itself."""
+    objects = strip(objects)
+    return isinstance(objects, Kind) and objects.name in ROOM_WORDS
+
+
+def fill(objects: Objects, anchor: Objects) -> Objects:
+    """The same objects, with "nearest" meaning nearest to ``anchor`` where nothing else is said."""
+    if isinstance(objects, The | All):
+        return within(objects, partial(fill, anchor=anchor))
+    if isinstance(objects, Filter):
+        return Filter(fill(objects.objects, anchor), objects.condition)
+    if isinstance(objects, Pick):
+        measure = objects.measure
+        if measure.name == "distance" and measure.anchor is None:
+            measure = Measure("distance", anchor)
+        return replace(objects, objects=fill(objects.objects, anchor), measure=measure)
+    return objects
+
+
+def within(objects: Objects, modify: Callable[[Objects], Objects]) -> Objects:
+    """Modified under "the" or "all", which stay outermost."""
+    if isinstance(objects, The):
+        return The(modify(objects.objects))
+    return All(modify(objects.objects)) if isinstance(objects, All) else modify(objects)
+
+
+def filtered(objects: Objects, *conditions: Condition | None) -> Objects:
+    """``objects`` for which all conditions hold; keeps "the"."""
+    for condition in conditions:
+        if condition is not None:
+            objects = within(objects, partial(Filter, condition=condition))
+    return objects
+
+
+def modified(objects: Objects, modify: Any) -> Objects:
+    if modify is None:
+        return objects
+    return within(objects, modify)
+
+
+def count(x: Objects, m: Any = None, m2: Any = None, c: Condition | None = None) -> Query | None:
+    if is_room(x) or is_unit(x):
+        return None
+    return Count(filtered(modified(modified(strip(x), m), m2), c))
+
+
+def is_unit(objects: Objects) -> bool:
+    """True for "meters": a distance is asked for, no count."""
+    while isinstance(objects, The | All | Filter | Pick):
+        objects = objects.objects
+    return isinstance(objects, Kind) and objects.name in _MEASURED
+
+
+def exists(x: Objects, m: Any = None, no: Any = None) -> Query | None:
+    return None if isinstance(x, Me) or is_room(x) or is_unit(x) else Exists(modified(strip(x), m))
+
+
+def count_test(x: Objects, test: str, n: float = 0, m: Any = None, y: Objects | None = None) -> Query:
+    return CountTest(modified(strip(x), m), test, int(n), None if y is None else strip(y))
+
+
+def counted(test: str) -> Any:
+    return lambda x, n=0, m=None, y=None: count_test(x, test, n, m, y)
+
+
+def distance(a: Objects, b: Objects | None = None) -> Query | None:
+    b = Me() if b is None else b
+    if is_room(a) or is_room(b) or (isinstance(a, Me) and isinstance(b, Me)):
+        return None
+    if isinstance(a, Me):
+        a, b = b, a
+    return Distance(fill(a, b), fill(b, a))
+
+
+def distance_of_several(xs: tuple[Objects, ...]) -> Query | None:
+    if len(xs) != 2:
+        return None
+    if str(strip(xs[0])) == str(strip(xs[1])):
+        return None
+    return distance(*xs)
+
+
+def distance_of_pair(x: Objects) -> Query | None:
+    """Two objects of one class: "between the two chairs"."""
+    return Distance(x, x) if isinstance(x, Kind | Filter | All) else None
+
+
+_ROOM_MEASURES = ("size", "area", "dimensions", "length", "width", "height")
+
+
+def size(d: Measure, x: Objects) -> Query | None:
+    if is_room(x):
+        return RoomSize("area" if d.name == "size" else d.name) if d.name in _ROOM_MEASURES else None
+    return None if isinstance(x, Me) else Size(x, d)
+
+
+def room_size(x: Objects, d: Measure | None = None) -> Query | None:
+    return RoomSize() if is_room(x) else None
+
+
+def direction(
+    x: Objects, s: tuple[tuple[str, str], ...] = (), of: Objects | None = None, form: str = "word"
+) -> Query | None:
+    if isinstance(x, Me) and of is None:
+        return None
+    if form == "go" and is_room(x):
+        x = Kind("door")  # to leave the room
+    base = strip(x)
+    if s and isinstance(base, Filter) and isinstance(base.condition, Side):
+        return None  # "is the chair to my left or right": the left is a choice, no attribute of the chair
+    if isinstance(of, Me):
+        of = None
+    return Direction(fill(x, Me()), tuple(dict(s)), of, form, tuple(dict(s).values()))
+
+
+def in_form(form: str) -> Any:
+    return lambda x, s=(), of=None: direction(x, s, of, form)
+
+
+def verify(x: Objects, c: Condition, no: Any = None) -> Query | None:
+    if isinstance(x, Me):
+        # "Am I next to the table": where the asker is.
+        return Verify(x, c) if isinstance(c, Relation) else None
+    if isinstance(x, Kind | Filter | Union) and not isinstance(c, Changed):
+        return Exists(filtered(x, c))  # "is a chair next to the table", "is anything on it"
+    if isinstance(c, Exceeds) and c.measure.anchor is None and c.measure.name == "distance":
+        c = Exceeds(Measure("distance", Me()), c.than, c.less)
+    return Verify(x, c)
+
+
+def identify(x: Objects, m: Any = None, c: Condition | None = None) -> Query | None:
+    if isinstance(x, Me):
+        return None
+    if is_room(x) and m is None and c is None:
+        return None
+    one = isinstance(x, The | Pick)
+    if isinstance(strip(x), Kind) and m is None and c is None:
+        return None
+    return Identify(fill(filtered(modified(x, m), c), Me()), one)
+
+
+def what(m: Any = None, c: Condition | None = None) -> Query:
+    return Identify(filtered(modified(Kind("object"), m), c))
+
+
+def what_superlative(p: Any, x: Objects | None = None, m: Any = None) -> Query | None:
+    measure, most, rank = p
+    if x is not None and isinstance(x, Me):
+        return None
+    base = modified(strip(x) if x is not None else Kind("object"), m)
+    if measure.name == "distance" and measure.anchor is None:
+        measure = Measure("distance", Me())
+    return Identify(Pick(base, measure, most, rank), True)
+
+
+def compare(xs: tuple[Objects, ...] = (), p: Any = None, y: Objects | None = None) -> Query | None:
+    measure, most, rank = p
+    if measure.name == "distance" and measure.anchor is None:
+        measure = Measure("distance", y if y is not None else Me())
+    if len(xs) == 1:
+        return None
+    return Compare(tuple(xs), measure, most, rank)
+
+
+def of_options(p: Any) -> Query:
+    return compare((), p)  # type: ignore[return-value]
+
+
+def order(xs: tuple[Objects, ...] = ()) -> Query:
+    return Order(tuple(strip(x) for x in xs))
+
+
+def seen_before(a: Objects, b: Objects) -> Query:
+    return Compare((strip(a), strip(b)), Measure("first_seen"), False)
+
+
+def changed(x: Objects, state: str) -> Query | None:
+    if isinstance(x, Me):
+        return None
+    base = strip(x)
+    if isinstance(base, Kind) and base.name == "object":
+        return Changes(state, yes_no=True)
+    return Verify(x, Changed(state))
+
+
+def difference(x: Objects, p: Any, y: Objects) -> Query | None:
+    measure = p[0]
+    if measure.name == "distance" and measure.anchor is None:
+        measure = Measure("distance", Me())
+    return Difference(x, y, measure)
+
+
+def place_of(x: Objects, y: Objects) -> Query | None:
+    return RelationOf(x, tuple(Relation(name, (y,)) for name in ("left_of", "right_of", "front_of", "behind")))
+
+
+def which_changed(state: str = "any", x: Objects | None = None) -> Query | None:
+    if x is None or (isinstance(strip(x), Kind) and strip(x).name == "object"):  # type: ignore[union-attr]
+        return Changes(state)
+    return Identify(Filter(strip(x), Changed(state)))
+
+
+def where(x: Objects, m: Any = None) -> Query | None:
+    return None if isinstance(x, Me) or is_room(x) else Where(fill(modified(x, m), Me()))
+
+
+def list_objects(x: Objects) -> Query | None:
+    base = strip(x)
+    if isinstance(base, Kind) and base.name == "object" and not base.unknown:
+        return Describe()
+    return None if isinstance(base, Me) else Identify(fill(base, Me()))
+
+
+def more_than(c: str, x: Objects, y: Objects, m: Any = None) -> Query:
+    return CountTest(modified(strip(x), m), c, 0, modified(strip(y), m))
+
+
+def before(a: Objects, b: Objects) -> Query:
+    return Verify(strip(a), Exceeds(Measure("first_seen"), strip(b), less=True))
