@@ -34,7 +34,7 @@ _STANCE_STARTS = word_set(
     """
     if when while as suppose imagine assume assuming supposing given say pretend standing stand sitting sit facing
     face looking look from viewed seen with after once entering coming i you being seated turning turn positioned
-    at located picture imagining having in next by beside beginning starting my
+    at located lying lie picture imagining having in next by beside beginning starting my
     """
 )
 _STANCE_ENDS = word_set(

@@ -195,6 +195,7 @@ QUESTIONS = Grammar(
         Rule("what %be there more of [,] <x:np> or <y:np>", lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True)),
         Rule("%be there more <x:np> or [more] <y:np> [<m:modifier>]", lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True)),
         # -- change
+        Rule("(anything|something) <s:state> [<h:here>]", lambda s, h=None: None if s == "present" else Changes(s, yes_no=True)),
         Rule("what (happened|has happened|became|has become|was done|did happen) (to|of|with|about) <x:np> [<h:here>] [since <r:rest>]", lambda x, h=None, r=None: None if isinstance(x, Me) or mean.is_room(x) else Fate(x)),
         Rule("(did|has) (anything|something) (happen|happened|change|changed) (to|with|about) <x:np>", lambda x: None if mean.is_room(x) else Fate(x)),
         Rule("what %have [been] (changed|different|happened) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any")),
@@ -254,6 +255,7 @@ QUESTIONS = Grammar(
         Rule("(when|how long) %have you (last|most recently) %see <x:np>", lambda x: Seen(x)),
         Rule("where did you [last] see <x:np> [last]", mean.where),
         # -- order of appearance
+        Rule("[list|give|tell] [me] [the] [first] order of [first] appearance [of|for] [,] <xs:list>", mean.order),
         Rule(f"{_ARRANGE} {_THESE} {_BY_ORDER} [, <xs:list>]", lambda xs=(): mean.order(xs)),
         Rule(f"{_ARRANGE} {_THESE} [, <xs:list>] {_BY_ORDER}", lambda xs=(): mean.order(xs)),
         Rule(f"{_ARRANGE} [,] <xs:list> {_BY_ORDER}", mean.order),
@@ -288,6 +290,7 @@ QUESTIONS = Grammar(
         Rule("[%which %be] the [square footage|floor area|room size|floor space|room area]", lambda: RoomSize()),
         Rule("how (big|large) %be it in here", lambda: RoomSize()),
         # -- distance
+        Rule("how (wide|big|large|long|narrow) %be the (gap|space|distance|opening|passage) between <a:np> (and|to) <b:np>", mean.distance),
         Rule("how far (%do|%be) <xs:list> (lie|stand|sit) (apart|from each other)", mean.distance_of_several),
         Rule("how (much|many) (space|room|distance|gap) (lies|lie|is) between <a:np> and <b:np>", mean.distance),
         Rule("how (far|close|near) [away] (am|are|is) (i|we|you) (from|to) <a:np>", mean.distance),
@@ -447,6 +450,7 @@ QUESTIONS = Grammar(
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", mean.exists),
         Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
         # -- yes/no about a condition
+        Rule("%be there [enough] (space|room) (between|in between) <a:np> and <b:np> for (a|an|my) <w:length> (wide|broad) <y:np>", lambda a, b, w, y: Fits(w, a, b)),
         Rule("(%can|%do|would|will) %you see <x:np> without (turning|moving) [around|my head|back|round|your head|at all]", lambda x: None if isinstance(x, Me) else Verify(x, Side("front"))),
         Rule("(would|will|%do|%can) (%you|it|<y:np>) (fit|pass|squeeze|get|go|drive|walk|fit through) [through] [the gap|the space] between <a:np> and <b:np> [,] (if|when|given|assuming) [that] (%you|it|<z:np>) (%be|am) <w:length> (wide|across|in width|broad)", lambda a, b, w, y=None, z=None: Fits(w, a, b)),
         Rule("(would|will|%do|%can) [a|an|the|my] [<y:np>] (fit|pass|squeeze|get|go|drive) [through] [the gap|the space] between <a:np> and <b:np> [,] (if|when) (%you|it) (%be|am) <w:length> (wide|across)", lambda a, b, w, y=None: Fits(w, a, b)),
@@ -467,6 +471,7 @@ QUESTIONS = Grammar(
         Rule("%do <x:np> (touch|touches) <y:np>", lambda x, y: Verify(x, Relation("touching", (y,)))),
         Rule("%be <x:np> <h:here>", lambda x, h: mean.exists(x) if not isinstance(x, The) else Exists(strip(x))),
         # -- where
+        Rule("where (to|can i|do i) (find|get|look for) <x:np> [<h:here>]", lambda x, h=None: mean.where(x)),
         Rule("i (can not|could not|do not) (find|see|locate) <x:np> [anymore|anywhere] [,] where (%be|did|could|might|can) (it|they) [be|go|gone]", mean.where),
         Rule("i (lost|misplaced|need|want|have lost|am looking for|look for|am searching for|%be after) <x:np> [,] (where (%be|could|might|can|do) (it|they|i) [be|find it|find them])", mean.where),
         Rule("<x:np> [,] where (%be|could|might) (it|they) [be|located]", mean.where),
