@@ -12,6 +12,7 @@ from proxy3d_core.scene.surface import Surface
 
 CELL = 0.1  # m
 _CLEARANCE = 0.1  # m above the floor: lower things are driven over or are noise
+_REACH = 200.0  # m to every side of the middle of the map: a stray pose must not blow up the grid
 _GAP = 0.8  # m: unseen gaps of floor up to this wide (under and behind furniture) count as room
 
 
@@ -23,14 +24,16 @@ def floor_plan(surface: Surface, structure: Structure, robot_height: float) -> F
     """
     if structure.floor is None or not len(surface):
         return FloorPlan()
-    xy = np.floor(surface.position[:, :2] / CELL).astype(np.int64)
+    near = (np.abs(surface.position[:, :2] - np.median(surface.position[:, :2], axis=0)) < _REACH).all(axis=1)
+    xy = np.floor(surface.position[near, :2] / CELL).astype(np.int64)
     origin = xy.min(axis=0)
     at = xy - origin
     shape = tuple(at.max(axis=0) + 1)
 
     def grid(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
         out = np.zeros(shape, np.uint8)
-        out[at[mask, 0], at[mask, 1]] = 1
+        cells = at[mask[near]]
+        out[cells[:, 0], cells[:, 1]] = 1
         return out
 
     height = surface.position[:, 2] - structure.floor

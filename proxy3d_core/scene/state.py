@@ -122,6 +122,12 @@ class SceneState:
                     f"no depth between {limits.min_depth} m and {limits.max_depth} m in the frame; "
                     "check the depth unit (16UC1 = mm, 32FC1 = m) and whether the camera is covered"
                 )
+            if not np.abs(observation.points).max() < self._voxels.reach:
+                raise BadInput(
+                    f"the camera is at {np.round(frame.camera_center, 1).tolist()} m in {self._frame_id!r}, but the "
+                    f"map ends {self._voxels.reach:.0f} m from the origin; fix the transform, or use a local fixed "
+                    "frame (REP-105)"
+                )
             evidence = self._evidence(observation)
             with self.times.measure("fuse"):
                 self._tracker.observe(self._voxels.fuse(observation, evidence))

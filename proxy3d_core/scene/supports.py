@@ -216,12 +216,11 @@ def _flat_things(
 
 def _touches(surface: Surface, members: NDArray[np.int64], mask: NDArray[np.bool_]) -> float:
     """Share of voxels ``members`` that lie next to a voxel of ``mask`` on the floor plane."""
-    columns = surface.cells[mask, :2]
-    if not len(columns):
-        return 0.0
     own = surface.cells[members, :2]
-    low = np.minimum(own.min(axis=0), columns.min(axis=0)) - 1
-    grid = np.zeros(np.maximum(own.max(axis=0), columns.max(axis=0)) - low + 2, np.uint8)
+    low, high = own.min(axis=0) - 1, own.max(axis=0) + 1
+    columns = surface.cells[mask, :2]
+    columns = columns[((columns >= low) & (columns <= high)).all(axis=1)]
+    grid = np.zeros(high - low + 1, np.uint8)
     grid[tuple((columns - low).T)] = 1
     grid = cv2.dilate(grid, np.ones((3, 3), np.uint8))
     return float(grid[tuple((own - low).T)].mean())

@@ -107,17 +107,21 @@ class VoxelMap:
         """Rows of the columns, in the order of ``keys``."""
         return self._rows
 
+    @property
+    def reach(self) -> float:
+        """Largest coordinate of a point in the map, metres."""
+        return (_HALF - 2) * self.size
+
     def fuse(self, observation: Observation, evidence: float) -> NDArray[np.int64]:
-        """Add an observation that stands for ``evidence`` seconds of looking; returns owners of the voxels hit."""
+        """Add an observation that stands for ``evidence`` seconds of looking; returns owners of the voxels hit.
+
+        All points must lie within ``reach``.
+        """
         if not len(observation.points):
             return np.zeros(0, np.int64)
-        cells = np.floor(observation.points / np.float32(self.size)).astype(np.int64)
-        inside = (np.abs(cells) < _HALF - 1).all(axis=1)
-        keys, order = pack(cells), np.arange(len(cells))
-        if not inside.all():
-            keys, order = keys[inside], order[inside]
-        sorting = np.argsort(keys, kind="stable")
-        keys, order = keys[sorting], order[sorting]
+        keys = pack(np.floor(observation.points / np.float32(self.size)).astype(np.int64))
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         counts = np.diff(np.append(starts, len(keys))).astype(np.float32)
         unique = keys[starts]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rooms import K, Room, Thing, look, walk
@@ -233,3 +235,24 @@ def test_missing_depth_is_not_empty_space(nothing: float) -> None:
         scene.update(type(frame)(**{**frame.__dict__, "depth": depth}))
     scene.refresh()
     assert [o.id for o in found(scene, "trash can")] == [before.id]
+
+
+@pytest.mark.parametrize("meters", [(2e4, 2e4, 0), (5e5, 5e6, 0), (1e30, 0, 0)])
+def test_a_pose_far_away_does_not_harm_the_map(meters: tuple[float, float, float]) -> None:
+    """A glitch of localization, UTM coordinates, an overflow: refused, or a speck that nothing else depends on."""
+    room = Room([TABLE, SOFA], noise=0.002)
+    frames = list(walk(room))
+    scene = SceneState()
+    for i, frame in enumerate(frames):
+        pose = frame.pose.copy()
+        if i == len(frames) // 2:
+            pose[:3, 3] += meters
+        try:
+            scene.update(replace(frame, pose=pose))
+        except BadInput as error:
+            assert max(meters) > 26214 and "REP-105" in str(error)  # 2^20 voxels of 25 mm
+    scene.refresh()
+    assert len(found(scene, "sofa")) == 1 and len(found(scene, "table")) == 1
+    floor = scene.snapshot().floor
+    assert floor.area == pytest.approx(6 * 5, rel=0.1) and floor.known.size < 4001**2
+    assert scene.snapshot().frames == len(frames) - (max(meters) > 26214)
