@@ -9,7 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from proxy3d_core.config import InputConfig
-from proxy3d_core.encodings import check_labels, decode_compressed, decode_compressed_depth, depth_to_metres, to_rgb
+from proxy3d_core.encodings import (
+    check_labels,
+    decode_compressed,
+    decode_compressed_depth,
+    decode_image,
+    depth_to_metres,
+    to_rgb,
+)
 from proxy3d_core.frame import Detection2D
 from proxy3d_ros.messages import stamp_ns
 from proxy3d_ros.node import SpatialNode
@@ -35,15 +42,12 @@ class Subscription:
     callback: Callable[[Any], None]
 
 
-def subscriptions(
-    node: SpatialNode, config: InputConfig, pixels: Callable[[Any], NDArray[Any]]
-) -> dict[Input, Subscription]:
+def subscriptions(node: SpatialNode, config: InputConfig) -> dict[Input, Subscription]:
     """All subscriptions that the settings ask for.
 
     Args:
         node: what receives the data.
         config: settings ``input.*``.
-        pixels: the array of a raw sensor_msgs/Image, channels as its encoding orders them.
     """
 
     def rgb(m: Any) -> None:
@@ -94,6 +98,13 @@ def subscriptions(
         )
         for source, callback in callbacks.items()
     }
+
+
+def pixels(message: Any) -> NDArray[Any]:
+    """The array of a raw sensor_msgs/Image, channels as its encoding orders them. Raises BadInput."""
+    return decode_image(
+        message.encoding, message.height, message.width, message.step, message.data, bool(message.is_bigendian)
+    )
 
 
 def detection(message: Any) -> Detection2D | None:

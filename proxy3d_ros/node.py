@@ -257,8 +257,10 @@ class SpatialNode:
         """Bring the objects up to the last frame when no more frames come."""
         if self._dirty:
             with self._scene_lock:
-                self._scene.refresh()
-                self._dirty = False
+                try:
+                    self._scene.refresh()
+                finally:
+                    self._dirty = False  # what fails is not tried over and over
 
     # Outputs ----------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
@@ -15,7 +16,6 @@ import numpy as np
 import rclpy
 import rclpy.logging
 from annotated_types import Ge, Gt, Le, Lt
-from cv_bridge import CvBridge
 from numpy.typing import NDArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -66,7 +66,6 @@ class RclpyNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("proxy3d", **kwargs)
         self._node: SpatialNode | None = None
-        self._bridge = CvBridge()
         self._outputs: dict[Output, Any] = {}
         self._inputs: dict[Input, Any] = {}
         self._configured: list[Callable[[], Any]] = []  # what cleanup undoes
@@ -130,11 +129,11 @@ class RclpyNode(LifecycleNode):
             server = self.create_service(
                 get_service(service.type_name),
                 service.topic,
-                lambda request, response, handler=handler: handler(request),
+                lambda request, response, handler=handler: self._serve(handler, request, response),
                 callback_group=self._handle_requests,
             )
             self._configured.append(lambda server=server: self.destroy_service(server))
-        timer = self.create_timer(TICK_PERIOD, self._node.tick, callback_group=MutuallyExclusiveCallbackGroup())
+        timer = self.create_timer(TICK_PERIOD, self._tick, callback_group=MutuallyExclusiveCallbackGroup())
         self._configured.append(lambda: self.destroy_timer(timer))
         return TransitionCallbackReturn.SUCCESS
 
@@ -181,6 +180,24 @@ class RclpyNode(LifecycleNode):
         if node is not None:
             node.close()
 
+    def _serve(self, handler: Callable[[Any], Any], request: Any, response: Any) -> Any:
+        # An exception in a callback would end the executor, and with it the node.
+        try:
+            return handler(request)
+        except Exception as error:
+            self.get_logger().error(f"Request failed after an internal error:\n{traceback.format_exc()}")
+            if hasattr(response, "message"):
+                response.message = f"internal error, see the node's log: {error}"
+            return response
+
+    def _tick(self) -> None:
+        node = self._node
+        try:
+            if node is not None:
+                node.tick()
+        except Exception:
+            self.get_logger().error(f"Error in the timer; the node goes on:\n{traceback.format_exc()}")
+
     # Publishers and subscriptions ------------------------------------------------------------------------------------
 
     def _create_outputs(self) -> None:
@@ -197,12 +214,12 @@ class RclpyNode(LifecycleNode):
             self._configured.append(lambda publisher=publisher: self.destroy_publisher(publisher))
 
     def _create_inputs(self, node: SpatialNode) -> None:
-        for source, wanted in subscriptions(node, node.config.input, self._pixels).items():
+        for source, wanted in subscriptions(node, node.config.input).items():
 
             def receive(message: Any, source: Input = source, wanted: Subscription = wanted) -> None:
                 try:
                     wanted.callback(message)
-                except Exception as error:  # cv_bridge raises TypeError, ValueError, CvBridgeError on broken images
+                except Exception as error:  # whatever it is: it would end the executor, and with it the node
                     node.on_decode_error(source, error)
 
             def incompatible(event: Any, wanted: Subscription = wanted) -> None:
@@ -221,9 +238,6 @@ class RclpyNode(LifecycleNode):
                 event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
-
-    def _pixels(self, message: Any) -> NDArray[Any]:
-        return np.asarray(self._bridge.imgmsg_to_cv2(message, "passthrough"))
 
     def _destroy_inputs(self) -> None:
         while self._inputs:
@@ -333,10 +347,16 @@ class _Transforms:
         try:
             found = self._buffer.lookup_transform(target.lstrip("/"), source.lstrip("/"), time).transform
         except ExtrapolationException as error:
-            late = "past" not in str(error)
-            raise (TransformNotReady if late else TransformUnknown)(str(error)) from None
+            if "past" in str(error):
+                raise TransformUnknown(str(error)) from None
+            raise TransformNotReady(
+                f"{error}; its publisher is late, stopped, or sends NaN (which tf2 logs as TF_NAN_INPUT)"
+            ) from None
         except TransformException as error:
-            raise TransformUnknown(str(error)) from None
+            raise TransformUnknown(
+                f"no transform between {target!r} and {source!r}: {str(error).strip()} "
+                "Check the names and who publishes them: ros2 run tf2_tools view_frames"
+            ) from None
         t, q = found.translation, found.rotation
         try:
             return matrix_from_quaternion((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))

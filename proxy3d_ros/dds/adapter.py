@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.config import Config
-from proxy3d_core.encodings import decode_image
 from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.transform_buffer import TransformBuffer
 from proxy3d_core.geometry.transforms import matrix_from_quaternion
@@ -113,7 +112,7 @@ class DdsAdapter:
         # Transforms first, so that an image which arrives together with its pose finds it.
         for name, profile, static in (("/tf_static", qos.TF_STATIC, True), ("/tf", qos.TF, False)):
             self._participant.subscribe(name, "tf2_msgs/msg/TFMessage", self._on_transforms(static), profile)
-        for source, wanted in subscriptions(node, self._config.input, pixels).items():
+        for source, wanted in subscriptions(node, self._config.input).items():
             topic = self._participant.names.resolve(source.topic) + wanted.topic.removeprefix(source.topic)
 
             def on_error(error: Exception, source: Input = source) -> None:
@@ -165,13 +164,6 @@ class DdsAdapter:
                         self.log("warning", f"transform {parent} -> {child} is ignored: {error}")
 
         return callback
-
-
-def pixels(message: Any) -> NDArray[Any]:
-    """The array of a sensor_msgs/Image. Raises BadInput."""
-    return decode_image(
-        message.encoding, message.height, message.width, message.step, message.data, bool(message.is_bigendian)
-    )
 
 
 def run_dds(
