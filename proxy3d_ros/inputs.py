@@ -42,12 +42,22 @@ class Subscription:
     callback: Callable[[Any], None]
 
 
-def subscriptions(node: SpatialNode, config: InputConfig) -> dict[Input, Subscription]:
+def pixels(message: Any) -> NDArray[Any]:
+    """The array of a raw sensor_msgs/Image, channels as its encoding orders them. Raises BadInput."""
+    return decode_image(
+        message.encoding, message.height, message.width, message.step, message.data, bool(message.is_bigendian)
+    )
+
+
+def subscriptions(
+    node: SpatialNode, config: InputConfig, pixels: Callable[[Any], NDArray[Any]] = pixels
+) -> dict[Input, Subscription]:
     """All subscriptions that the settings ask for.
 
     Args:
         node: what receives the data.
         config: settings ``input.*``.
+        pixels: the array of a raw sensor_msgs/Image; an adapter may bring its middleware's own.
     """
 
     def rgb(m: Any) -> None:
@@ -98,13 +108,6 @@ def subscriptions(node: SpatialNode, config: InputConfig) -> dict[Input, Subscri
         )
         for source, callback in callbacks.items()
     }
-
-
-def pixels(message: Any) -> NDArray[Any]:
-    """The array of a raw sensor_msgs/Image, channels as its encoding orders them. Raises BadInput."""
-    return decode_image(
-        message.encoding, message.height, message.width, message.step, message.data, bool(message.is_bigendian)
-    )
 
 
 def detection(message: Any) -> Detection2D | None:

@@ -16,6 +16,7 @@ import numpy as np
 import rclpy
 import rclpy.logging
 from annotated_types import Ge, Gt, Le, Lt
+from cv_bridge import CvBridge
 from numpy.typing import NDArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -47,7 +48,7 @@ from tf2_ros import (
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.transforms import matrix_from_quaternion
-from proxy3d_ros.inputs import Subscription, subscriptions
+from proxy3d_ros.inputs import Subscription, pixels, subscriptions
 from proxy3d_ros.node import TICK_PERIOD, SpatialNode, needs_configure
 from proxy3d_ros.port import Input, InputStatus, Output, Service, TransformNotReady, TransformUnknown
 
@@ -66,6 +67,7 @@ class RclpyNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("proxy3d", **kwargs)
         self._node: SpatialNode | None = None
+        self._bridge = CvBridge()
         self._outputs: dict[Output, Any] = {}
         self._inputs: dict[Input, Any] = {}
         self._configured: list[Callable[[], Any]] = []  # what cleanup undoes
@@ -214,7 +216,7 @@ class RclpyNode(LifecycleNode):
             self._configured.append(lambda publisher=publisher: self.destroy_publisher(publisher))
 
     def _create_inputs(self, node: SpatialNode) -> None:
-        for source, wanted in subscriptions(node, node.config.input).items():
+        for source, wanted in subscriptions(node, node.config.input, self._pixels).items():
 
             def receive(message: Any, source: Input = source, wanted: Subscription = wanted) -> None:
                 try:
@@ -238,6 +240,13 @@ class RclpyNode(LifecycleNode):
                 event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
+
+    def _pixels(self, message: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(self._bridge.imgmsg_to_cv2(message, "passthrough"))
+        except Exception:
+            # cv_bridge stumbles over what is wrong with a message without naming it; this raises BadInput and says.
+            return pixels(message)
 
     def _destroy_inputs(self) -> None:
         while self._inputs:
