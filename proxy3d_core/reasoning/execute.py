@@ -60,6 +60,7 @@ from proxy3d_core.reasoning.program import (
     Region,
     Relation,
     RelationOf,
+    RoomExceeds,
     RoomSize,
     Route,
     Seen,
@@ -115,6 +116,8 @@ class Executor(Evaluator):
                 return self.size(query)
             case Difference() as query:
                 return self.difference(query)
+            case RoomExceeds() as query:
+                return self.room_exceeds(query)
             case RoomSize() as query:
                 return self.room_size(query)
             case Direction() as query:
@@ -415,19 +418,33 @@ class Executor(Evaluator):
 
     def room_size(self, query: RoomSize) -> Result:
         """The floor area of the map, or the edges of the room's outline."""
-        area = self.index.snapshot.floor.area
         if query.measure not in ("area", "dimensions", "length", "width"):
             raise Unanswerable(Status.NOT_FOUND, f"the map does not know the {query.measure} of the room")
         if query.measure != "area":
             return self._room_edges(query.measure)
+        area, sigma = self._floor_area()
+        return self._number(area, "area", (), sigma)
+
+    def room_exceeds(self, query: RoomExceeds) -> Result:
+        """Yes or no, by the floor area of the map."""
+        area, sigma = self._floor_area()
+        if abs(area - query.area) < sigma:
+            self.doubt(0.6)
+        holds = area < query.area if query.less else area > query.area
+        return Result("Yes" if holds else "No", (), message=f"the floor is {area:.1f} m^2")
+
+    def _floor_area(self) -> tuple[float, float]:
+        """Square metres, and their standard deviation."""
+        area = self.index.snapshot.floor.area
         if area is not None:
-            return self._number(area, "area", (), 0.05 * area)
+            return area, 0.05 * area
         room, seen = self.index.bounds
         if not self.index.things and not seen:
             raise Unanswerable(Status.NO_SCENE, "nothing of the room has been seen yet")
         self.doubt(0.3)
         self.note("the floor is not in the map; the outline of what was seen was used")
-        return self._number(float(room.size[0] * room.size[1]), "area", (), 0.3 * float(room.size[0] * room.size[1]))
+        area = float(room.size[0] * room.size[1])
+        return area, 0.3 * area
 
     def _room_edges(self, measure: str) -> Result:
         room, seen = self.index.bounds

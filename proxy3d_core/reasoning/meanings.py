@@ -34,6 +34,7 @@ from proxy3d_core.reasoning.program import (
     Query,
     Relation,
     RelationOf,
+    RoomExceeds,
     RoomSize,
     Side,
     Size,
@@ -49,7 +50,7 @@ METERS = word_set(
     """
 )
 """Words after "how many" that ask for a length."""
-_MEASURED = METERS | word_set("meter foot degree distance space room gap clearance inch")
+_MEASURED = METERS | word_set("meter foot degree distance space room gap clearance inch sqm sqft")
 LEFT_RIGHT = (("left", "left"), ("right", "right"))
 
 
@@ -152,6 +153,10 @@ def size(d: Measure, x: Objects) -> Query | None:
 
 def room_size(x: Objects, d: Measure | None = None) -> Query | None:
     return RoomSize() if is_room(x) else None
+
+
+def room_exceeds(x: Objects, a: float, less: bool = False) -> Query | None:
+    return RoomExceeds(a, less) if is_room(x) else None
 
 
 def direction(

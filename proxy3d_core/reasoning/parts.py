@@ -584,6 +584,19 @@ def _length(text: Text, i: int) -> list[Reading]:
     return out
 
 
+def _area(text: Text, i: int) -> list[Reading]:
+    """20 square meters; 215 sqft: square metres."""
+    out: list[Reading] = []
+    for end, value in _number(text, i):
+        if text.word(end) in ("square", "sq"):
+            unit = say.UNITS.get(text.word(end + 1))
+            if unit and unit[0] in say.SQUARE:
+                out.append((end + 2, value * say.SQUARE[unit[0]][1]))
+        elif text.word(end) in say.UNITS and say.UNITS[text.word(end)][2] == "area":
+            out.append((end + 1, value * say.UNITS[text.word(end)][1]))
+    return out
+
+
 def _dimension(text: Text, i: int) -> list[Reading]:
     return [(end, Measure(name)) for end, name in say.DIMENSIONS.at(text.words, i)]
 
@@ -631,6 +644,7 @@ _PARTS: dict[str, Callable[[Text, int], list[Reading]]] = {
     "number": _number,
     "purpose": _purpose,
     "length": _length,
+    "area": _area,
     "dimension": _dimension,
     "how": _how,
     "color": _color,

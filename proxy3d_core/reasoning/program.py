@@ -331,6 +331,17 @@ class RoomSize:
 
 
 @dataclass(frozen=True)
+class RoomExceeds:
+    """Is the floor area more (or less) than so many square metres?"""
+
+    area: float
+    less: bool = False
+
+    def __str__(self) -> str:
+        return f"{'less' if self.less else 'more'}(area(room), {self.area:g} m^2)"
+
+
+@dataclass(frozen=True)
 class Direction:
     """In which direction is it? ``choices``: the directions named in the question; ``of``: seen beside this object
     instead of from the asker.
@@ -504,6 +515,7 @@ Query = (
     | Size
     | Difference
     | RoomSize
+    | RoomExceeds
     | Direction
     | RelationOf
     | Identify
