@@ -276,5 +276,15 @@ def more_than(c: str, x: Objects, y: Objects, m: Any = None) -> Query:
     return CountTest(modified(strip(x), m), c, 0, modified(strip(y), m))
 
 
+def seen_extreme(
+    x: Objects | None = None, xs: tuple[Objects, ...] = (), last: bool = False, h: Any = None
+) -> Query | None:
+    """Which was seen first (or last), of several or of a kind."""
+    if xs:
+        return Compare(tuple(strip(one) for one in xs), Measure("first_seen"), last)
+    base = Kind("object") if x is None else strip(x)
+    return None if isinstance(base, Me) else Identify(Pick(base, Measure("first_seen"), last), True)
+
+
 def before(a: Objects, b: Objects) -> Query:
     return Verify(strip(a), Exceeds(Measure("first_seen"), strip(b), less=True))

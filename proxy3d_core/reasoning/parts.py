@@ -584,6 +584,26 @@ def _length(text: Text, i: int) -> list[Reading]:
     return out
 
 
+def _plural(text: Text, i: int) -> list[Reading]:
+    """Chairs; red chairs: things with a known name, more than one, and no article before them."""
+    known = [end for j in range(i, min(i + 3, len(text.words))) if (found := text.noun(j)) for end in found[:1]]
+    return [
+        (end, objects)
+        for end, objects, many in text.nominal(i)
+        if many and end in known and text.words[end - 1] not in _PAIRED and isinstance(_kind(objects), Kind)
+    ]
+
+
+_PAIRED = frozenset(("scissors", "stairs", "glasses", "pants", "jeans", "trousers"))
+"""Plural words for one thing."""
+
+
+def _kind(objects: Objects) -> Objects | None:
+    while isinstance(objects, Filter):
+        objects = objects.objects
+    return objects if isinstance(objects, Kind) and objects.name != "object" and not objects.unknown else None
+
+
 def _area(text: Text, i: int) -> list[Reading]:
     """20 square meters; 215 sqft: square metres."""
     out: list[Reading] = []
@@ -645,6 +665,7 @@ _PARTS: dict[str, Callable[[Text, int], list[Reading]]] = {
     "purpose": _purpose,
     "length": _length,
     "area": _area,
+    "plural": _plural,
     "dimension": _dimension,
     "how": _how,
     "color": _color,

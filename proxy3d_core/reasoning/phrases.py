@@ -341,6 +341,7 @@ STATES = Phrases(
         for state, said in (
             ("moved", "moved,been moved,changed place,displaced,relocated,shifted,been displaced,been relocated,moved around,changed position"),
             ("gone", "gone,missing,disappeared,removed,been removed,taken,taken away,been taken,been taken away,vanished,been taken out,gone missing,"
+                     "no longer in the room,no longer in this room,no longer in the scene,no longer in the apartment,no longer around,no longer present,"
                      "not there,not here,not there anymore,no longer there,no longer here,lost,not there any more"),
             ("new", "new,added,been added,newly added,appeared,brought in,been brought in,newly appeared,just appeared"),
             ("present", "there,present,here,in place,around"),

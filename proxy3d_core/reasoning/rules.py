@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from proxy3d_core.reasoning import meanings as mean
@@ -125,6 +126,9 @@ _THESE = "(these|the following|them|those) [objects|things|items|categories|ones
 _BY_ORDER = "(by|in|into|according to) [the] [right|correct|time] [order|sequence] [of|in which|that|by|when] [%you|they|first|were|was|have] [first] (%saw|appearance|%appears) [them|in|into view|first]"
 _VISIBLE = "[visible|present|available|located|standing|around|existing|in total|found]"
 
+_SEEN = "(%have %you|%have been|%be|did %you|do %you|%have) [first] (%saw|%appears)"
+_CAME = "%appears [into view|in view|into sight|in sight|up]"
+
 QUESTIONS = Grammar(
     [
         # -- counting
@@ -164,6 +168,8 @@ QUESTIONS = Grammar(
         Rule("how many <x:nps> (lead|leads|open|opens|go|goes) (into|to|out of|in|onto) <y:np>", lambda x, y: Count(strip(x)) if mean.is_room(y) else None),
         Rule("<x:nps> [,] how many [%be there|%do %you %see|%be they] [<m:modifier>]", mean.count),
         Rule("how many <x:nps> %be to be (%see|counted) [<m:modifier>]", mean.count),
+        Rule("<x:plural> [<m:modifier>]", mean.count),
+        Rule("%be there <n:quantity> or <k:quantity> <x:np> [<m:modifier>]", lambda x, n, k, m=None: mean.count(x, m)),
         # -- tests of a count
         Rule("(%do|%have|%can) (%you|<r:np>) (have|see|contain|got|hold) more <x:np> than <y:np> [<m:modifier>]", lambda x, y, m=None, r=None: None if r is not None and not mean.is_room(r) else mean.count_test(x, "more", 0, m, y)),
         Rule("(%do|%have|%can) (%you|<r:np>) (have|see|contain|got|hold) (fewer|less) <x:np> than <y:np> [<m:modifier>]", lambda x, y, m=None, r=None: None if r is not None and not mean.is_room(r) else mean.count_test(x, "fewer", 0, m, y)),
@@ -196,6 +202,9 @@ QUESTIONS = Grammar(
         Rule("%be there more <x:np> or [more] <y:np> [<m:modifier>]", lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True)),
         # -- change
         Rule("(anything|something) <s:state> [<h:here>]", lambda s, h=None: None if s == "present" else Changes(s, yes_no=True)),
+        Rule("[%be there|%have|did] (anything|something) [been] (<s:state>|different|changed) (or|and) (<t:state>|different|changed) [<h:here>] [since <r:rest>]", lambda s=None, t=None, h=None, r=None: Changes("any", True)),
+        Rule("(anything|something) (different|changed) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any", True)),
+        Rule("[%be there] (anything|something) <s:state> [<h:here>] since <r:rest>", lambda s, r, h=None: None if s == "present" else Changes(s, yes_no=True)),
         Rule("what (happened|has happened|became|has become|was done|did happen) (to|of|with|about) <x:np> [<h:here>] [since <r:rest>]", lambda x, h=None, r=None: None if isinstance(x, Me) or mean.is_room(x) else Fate(x)),
         Rule("(did|has) (anything|something) (happen|happened|change|changed) (to|with|about) <x:np>", lambda x: None if mean.is_room(x) else Fate(x)),
         Rule("what %have [been] (changed|different|happened) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any")),
@@ -254,6 +263,20 @@ QUESTIONS = Grammar(
         Rule("how long ago (was|were) <x:np> [last] (seen|observed|spotted)", lambda x: Seen(x)),
         Rule("(when|how long) %have you (last|most recently) %see <x:np>", lambda x: Seen(x)),
         Rule("where did you [last] see <x:np> [last]", mean.where),
+        *(
+            rule
+            for words, last in (("first|earliest|earlier|before anything else", False), ("last|later|latest|after everything else", True))
+            for way in (f"{_SEEN} ({words})", f"{_CAME} ({words})")
+            for rule in (
+                Rule(f"%which [one|thing|object|item] [of these|of them] {way} [,] <xs:list>", partial(mean.seen_extreme, last=last)),
+                Rule(f"%which <x:np> {way} [<h:here>]", partial(mean.seen_extreme, last=last)),
+            )
+        ),
+        *(
+            Rule(f"%which %be the [very] ({words}) (thing|object|item|<x:np>) [that] [%you] [have|had] %saw [<h:here>]", partial(mean.seen_extreme, last=last))
+            for words, last in (("first", False), ("last", True))
+        ),
+        Rule("%which [<x:np>] (did|%have) %you [first] %saw (right|directly|next|straight) after <b:np>", lambda b, x=None: mean.seen_extreme(Filter(Kind("object") if x is None else strip(x), Exceeds(Measure("first_seen"), strip(b))))),
         # -- order of appearance
         Rule("[list|give|tell] [me] [the] [first] order of [first] appearance [of|for] [,] <xs:list>", mean.order),
         Rule(f"{_ARRANGE} {_THESE} {_BY_ORDER} [, <xs:list>]", lambda xs=(): mean.order(xs)),

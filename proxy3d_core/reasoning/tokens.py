@@ -46,16 +46,20 @@ def words(text: str) -> tuple[str, ...]:
         .replace(":", " , ")
     )
     out: list[str] = []
-    for word in _WORD.findall(text):
+    found = _WORD.findall(text)
+    for word, following in zip(found, [*found[1:], ""], strict=False):
         word = CONTRACTIONS.get(word, word)
         if word.endswith("'s") and len(word) > 2:
             base = word[:-2]
-            out += [base, "is"] if base in _IS_CONTRACTED else [AMERICAN.get(base, base), "'s"]
+            # "What color's the bed": no possessive, for what is owned follows without an article.
+            asked = out[-1:] in (["what"], ["which"], ["how"]) and following in _ARTICLES
+            out += [AMERICAN.get(base, base), "is" if base in _IS_CONTRACTED or asked else "'s"]
             continue
         out += AMERICAN.get(word, word.rstrip("'") or word).split()
     return tuple(_collapse_commas(out))
 
 
+_ARTICLES = word_set("the a an this that my your our")
 _IS_CONTRACTED = word_set("what where who how there it that this which when he she here")
 
 
