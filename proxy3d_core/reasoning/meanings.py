@@ -42,6 +42,7 @@ from proxy3d_core.reasoning.program import (
     Union,
     Verify,
     Where,
+    Within,
 )
 
 METERS = word_set(
@@ -221,6 +222,29 @@ def compare(xs: tuple[Objects, ...] = (), p: Any = None, y: Objects | None = Non
     if len(xs) == 1:
         return None
     return Compare(tuple(xs), measure, most, rank)
+
+
+def apart(a: Objects, b: Objects, limit: float, farther: bool) -> Query | None:
+    """Whether two things are so far from each other, or nearer."""
+    if is_room(a) or is_room(b) or (isinstance(a, Me) and isinstance(b, Me)):
+        return None
+    if isinstance(a, Me):
+        a, b = b, a
+    return Verify(a, Within(b, limit, farther))
+
+
+def compare_ones(x: Objects, p: Any, xs: tuple[Objects, ...]) -> Query | None:
+    """Which lamp is taller, the one by the sofa or the one by the bed: "one" is a lamp."""
+    kind = strip(x)
+    return compare(tuple(_of_kind(one, kind) for one in xs), p) if isinstance(kind, Kind | Filter) else None
+
+
+def _of_kind(objects: Objects, kind: Objects) -> Objects:
+    if isinstance(objects, The | All):
+        return within(objects, partial(_of_kind, kind=kind))
+    if isinstance(objects, Filter | Pick):
+        return replace(objects, objects=_of_kind(objects.objects, kind))
+    return kind if isinstance(objects, Kind) and objects.name == "object" else objects
 
 
 def of_options(p: Any) -> Query:

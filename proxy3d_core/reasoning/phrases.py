@@ -152,6 +152,7 @@ HERE = Phrases(
             "in/inside/within/of/around/throughout/from the/this/my/your/that/a room/space/scene/apartment/house/place/area/environment/flat/office/hall": "here",
             "at/from/in where i am/stand/sit,at/from where i am standing/sitting,from/at my position/place/location/spot/seat": "here",
             "in the entire/whole/same/current room/space/scene/house,in the room i am in,in the room that i am in,in the room i am sitting/standing in": "here",
+            "lying/standing/sitting around,lying/standing/sitting around here/somewhere,around somewhere,lying somewhere": "here",
             "over there/here,right here/there,that is there,that are there": "here",
             "here,in here,in/ there,in view,in the map,in sight,in your memory,in the world,in my/the surroundings,around,anywhere,nearby me": "here",
             "in the room with me/you,that you have/ seen,you have/ seen,that you can see,you can see,i can see,that i can see,that/ you know,you know of/about": "here",

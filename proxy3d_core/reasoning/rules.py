@@ -360,6 +360,8 @@ QUESTIONS = Grammar(
         Rule("how (far|close) [apart|away] [%be] <xs:list>", mean.distance_of_several),
         # -- size
         Rule("how <d:how> %do <x:np> (stand|measure|reach|get|sit|rise)", lambda d, x: mean.size(d, x)),
+        Rule("%be the (distance|gap|space|separation) (between|from) <a:np> (and|to) <b:np> (more than|greater than|larger than|bigger than|longer than|over|above|at least) <w:length>", lambda a, b, w: mean.apart(a, b, w, True)),
+        Rule("%be the (distance|gap|space|separation) (between|from) <a:np> (and|to) <b:np> (less than|smaller than|shorter than|under|below|at most|within) <w:length>", lambda a, b, w: mean.apart(a, b, w, False)),
         Rule("(how much|by how much) <p:comparative> %be <x:np> than <y:np>", mean.difference),
         Rule("(how much|by how much|how many %meters) %be <x:np> <p:comparative> than <y:np>", mean.difference),
         Rule("how (high|far) (off|above) the (floor|ground) %be <x:np> [hanging|mounted]", lambda x: mean.size(Measure("elevation"), x)),
@@ -411,6 +413,7 @@ QUESTIONS = Grammar(
         Rule("(where|how) (%can|should|do|would) %you [go|turn] [to] (exit|leave|get out of) [the|this] [room|place|building|apartment|house|space] [from here|through the door|through a door]", lambda: Direction(Kind("door"), form="go")),
         Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [need|have|have to|need to] [to] [%go] [to] [in|toward|if|in order|to get] [i|you] [want|need|wish|would like] [to] [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out|down on|away in|out through|up|off] <x:np>", mean.in_form("go")),
         Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [%go] [in] (to|in order to) [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out] <x:np>", mean.in_form("go")),
+        Rule("%which (direction|way|side) (%can|need|have) [%you] [need|have] [to] (turn|rotate|spin) [to] [to|in order to] (look at|face|see|reach|get to|find|look toward|be facing) <x:np> [,] <s:sides>", mean.direction),
         Rule("(which|what) (direction|way) %be <x:np>", mean.in_form("go")),
         Rule("(where) (%can|should|do|would) %you (turn|go|look|head|walk|move) to (see|face|reach|get to|find|look at|look out|use|go to|get|walk to|leave through|exit through) <x:np>", mean.in_form("go")),
         Rule("(which|what) (direction|way) (%can|should|do|would) %you turn to (face|see|look at|reach|get to|find|look toward) <x:np> [, <s:sides>]", mean.in_form("go")),
@@ -424,6 +427,7 @@ QUESTIONS = Grammar(
         # -- comparison
         Rule("%be <x:np> (higher|higher up) than <y:np>", lambda x, y: mean.verify(x, Exceeds(Measure("top"), y))),
         Rule("%be <x:np> (lower|lower down) than <y:np>", lambda x, y: mean.verify(x, Exceeds(Measure("top"), y, less=True))),
+        Rule("%which <x:np> %stands <p:comparative> [,] <xs:list>", mean.compare_ones),
         Rule("(which|what) one 's <p:comparative> [,] <xs:list>", mean.compare),
         Rule("%be <xs:list> <p:superlative>", mean.compare),
         Rule("(am|are) (i|you) (closer|nearer) to <xs:list>", lambda xs: Compare(xs, Measure("distance", Me()), False)),
@@ -498,6 +502,11 @@ QUESTIONS = Grammar(
         Rule("%do <x:np> (touch|touches) <y:np>", lambda x, y: Verify(x, Relation("touching", (y,)))),
         Rule("%be <x:np> <h:here>", lambda x, h: mean.exists(x) if not isinstance(x, The) else Exists(strip(x))),
         # -- where
+        Rule("where (did|do|have|has|could|might) %you [last|have] (leave|left|put|place|placed|drop|dropped|lay|forget|forgot|misplace) <x:np> [<h:here>|last]", lambda x, h=None: mean.where(x)),
+        Rule("[give|show|list|name|tell] [me] [a list of] [all] <x:nps> and [tell me|also] (where they are|where each is|where each one is|their locations|their positions|their places)", mean.where),
+        Rule("(on|in|under) %which [piece of furniture|furniture|object|thing|surface|item] %stands <x:np> [placed|standing|sitting|lying|located|resting|put|kept]", lambda x: Where(x)),
+        Rule("(on|in|under) %which [piece of furniture|furniture|object|thing|surface|item] %do <x:np> (stand|sit|lie|hang|rest)", lambda x: Where(x)),
+        Rule("what (%do|%be the (thing|object|furniture|piece of furniture) [that]) <x:np> (stand|sit|lie|hang|rest|stands|sits|lies|hangs|rests|is|are) [placed|standing|sitting|lying] (on|upon|in|under)", lambda x: Where(x)),
         Rule("where (to|can i|do i) (find|get|look for) <x:np> [<h:here>]", lambda x, h=None: mean.where(x)),
         Rule("i (can not|could not|do not) (find|see|locate) <x:np> [anymore|anywhere] [,] where (%be|did|could|might|can) (it|they) [be|go|gone]", mean.where),
         Rule("i (lost|misplaced|need|want|have lost|am looking for|look for|am searching for|%be after) <x:np> [,] (where (%be|could|might|can|do) (it|they|i) [be|find it|find them])", mean.where),
@@ -543,6 +552,8 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> (reachable|accessible|within reach)", lambda x: Route(mean.fill(x, Me()), (), True)),
         Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(mean.fill(x, Me()), (), True)),
         # -- what is ...
+        Rule("what (am|are) (i|you|we) [directly|currently] (looking at|facing|pointing at|turned to|turned toward)", lambda: Identify(Pick(Filter(Kind("object"), Side("front", True)), Measure("distance", Me()), False), True)),
+        Rule("(what|which) (kinds|types|sorts|classes) of (objects|things|items|furniture) [%do|%can|%have|%be] [%you|there] [%see|know|known] [about|of|to you] [<h:here>]", lambda h=None: Describe()),
         Rule("(of|out of|among) <x:np> [,] (which|what) [one|ones] %stands <p:superlative>", lambda x, p: mean.what_superlative(p, x)),
         Rule("(which|what) <x:np> %be <c:color>", lambda x, c: Identify(Filter(strip(x), Colored(c)))),
         Rule("(list|name|show|tell|give) [me] what %be [there] <c:condition>", lambda c: mean.what(c=c)),
