@@ -503,7 +503,7 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> <h:here>", lambda x, h: mean.exists(x) if not isinstance(x, The) else Exists(strip(x))),
         # -- where
         Rule("where (did|do|have|has|could|might) %you [last|have] (leave|left|put|place|placed|drop|dropped|lay|forget|forgot|misplace) <x:np> [<h:here>|last]", lambda x, h=None: mean.where(x)),
-        Rule("[give|show|list|name|tell] [me] [a list of] [all] <x:nps> and [tell me|also] (where they are|where each is|where each one is|their locations|their positions|their places)", mean.where),
+        Rule("[give|show|list|name|tell] [me] [a list of] [all] <x:nps> and [tell me|also] (where they are|where each is|where each one is)", mean.where),
         Rule("(on|in|under) %which [piece of furniture|furniture|object|thing|surface|item] %stands <x:np> [placed|standing|sitting|lying|located|resting|put|kept]", lambda x: Where(x)),
         Rule("(on|in|under) %which [piece of furniture|furniture|object|thing|surface|item] %do <x:np> (stand|sit|lie|hang|rest)", lambda x: Where(x)),
         Rule("what (%do|%be the (thing|object|furniture|piece of furniture) [that]) <x:np> (stand|sit|lie|hang|rest|stands|sits|lies|hangs|rests|is|are) [placed|standing|sitting|lying] (on|upon|in|under)", lambda x: Where(x)),
