@@ -431,6 +431,7 @@ class _Rclpy:
     def __init__(self, node: Any) -> None:
         import rclpy
         from rclpy.callback_groups import ReentrantCallbackGroup
+        from rclpy.qos import HistoryPolicy, QoSProfile
 
         self._own: Any = None
         if node is None:
@@ -447,6 +448,7 @@ class _Rclpy:
         self._node = node
         # A group of its own: a call from one of the node's callbacks must not wait for that callback.
         self._group = ReentrantCallbackGroup()
+        self._qos = QoSProfile(history=HistoryPolicy.KEEP_ALL)  # the default loses what comes while ten wait
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -460,7 +462,9 @@ class _Rclpy:
 
         cls = get_service(service.type_name)
         with self._lock:
-            client = self._clients.get(name) or self._node.create_client(cls, name, callback_group=self._group)
+            client = self._clients.get(name) or self._node.create_client(
+                cls, name, qos_profile=self._qos, callback_group=self._group
+            )
             self._clients[name] = client
         if not client.wait_for_service(wait):
             raise _not_there(name, wait)

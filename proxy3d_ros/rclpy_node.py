@@ -30,6 +30,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import (
     DurabilityPolicy,
+    HistoryPolicy,
     QoSCompatibility,
     QoSProfile,
     qos_check_compatible,
@@ -53,6 +54,8 @@ from proxy3d_ros.node import TICK_PERIOD, SpatialNode, needs_configure
 from proxy3d_ros.port import Input, InputStatus, Output, Service, TransformNotReady, TransformUnknown
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# The default keeps ten requests: of a hundred that come at once, ninety would never be answered.
+SERVICES = QoSProfile(history=HistoryPolicy.KEEP_ALL)
 _TF_HISTORY = 30.0  # seconds
 _THREADS = 6  # callbacks at once: inputs, timer, and questions that wait for a transform or a slow answerer
 
@@ -132,6 +135,7 @@ class RclpyNode(LifecycleNode):
                 get_service(service.type_name),
                 service.topic,
                 lambda request, response, handler=handler: self._serve(handler, request, response),
+                qos_profile=SERVICES,
                 callback_group=self._handle_requests,
             )
             self._configured.append(lambda server=server: self.destroy_service(server))

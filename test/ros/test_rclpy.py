@@ -98,6 +98,21 @@ def test_a_question_is_answered(robot: Path) -> None:
     assert "status=4" in ask("")
 
 
+CROWD = f"""
+from concurrent.futures import ThreadPoolExecutor
+from proxy3d_ros.client import SpatialClient
+
+with SpatialClient(namespace="{NAMESPACE}", middleware="rclpy", timeout=60) as room, ThreadPoolExecutor(100) as crowd:
+    replies = list(crowd.map(room.ask, ["How many chairs are there?"] * 100))
+print([reply.answer for reply in replies] == ["2"] * 100)
+"""
+
+
+def test_a_hundred_questions_at_once_are_all_answered(robot: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CROWD], capture_output=True, text=True, timeout=120, cwd=HERE)
+    assert done.stdout.strip().endswith("True"), done.stdout + done.stderr
+
+
 def test_objects_and_markers_are_published_to_late_listeners(robot: Path) -> None:
     latched = ("--once", "--no-daemon", "--qos-durability", "transient_local", "--qos-reliability", "reliable")
     objects = ros2("topic", "echo", *latched, f"{NODE}/objects", "vision_msgs/msg/Detection3DArray")
