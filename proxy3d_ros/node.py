@@ -284,12 +284,13 @@ class SpatialNode:
 
     def _due(self, what: str, content: tuple[Any, ...], rate: float) -> bool:
         """Whether there is something new to publish and the rate allows it now; if so, it counts as published."""
-        now = time.monotonic()
-        before, at = self._published.get(what, ((), -np.inf))
+        now, period = time.monotonic(), 1.0 / rate
+        before, slot = self._published.get(what, ((), -np.inf))
         same = len(before) == len(content) and all(a is b for a, b in zip(before, content, strict=True))
-        if same or now - at < 1.0 / rate:
+        if same or now < slot + period:
             return False
-        self._published[what] = (content, now)
+        # The slot, not the moment: a message that was late would hold up the next one, and that one the one after it.
+        self._published[what] = (content, max(slot + period, now - period))
         return True
 
     def _shown_answer(self, snapshot: Snapshot) -> Answer | None:
