@@ -1,0 +1,356 @@
+"""Proxies of a stream: running means in cells that coarsen; time and memory do not depend on how long it runs.
+
+Proxy3D (arXiv 2605.08064) clusters all patches of a scene at once and says of streams only that the state is maintained
+and updated. This is our definition.
+
+**Atoms.** Every group (an object, or background) has its own octree over the fixed frame. A triplet falls into the cell
+of its group's present level; the triplets of one cell are an *atom*: their weight, mean position, scatter and mean
+feature, nothing else. Cells nest, so two ways to the same cells give the same atoms up to rounding: neither the order
+of frames nor how they are chunked matters as long as the levels agree.
+
+**Levels.** A group may have at most T atoms; one with more goes up a level: eight cells become one, and their atoms are
+added. T is lowered just as far as needed to keep all atoms within the capacity. The order of frames can change T a
+little, and by it the level of a group, and so where within a cell an atom lies.
+
+**Budget.** A cell has eight children, so a group that went up keeps more than T / 8 atoms, and T falls by a tenth at a
+time; hence with a capacity of nine times the budget there are always atoms enough for the exact budget (if there were
+as many different points). Equations 1 to 3 of the paper then run on the atoms instead of on all triplets ever seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from proxy3d_core.errors import BadInput
+from proxy3d_core.proxies.cluster import cluster_proxies
+from proxy3d_core.proxies.triplets import Triplets
+from proxy3d_core.scene.snapshot import ProxySet
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LEVELS = 20
+"""Levels of the octree; at the highest a group is one cell. Also the bits of a coordinate at level 0."""
+
+ATOMS_PER_PROXY = 9
+"""Capacity over budget: 8 children of a cell / the factor by which T falls."""
+
+_LOWER = 0.9
+_HALF = 1 << (LEVELS - 1)
+# Keys of all levels in one number range: level l has 8^(LEVELS - l) cells.
+_FIRST_KEY = np.concatenate([[0], np.cumsum([8 ** (LEVELS - level) for level in range(LEVELS)])]).astype(np.int64)
+
+
+class ProxyMap:
+    """The atoms of a scene.
+
+    Args:
+        channels: C of the features.
+        budget: number of proxies.
+        per_group: start count per group.
+        resolution: edge of a cell at level 0 [m].
+    """
+
+    def __init__(self, channels: int, budget: int, per_group: int, resolution: float) -> None:
+        self.channels, self.budget, self.per_group, self.resolution = channels, budget, per_group, resolution
+        self.capacity = ATOMS_PER_PROXY * budget
+        self._limit = float(self.capacity)  # T
+        self._level: dict[int, int] = {}  # of each group: where its new triplets go
+        # The atoms, sorted by group and key.
+        self._groups = np.zeros(0, np.int64)
+        self._keys = np.zeros(0, np.int64)
+        self._rows = np.zeros(0, np.int64)
+        # Their sums, in rows that stay in place.
+        n = self.capacity + self.capacity // 2  # what one frame adds is there before the atoms coarsen
+        self._free = np.arange(n)
+        self._weight = np.zeros(n)
+        self._position = np.zeros((n, 3))
+        self._scatter = np.zeros(n)
+        self._feature = np.zeros((n, channels), np.float32)  # takes no memory until it is written to
+
+    def __len__(self) -> int:
+        """Number of atoms."""
+        return len(self._keys)
+
+    @property
+    def reach(self) -> float:
+        """Points must lie nearer to the origin than this along each axis [m]."""
+        return (_HALF - 1) * self.resolution
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of all triplets that are in the map."""
+        return float(self._weight[self._rows].sum())
+
+    def update(self, triplets: Triplets) -> None:
+        """Add triplets. The cost depends on their number, and on the capacity, not on what the map has seen.
+
+        Raises:
+            BadInput: another number of channels, or a point out of reach; the map is unchanged.
+        """
+        if triplets.features.shape[1] != self.channels:
+            raise BadInput(f"features have {triplets.features.shape[1]} channels, those of the map {self.channels}")
+        if not len(triplets):
+            return
+        if not np.abs(triplets.points).max() < self.reach:
+            raise BadInput(f"points must lie within {self.reach:.0f} m of the origin; use a local frame (REP-105)")
+        present, which = np.unique(triplets.groups, return_inverse=True)
+        level = np.array([self._level.setdefault(int(g), 0) for g in present], np.int64)
+        key = cell_keys(cells_of(triplets.points, self.resolution), level[which])
+        order = np.lexsort((key, triplets.groups))
+        first = _starts(triplets.groups[order], key[order])
+        rows = self._rows_of(triplets.groups[order[first]], key[order[first]])
+        self._add(
+            rows, order, first, triplets.weights.astype(np.float64), triplets.points.astype(np.float64),
+            np.zeros(len(triplets)), triplets.features,
+        )  # fmt: skip
+        self._fit()
+
+    def _add(
+        self, rows: Ints, order: Ints, first: Ints, weight: Floats, position: Floats, scatter: Floats, feature: Any
+    ) -> None:
+        """Add to the atoms ``rows`` (U,) the segments of ``order`` (N,) that begin at ``first`` (U,).
+
+        Means and scatter are combined about their common mean (Chan, Golub and LeVeque 1979), so nothing cancels.
+        """
+        w = weight[order]
+        added = np.add.reduceat(w, first)
+        old = self._weight[rows]
+        total = old + added
+        of = np.repeat(np.arange(len(rows)), np.diff(np.append(first, len(order))))
+        before = self._position[rows]
+        offset = position[order] - before[of]  # from the old mean, or from the origin if there was none
+        shift = np.add.reduceat(w[:, None] * offset, first) / total[:, None]
+        spread = np.add.reduceat(w * (offset**2).sum(axis=1) + scatter[order], first)
+        self._position[rows] = before + shift
+        grown = self._scatter[rows] + spread - total * (shift**2).sum(axis=1)
+        self._scatter[rows] = np.maximum(grown, 0)
+        self._weight[rows] = total
+        share = csr_matrix(
+            ((w / total[of]).astype(np.float32), order, np.append(first, len(order))), (len(rows), len(weight))
+        )
+        self._feature[rows] *= (old / total).astype(np.float32)[:, None]
+        self._feature[rows] += share @ feature.astype(np.float32, copy=False)
+
+    def _rows_of(self, groups: Ints, keys: Ints) -> Ints:
+        """Rows of sorted (group, key) pairs; atoms that are missing are made, empty."""
+        at = self._find(groups, keys)
+        known = at < len(self)
+        known[known] = (self._groups[at[known]] == groups[known]) & (self._keys[at[known]] == keys[known])
+        new = ~known
+        rows = np.zeros(len(keys), np.int64)
+        rows[known] = self._rows[at[known]]
+        if new.any():
+            rows[new] = self._take(int(new.sum()))
+            self._groups = np.insert(self._groups, at[new], groups[new])
+            self._keys = np.insert(self._keys, at[new], keys[new])
+            self._rows = np.insert(self._rows, at[new], rows[new])
+        return rows
+
+    def _find(self, groups: Ints, keys: Ints) -> Ints:
+        """Where each of the pairs, sorted by group, stands in the sorted atoms, or would stand."""
+        at = np.zeros(len(keys), np.int64)
+        first = np.append(np.flatnonzero(np.diff(groups, prepend=groups[0] - 1)), len(groups))
+        for start, stop in itertools.pairwise(first.tolist()):
+            low, high = np.searchsorted(self._groups, [groups[start], groups[start] + 1])
+            at[start:stop] = low + np.searchsorted(self._keys[low:high], keys[start:stop])
+        return at
+
+    def _take(self, n: int) -> Ints:
+        """``n`` free rows, empty."""
+        short = n - len(self._free)
+        if short > 0:
+            old = len(self._weight)
+            more = max(short, self.capacity // 2)
+            self._weight = np.concatenate([self._weight, np.zeros(more)])
+            self._position = np.concatenate([self._position, np.zeros((more, 3))])
+            self._scatter = np.concatenate([self._scatter, np.zeros(more)])
+            self._feature = np.concatenate([self._feature, np.zeros((more, self.channels), np.float32)])
+            self._free = np.concatenate([self._free, np.arange(old, old + more)])
+        rows, self._free = self._free[:n], self._free[n:]
+        self._weight[rows], self._position[rows], self._scatter[rows], self._feature[rows] = 0, 0, 0, 0
+        return rows
+
+    def _fit(self) -> None:
+        """Bring groups with too many atoms, and all together, within the limits."""
+        while True:
+            first = _starts(self._groups, self._groups)
+            names, counts = self._groups[first], np.diff(np.append(first, len(self)))
+            large = names[counts > max(self._limit, 1)]
+            if len(large):
+                self._coarsen(large)
+            elif len(self) <= self.capacity or self._limit < 1:
+                return
+            else:
+                self._limit = _LOWER * min(self._limit, float(counts.max()))
+
+    def _coarsen(self, names: Ints) -> None:
+        """Take these groups a level up."""
+        for name in names.tolist():
+            self._level[name] = min(self._level[name] + 1, LEVELS)
+        level = np.array([self._level[int(name)] for name in names], np.int64)
+        chosen = np.isin(self._groups, names)
+        keys = self._keys.copy()
+        keys[chosen] = raise_keys(self._keys[chosen], level[np.searchsorted(names, self._groups[chosen])])
+        self._rekey(self._groups, keys)
+
+    def _rekey(self, groups: Ints, keys: Ints) -> None:
+        """Give every atom a new group and key; atoms that come to share both are added up."""
+        order = np.lexsort((keys, groups))
+        groups, keys, rows = groups[order], keys[order], self._rows[order]
+        first = _starts(groups, keys)
+        lengths = np.diff(np.append(first, len(rows)))
+        head = np.repeat(rows[first], lengths)
+        added = rows != head
+        if added.any():
+            source, target = rows[added], head[added]
+            begins = np.flatnonzero(np.diff(target, prepend=-1))
+            w, p, s, f = self._weight[source], self._position[source], self._scatter[source], self._feature[source]
+            self._add(target[begins], np.arange(len(source)), begins, w, p, s, f)
+            self._free = np.concatenate([source, self._free])
+        self._groups, self._keys, self._rows = groups[first], keys[first], rows[first]
+
+    def _drop(self, gone: NDArray[np.bool_]) -> None:
+        """Remove atoms."""
+        if gone.any():
+            self._free = np.concatenate([self._rows[gone], self._free])
+            self._groups, self._keys, self._rows = self._groups[~gone], self._keys[~gone], self._rows[~gone]
+            self._limit = float(self.capacity)
+
+    def regroup(self, cells: Ints, groups: Ints) -> None:
+        """Follow what became of the groups: they merge, split, appear and go, and the atoms with them.
+
+        An atom keeps its group where that still has a part in the atom's cell, else it goes to the group with most
+        parts there; where nothing is left, it goes away.
+
+        Args:
+            cells: (N, 3) the level-0 cells that are occupied now (``floor(position / resolution)``).
+            groups: (N,) the group of each.
+        """
+        if not len(self):
+            return
+        keep = np.zeros(len(self), bool)
+        taken = self._groups.copy()
+        level = levels_of(self._keys)
+        for step in np.unique(level).tolist():
+            mine = np.flatnonzero(level == step)
+            inside, part = np.unique(cell_keys(cells, np.full(len(cells), step, np.int64)), return_inverse=True)
+            at = np.searchsorted(inside, self._keys[mine])
+            hit = at < len(inside)
+            hit[hit] = inside[at[hit]] == self._keys[mine[hit]]
+            mine, at = mine[hit], at[hit]
+            keep[mine] = True
+            # Parts of each (cell, group); the last of a cell, sorted by number of parts, has most.
+            names, rank = np.unique(np.concatenate([groups, self._groups]), return_inverse=True)
+            pair, count = np.unique(part * len(names) + rank[: len(groups)], return_counts=True)
+            wanted = at * len(names) + rank[len(groups) :][mine]
+            found = np.minimum(np.searchsorted(pair, wanted), len(pair) - 1)
+            lost = pair[found] != wanted
+            by_cell = np.lexsort((-(pair % len(names)), count, pair // len(names)))
+            most = names[pair[by_cell] % len(names)]
+            last = np.searchsorted(pair[by_cell] // len(names), at[lost], side="right") - 1
+            taken[mine[lost]] = most[last]
+        changed = (taken != self._groups).any()
+        groups_now, keys_now = taken[keep], self._keys[keep]
+        self._drop(~keep)
+        if changed and len(self):
+            self._rekey(groups_now, keys_now)
+        self._forget_levels()
+        self._fit()
+
+    def move(self, group: int, transform: Floats) -> None:
+        """Carry a group's atoms along with the thing that moved.
+
+        Args:
+            transform: 4x4, rigid, in the fixed frame: ``new_from_old``.
+        """
+        mine = self._groups == group
+        rows = self._rows[mine]
+        self._position[rows] = self._position[rows] @ transform[:3, :3].T + transform[:3, 3]
+        keys = self._keys.copy()
+        keys[mine] = cell_keys(cells_of(self._position[rows], self.resolution), levels_of(keys[mine]))
+        self._rekey(self._groups, keys)
+
+    def _forget_levels(self) -> None:
+        present = set(np.unique(self._groups).tolist())
+        self._level = {name: level for name, level in self._level.items() if name in present}
+        for name in present - self._level.keys():
+            self._level[name] = int(levels_of(self._keys[self._groups == name]).max())
+
+    def proxies(self) -> ProxySet:
+        """The proxies now: Eqs 1-3 on the atoms; ``min(budget, atoms)`` of them."""
+        rows = self._rows
+        return cluster_proxies(
+            self._position[rows], self._feature[rows], self._weight[rows], self._groups, self.budget, self.per_group
+        )
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """All atoms as arrays."""
+        rows = self._rows
+        return {
+            "groups": self._groups.copy(),
+            "keys": self._keys.copy(),
+            "weight": self._weight[rows],
+            "position": self._position[rows],
+            "scatter": self._scatter[rows],
+            "feature": self._feature[rows],
+        }
+
+    def load_state_dict(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Replace all atoms by saved ones of the same resolution.
+
+        Raises KeyError or ValueError on missing, misshapen or unsorted arrays; the map is unchanged.
+        """
+        n = len(arrays["keys"])
+        fresh = ProxyMap(self.channels, self.budget, self.per_group, self.resolution)
+        groups, keys = arrays["groups"].astype(np.int64).reshape(n), arrays["keys"].astype(np.int64).reshape(n)
+        if (n and len(_starts(groups, keys)) != n) or (np.lexsort((keys, groups)) != np.arange(n)).any():
+            raise ValueError("the atoms are not sorted by group and key")
+        rows = fresh._take(n)
+        fresh._groups, fresh._keys, fresh._rows = groups, keys, rows
+        fresh._weight[rows] = arrays["weight"].reshape(n)
+        fresh._position[rows] = arrays["position"].reshape(n, 3)
+        fresh._scatter[rows] = arrays["scatter"].reshape(n)
+        fresh._feature[rows] = arrays["feature"].reshape(n, self.channels)
+        fresh._forget_levels()
+        fresh._fit()
+        self.__dict__.update(fresh.__dict__)
+
+
+def cells_of(points: NDArray[Any], resolution: float) -> Ints:
+    """Level-0 cells (N, 3) of points (N, 3)."""
+    return np.asarray(np.floor(points / resolution), np.int64)
+
+
+def cell_keys(cells: Ints, level: Ints) -> Ints:
+    """Keys (N,) of the cells at ``level`` (N,) that hold the level-0 ``cells`` (N, 3)."""
+    c = (cells + _HALF) >> level[:, None]
+    bits = LEVELS - level
+    key: Ints = _FIRST_KEY[level] + ((c[:, 0] << (2 * bits)) | (c[:, 1] << bits) | c[:, 2])
+    return key
+
+
+def levels_of(keys: Ints) -> Ints:
+    """The level (N,) of each key."""
+    return np.asarray(np.searchsorted(_FIRST_KEY, keys, side="right") - 1, np.int64)
+
+
+def raise_keys(keys: Ints, level: Ints) -> Ints:
+    """Keys (N,) of the cells at ``level`` (N,) around those of ``keys``; what is higher already stays."""
+    own = levels_of(keys)
+    bits = LEVELS - own
+    rest, mask = keys - _FIRST_KEY[own], (1 << bits) - 1
+    cells = np.stack([rest >> (2 * bits), (rest >> bits) & mask, rest & mask], axis=1)
+    return cell_keys((cells << own[:, None]) - _HALF, np.maximum(own, level))
+
+
+def _starts(groups: Ints, keys: Ints) -> Ints:
+    """Where a new (group, key) pair begins in sorted ones."""
+    new = np.ones(len(keys), bool)
+    new[1:] = (groups[1:] != groups[:-1]) | (keys[1:] != keys[:-1])
+    return np.flatnonzero(new)
