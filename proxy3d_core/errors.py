@@ -21,5 +21,9 @@ class MissingExtra(Proxy3DError, ImportError):
     """A feature needs an optional package; the message says what to install."""
 
 
+class ModelError(Proxy3DError):
+    """A model's files are missing, incomplete, unsafe or of an unknown kind, or this machine cannot run it."""
+
+
 class ServiceError(Proxy3DError):
     """A service of a running node cannot be reached, does not answer in time, or refuses; the message says why."""
