@@ -396,7 +396,7 @@ class Evaluator:
         if isinstance(condition, Place):
             return [(self._place(t, condition.name), self.sigma(t)) for t in things]
         if isinstance(condition, Changed):
-            return [(1.0 if self._is(t, condition.state) else -1.0, 0.0) for t in things]
+            return [(1.0 if self.has_state(t, condition.state) else -1.0, 0.0) for t in things]
         if isinstance(condition, Colored):
             if any(t.object and t.object.color for t in things):
                 colored = [t.object is not None and t.object.color is not None for t in things]
@@ -548,7 +548,7 @@ class Evaluator:
             return 0.25 - float((local[:2] / np.maximum(room.size[:2], 1e-6)).max())
         return rel.CONTACT - (float(room.center[2] + room.size[2] / 2) - box.top)
 
-    def _is(self, thing: Thing, state: str) -> bool:
+    def has_state(self, thing: Thing, state: str) -> bool:
         thing_object = thing.object
         if thing_object is None:
             return state == "present"

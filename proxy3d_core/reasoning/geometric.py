@@ -8,14 +8,16 @@ import time
 from threading import Lock
 from weakref import WeakKeyDictionary
 
+from proxy3d_core.reasoning import execute
 from proxy3d_core.reasoning.answer import Answer, Question, Status
 from proxy3d_core.reasoning.choices import Option, as_question, number_in, split_options
-from proxy3d_core.reasoning.evaluate import Unanswerable
-from proxy3d_core.reasoning.execute import Executor, Result, side_of
+from proxy3d_core.reasoning.directions import side_of
+from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable
 from proxy3d_core.reasoning.index import SceneIndex
 from proxy3d_core.reasoning.lexicon import NUMBER_WORDS, concept
 from proxy3d_core.reasoning.parser import NotUnderstood, parse
 from proxy3d_core.reasoning.program import Program
+from proxy3d_core.reasoning.result import Result
 from proxy3d_core.scene.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -73,9 +75,9 @@ class GeometricAnswerer:
             )
         if not snapshot.objects and snapshot.floor.area is None:
             return Answer(Status.NO_SCENE, message="nothing has been seen yet", program=str(program))
-        executor = Executor(index, question, program, options)
+        scene = Evaluator(index, question, program, options)
         try:
-            return self._finish(executor, executor.run(), program, options)
+            return self._finish(scene, execute.answer(scene), program, options)
         except Unanswerable as error:
             ids = tuple(t.object.id for t in error.things if t.object)
             return Answer(error.status, object_ids=ids, message=error.message, program=str(program))
@@ -87,11 +89,11 @@ class GeometricAnswerer:
                 index = self._indices[snapshot] = SceneIndex(snapshot)
             return index
 
-    def _finish(self, executor: Executor, result: Result, program: Program, options: tuple[Option, ...]) -> Answer:
+    def _finish(self, scene: Evaluator, result: Result, program: Program, options: tuple[Option, ...]) -> Answer:
         text = result.text
         if options:
             letter, certainty = choose(result, options)
-            executor.doubt(certainty)
+            scene.doubt(certainty)
             if letter is None:
                 raise Unanswerable(
                     Status.NOT_FOUND, f"the answer would be '{text}', which is not among the options", result.things
@@ -99,9 +101,9 @@ class GeometricAnswerer:
             text = letter
         objects = [t.object for t in result.things if t.object is not None]
         scores = [o.certainty for o in objects[:8]]
-        confidence = program.certainty * executor.certainty * (sum(scores) / len(scores) if scores else 1.0)
+        confidence = program.certainty * scene.certainty * (sum(scores) / len(scores) if scores else 1.0)
         spelled = (f"'{word}' read as '{meant}'" for word, meant in program.corrected)
-        message = "; ".join(m for m in (result.message, *executor.notes, *spelled) if m)
+        message = "; ".join(m for m in (result.message, *scene.notes, *spelled) if m)
         if confidence < self.min_confidence:
             guess = f"not sure enough ({confidence:.2f}); it may be '{text}'"
             raise Unanswerable(Status.NOT_FOUND, "; ".join(x for x in (guess, message) if x), result.things)
