@@ -220,12 +220,18 @@ def load_tower(
         raise BadInput(f"{checkpoint.name} has no stage {stage!r}; it has {' and '.join(family.tower.stages)}")
     where = choose_device(device)
     normalise = Normalisation.from_processor(checkpoint.image_processor())
-    model = _load(checkpoint, family, choose_dtype(dtype, where)).to(where).requires_grad_(False).eval()
+    model = load_weights(checkpoint, family.model, family.prefixes, choose_dtype(dtype, where))
+    model = model.to(where).requires_grad_(False).eval()
     return family.tower(model, normalise, checkpoint.name, stage, cells, batch)
 
 
-def _load(checkpoint: Checkpoint, family: _Family, dtype: torch.dtype) -> Any:
-    model_class: Any = getattr(transformers, family.model)
+def load_weights(checkpoint: Checkpoint, model_name: str, prefixes: tuple[str, ...], dtype: torch.dtype) -> Any:
+    """A transformers model (by the name of its class) with the weights under the first prefix that occurs.
+
+    Raises:
+        ModelError: weights are missing, or do not belong to config.json.
+    """
+    model_class: Any = getattr(transformers, model_name)
     # a whole vision-language model describes its tower in a section of its own
     description = checkpoint.config.get("vision_config", checkpoint.config)
     try:
@@ -233,7 +239,7 @@ def _load(checkpoint: Checkpoint, family: _Family, dtype: torch.dtype) -> Any:
             model, report = model_class.from_pretrained(
                 None,
                 config=model_class.config_class.from_dict(description),
-                state_dict=checkpoint.tensors(family.prefixes),
+                state_dict=checkpoint.tensors(prefixes),
                 dtype=dtype,
                 output_loading_info=True,
             )
