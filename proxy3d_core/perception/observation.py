@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from proxy3d_core.config import PerceptionConfig
 from proxy3d_core.frame import Detection2D, Frame
 from proxy3d_core.geometry.camera import Intrinsics, pixel_rays
+from proxy3d_core.perception.continuity import depth_links, depth_tolerance
+from proxy3d_core.perception.masks import surface_masks
 
 NO_VOTE = -2
 """Label of a pixel that says nothing about classes: no semantics, or too near a border to be trusted."""
 
-_INVERSE_DEPTH_NOISE = 0.004  # 1/m; structured light and stereo measure disparity: the same noise at any range
+_WITHIN = 0.5  # of a surface's pixels lie in a box, or the surface is not the box's object
 
 NO_CLASS = -1
 """Label of a pixel that the segmenter saw and gave no class."""
@@ -57,15 +59,6 @@ class Observation:
     labels: NDArray[np.int32]
 
 
-def depth_tolerance(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Largest depth step on one surface between working pixels, metres: 2 cm and 3 % of the range.
-
-    Covers the slope of a surface seen at 60 degrees at 160 pixels width and the noise of structured-light cameras,
-    which grows with the square of the range (Khoshelham and Elberink 2012: 4 cm at 5 m).
-    """
-    return 0.02 + 0.03 * depth
-
-
 def block_depth(depth: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
     """(H // s, W // s) depth: mean of those pixels of each s x s block that are within 2 % of its centre's depth."""
     if stride == 1:
@@ -89,22 +82,14 @@ def point_normals(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Normals (h, w, 3) of a camera-frame point map (h, w, 3), turned to the camera, and where they are known.
 
-    The cross product of the central differences; a side that crosses a depth edge is left out. Two neighbours lie on
-    one surface if their depths are near, or if they are part of a plane seen at a flat angle: on a plane 1/z is linear.
+    The cross product of the central differences; a side that crosses a depth edge is left out.
     """
-    z = points[..., 2]
-    tolerance = depth_tolerance(z)
-    inverse = np.where(valid, 1 / np.maximum(z, 1e-3), 1e3).astype(np.float32)
 
     def difference(axis: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         step = np.zeros_like(points)
         ok = np.zeros(valid.shape, bool)
         head, tail = _slice(axis, 1, None), _slice(axis, None, -1)
-        bend = np.abs(np.diff(inverse, n=2, axis=axis)) < _INVERSE_DEPTH_NOISE
-        flat = np.zeros(valid.shape, bool)
-        flat[_slice(axis, 1, -1)] = bend
-        near = np.abs(z[head] - z[tail]) < tolerance[tail]
-        good = valid[head] & valid[tail] & (near | (flat[head] & flat[tail]))
+        good = depth_links(points[..., 2], valid, axis)
         d = (points[head] - points[tail]) * good[..., None]
         step[tail] += d
         step[head] += d
@@ -187,7 +172,9 @@ class Observer:
         rotation = frame.pose[:3, :3].astype(np.float32)
         keep = (known | ridges).reshape(-1)
         flat = points.reshape(-1, 3)[keep]
-        labels = self._votes(frame, stride, depth, nearest, ridges, label_index)
+        by_boxes = frame.labels is None and len(frame.detections) > 0
+        surfaces = surface_masks(points, normals, known) if by_boxes else None
+        labels = self._votes(frame, stride, depth, nearest, ridges, surfaces, label_index)
         return Observation(
             stamp_ns=frame.stamp_ns,
             pose=frame.pose,
@@ -221,17 +208,18 @@ class Observer:
         depth: NDArray[np.float32],
         nearest: NDArray[np.float32],
         ridges: NDArray[np.bool_],
+        surfaces: NDArray[np.int32] | None,
         label_index: dict[str, int],
     ) -> NDArray[np.int32]:
-        """(h, w) label votes."""
+        """(h, w) label votes; ``surfaces`` (h, w) are there if they come from detections."""
         shape = h, w = depth.shape
         if frame.labels is not None:
             ids = frame.labels[stride // 2 :: stride, stride // 2 :: stride][:h, :w]
             votes = _lookup(ids, frame.label_names, label_index)
             borders = _borders(votes) & ~ridges  # a thin thing is all border
-        elif frame.detections:
+        elif surfaces is not None:
             votes = np.full(shape, NO_CLASS, np.int32)
-            self._paint(frame.detections, frame.intrinsics.fx / stride, stride, depth, votes, label_index)
+            self._paint(frame.detections, frame.intrinsics.fx / stride, stride, depth, surfaces, votes, label_index)
             borders = np.zeros(shape, bool)
         else:
             return np.full(shape, NO_VOTE, np.int32)
@@ -246,14 +234,17 @@ class Observer:
         focal: float,
         stride: int,
         depth: NDArray[np.float32],
+        surfaces: NDArray[np.int32],
         votes: NDArray[np.int32],
         label_index: dict[str, int],
     ) -> None:
         """Give the pixels of each box that lie on its object the box's label.
 
-        Where boxes overlap, the smaller one wins: the chair at the desk, the mug on the table.
+        Where boxes overlap, the smaller one wins: the chair at the desk, the mug on the table. A surface that mostly
+        lies outside of a box is not the box's object: the wall behind it, the sofa in front of it.
         """
         h, w = depth.shape
+        sizes = np.bincount(surfaces.reshape(-1))
         for d in sorted(detections, key=lambda d: (-(d.right - d.left) * (d.bottom - d.top), d.label)):
             index = label_index.get(d.label, NO_CLASS)
             if d.score < self._config.min_score or index == NO_CLASS:
@@ -262,13 +253,20 @@ class Observer:
             right, bottom = min(w, int(np.ceil(d.right / stride))), min(h, int(np.ceil(d.bottom / stride)))
             window = depth[top:bottom, left:right]
             margin_v, margin_u = window.shape[0] // 4, window.shape[1] // 4
-            inner = window[margin_v : window.shape[0] - margin_v, margin_u : window.shape[1] - margin_u]
+            surface = surfaces[top:bottom, left:right]
+            within = np.bincount(surface.reshape(-1), minlength=len(sizes)) > _WITHIN * sizes
+            within[0] = True  # in no surface
+            own = np.where(within[surface], window, 0)
+            inner = own[margin_v : window.shape[0] - margin_v, margin_u : window.shape[1] - margin_u]
+            if not (inner > 0).any():  # a picture is one surface with its wall
+                own = window
+                inner = own[margin_v : window.shape[0] - margin_v, margin_u : window.shape[1] - margin_u]
             if not (inner > 0).any():
                 continue
             # The object is what stands at the nearer part of the box's middle; what is farther shows past its outline.
             front = float(np.quantile(inner[inner > 0], 0.3))
             reach = 0.15 + 0.5 * min(window.shape) * front / focal
-            on = (window > front - reach) & (window < front + reach)
+            on = (own > front - reach) & (own < front + reach)
             votes[top:bottom, left:right][on] = index
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rooms import Room, Thing, look
@@ -142,3 +144,15 @@ def test_a_pixel_between_foreground_and_background_is_no_ridge() -> None:
     depth[:, 10] = 1.0
     assert thin_ridges(depth)[3:-3, 10].all()
     assert thin_ridges(depth).sum() <= 20
+
+
+def test_a_box_names_neither_the_wall_behind_nor_what_stands_before_its_object() -> None:
+    shelf = Thing("shelf", (2.75, 0.0, 0.6), (0.3, 0.5, 1.2))
+    sofa = Thing("sofa", (1.2, 0.0, 0.35), (0.4, 3.0, 0.7))  # hides the shelf's foot
+    frame = Room([shelf, sofa], noise=0.0002).render(look((-1.5, 0.0, 1.3), (2.0, 0.0, 0.6)), 0.0)
+    v, u = np.nonzero(frame.labels == 1)
+    loose = Detection2D("shelf", 0.9, u.min() - 6, v.min() - 6, u.max() + 7, v.max() + 16)
+    seen = observe(replace(frame, labels=None, detections=(loose,)), {"shelf": 0})
+    named = seen.points[seen.labels == 0]
+    assert len(named) > 300
+    assert (np.abs(named - shelf.box.center) < shelf.box.size / 2 + 0.05).all(axis=1).mean() > 0.97
