@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 _SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
 _EDGES = np.array([(i, j) for i in range(8) for j in range(i + 1, 8) if np.abs(_SIGNS[i] - _SIGNS[j]).sum() == 2])
 
+_SQUARE = 0.1  # m; edges that differ by less in sum do not tell which way a thing was turned
+
 
 @dataclass(frozen=True, eq=False)
 class OrientedBox:
@@ -127,6 +129,22 @@ class OrientedBox:
         other_prism = _area(other_footprint) * (other.top - other.bottom)
         intersection = min(area * height, prism, other_prism)
         return intersection / (prism + other_prism - intersection)
+
+
+def motion_between(old: OrientedBox, new: OrientedBox) -> Array:
+    """4x4 rigid ``new_from_old`` of an upright thing whose box was ``old`` and is ``new``.
+
+    A box looks the same turned by half, and a nearly square one turned by a quarter: of the turns about z that bring
+    edges on edges of about the same length, the smallest is taken.
+    """
+    misfit = [float(np.abs(new.size[:2][order] - old.size[:2]).sum()) for order in ([0, 1], [1, 0])]
+    quarters = [q for q in range(4) if misfit[q % 2] <= min(misfit) + _SQUARE]
+    turns = np.array([new.yaw + q * np.pi / 2 - old.yaw for q in quarters])
+    turns = (turns + np.pi) % (2 * np.pi) - np.pi
+    motion = np.eye(4)
+    motion[:3, :3] = yaw_matrix(float(turns[np.abs(turns).argmin()]))
+    motion[:3, 3] = new.center - motion[:3, :3] @ old.center
+    return motion
 
 
 def _area(polygon: Array) -> float:

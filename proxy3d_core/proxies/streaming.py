@@ -20,6 +20,8 @@ as many different points). Equations 1 to 3 of the paper then run on the atoms i
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,9 +43,74 @@ ATOMS_PER_PROXY = 9
 """Capacity over budget: 8 children of a cell / the factor by which T falls."""
 
 _LOWER = 0.9
+_PATIENCE = 2
+"""Depth is noisy: a small cell is empty only if that around it at this level is empty as well."""
 _HALF = 1 << (LEVELS - 1)
 # Keys of all levels in one number range: level l has 8^(LEVELS - l) cells.
 _FIRST_KEY = np.concatenate([[0], np.cumsum([8 ** (LEVELS - level) for level in range(LEVELS)])]).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    """What was seen, summed up cell by cell.
+
+    Attributes:
+        position: (A, 3) mean position, fixed frame, metres.
+        feature: (A, C) float32 mean feature.
+        weight: (A,) sum of weights.
+        scatter: (A,) weighted sum of squared distances from the mean position, square metres.
+        groups: (A,) group of each.
+    """
+
+    position: Floats
+    feature: NDArray[np.float32]
+    weight: Floats
+    scatter: Floats
+    groups: Ints
+
+    def cluster(self, budget: int, per_group: int) -> ProxySet:
+        """Eqs 1-3 with the atoms for points: ``min(budget, A)`` proxies."""
+        return cluster_proxies(self.position, self.feature, self.weight, self.groups, budget, per_group)
+
+
+class Occupied:
+    """Which groups have how many parts in which cells, at all levels.
+
+    Args:
+        cells: (N, 3) the level-0 cells of the parts (``cells_of(position, resolution)``).
+        groups: (N,) the group of each part.
+        update: number of the map's last update before this was found out (``ProxyMap.updates``).
+    """
+
+    def __init__(self, cells: Ints, groups: Ints, update: int) -> None:
+        self.update = update
+        self._levels = [_count(cell_keys(cells, np.zeros(len(cells), np.int64)), groups, np.ones(len(cells), np.int64))]
+
+    def find(self, level: int, keys: Ints, groups: Ints) -> tuple[NDArray[np.bool_], Ints]:
+        """Whether the cells ``keys`` (M,) at a level are occupied, and by whom: by ``groups`` (M,) itself if it has a
+        part there, else by the group with most."""
+        while len(self._levels) <= level:
+            below, their_groups, counts = self._levels[-1]
+            self._levels.append(_count(raise_keys(below, np.full(len(below), len(self._levels))), their_groups, counts))
+        cells, owners, counts = self._levels[level]
+        first, end = np.searchsorted(cells, keys), np.searchsorted(cells, keys, side="right")
+        found = end > first
+        best, most, own = groups.copy(), np.zeros(len(keys), np.int64), ~found
+        for i in range(int((end - first).max(initial=0))):  # few groups share a cell
+            at = np.minimum(first + i, len(cells) - 1)
+            there = first + i < end
+            own |= there & (owners[at] == groups)
+            more = there & (counts[at] > most)
+            best[more], most[more] = owners[at][more], counts[at][more]
+        return found, np.where(own, groups, best)
+
+
+def _count(keys: Ints, groups: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
+    """Cells and groups, sorted, each pair once, with the sum of its counts."""
+    order = np.lexsort((groups, keys))
+    keys, groups = keys[order], groups[order]
+    first = _starts(keys, groups)
+    return keys[first], groups[first], np.add.reduceat(counts[order], first) if len(first) else counts
 
 
 class ProxyMap:
@@ -54,11 +121,15 @@ class ProxyMap:
         budget: number of proxies.
         per_group: start count per group.
         resolution: edge of a cell at level 0 [m].
+
+    Attributes:
+        updates: how many updates there were.
     """
 
     def __init__(self, channels: int, budget: int, per_group: int, resolution: float) -> None:
         self.channels, self.budget, self.per_group, self.resolution = channels, budget, per_group, resolution
         self.capacity = ATOMS_PER_PROXY * budget
+        self.updates = 0
         self._limit = float(self.capacity)  # T
         self._level: dict[int, int] = {}  # of each group: where its new triplets go
         # The atoms, sorted by group and key.
@@ -71,6 +142,7 @@ class ProxyMap:
         self._weight = np.zeros(n)
         self._position = np.zeros((n, 3))
         self._scatter = np.zeros(n)
+        self._updated = np.zeros(n, np.int64)
         self._feature = np.zeros((n, channels), np.float32)  # takes no memory until it is written to
 
     def __len__(self) -> int:
@@ -109,6 +181,8 @@ class ProxyMap:
             rows, order, first, triplets.weights.astype(np.float64), triplets.points.astype(np.float64),
             np.zeros(len(triplets)), triplets.features,
         )  # fmt: skip
+        self.updates += 1
+        self._updated[rows] = self.updates
         self._fit()
 
     def _add(
@@ -170,6 +244,7 @@ class ProxyMap:
             self._weight = np.concatenate([self._weight, np.zeros(more)])
             self._position = np.concatenate([self._position, np.zeros((more, 3))])
             self._scatter = np.concatenate([self._scatter, np.zeros(more)])
+            self._updated = np.concatenate([self._updated, np.zeros(more, np.int64)])
             self._feature = np.concatenate([self._feature, np.zeros((more, self.channels), np.float32)])
             self._free = np.concatenate([self._free, np.arange(old, old + more)])
         rows, self._free = self._free[:n], self._free[n:]
@@ -222,44 +297,28 @@ class ProxyMap:
             self._groups, self._keys, self._rows = self._groups[~gone], self._keys[~gone], self._rows[~gone]
             self._limit = float(self.capacity)
 
-    def regroup(self, cells: Ints, groups: Ints) -> None:
+    def regroup(self, occupied: Occupied, away: Collection[int] = ()) -> None:
         """Follow what became of the groups: they merge, split, appear and go, and the atoms with them.
 
         An atom keeps its group where that still has a part in the atom's cell, else it goes to the group with most
-        parts there; where nothing is left, it goes away.
+        parts there. Where nothing is left in the cell and around it, it goes away.
 
         Args:
-            cells: (N, 3) the level-0 cells that are occupied now (``floor(position / resolution)``).
-            groups: (N,) the group of each.
+            occupied: where the groups are now.
+            away: groups that have no place now and may come back, by ``move``; their atoms are left alone.
         """
-        if not len(self):
-            return
-        keep = np.zeros(len(self), bool)
+        known = np.isin(self._groups, list(away))
         taken = self._groups.copy()
         level = levels_of(self._keys)
-        for step in np.unique(level).tolist():
-            mine = np.flatnonzero(level == step)
-            inside, part = np.unique(cell_keys(cells, np.full(len(cells), step, np.int64)), return_inverse=True)
-            at = np.searchsorted(inside, self._keys[mine])
-            hit = at < len(inside)
-            hit[hit] = inside[at[hit]] == self._keys[mine[hit]]
-            mine, at = mine[hit], at[hit]
-            keep[mine] = True
-            # Parts of each (cell, group); the last of a cell, sorted by number of parts, has most.
-            names, rank = np.unique(np.concatenate([groups, self._groups]), return_inverse=True)
-            pair, count = np.unique(part * len(names) + rank[: len(groups)], return_counts=True)
-            wanted = at * len(names) + rank[len(groups) :][mine]
-            found = np.minimum(np.searchsorted(pair, wanted), len(pair) - 1)
-            lost = pair[found] != wanted
-            by_cell = np.lexsort((-(pair % len(names)), count, pair // len(names)))
-            most = names[pair[by_cell] % len(names)]
-            last = np.searchsorted(pair[by_cell] // len(names), at[lost], side="right") - 1
-            taken[mine[lost]] = most[last]
-        changed = (taken != self._groups).any()
-        groups_now, keys_now = taken[keep], self._keys[keep]
-        self._drop(~keep)
-        if changed and len(self):
-            self._rekey(groups_now, keys_now)
+        for step in range(int(level.max(initial=_PATIENCE)) + 1):
+            asked = np.flatnonzero(~known & (level <= step) & (np.maximum(level, _PATIENCE) >= step))
+            if len(asked):
+                keys = raise_keys(self._keys[asked], np.full(len(asked), step))
+                known[asked], taken[asked] = occupied.find(step, keys, self._groups[asked])
+        kept = known | (self._updated[self._rows] > occupied.update)
+        self._drop(~kept)
+        if (taken[kept] != self._groups).any():
+            self._rekey(taken[kept], self._keys)
         self._forget_levels()
         self._fit()
 
@@ -282,12 +341,17 @@ class ProxyMap:
         for name in present - self._level.keys():
             self._level[name] = int(levels_of(self._keys[self._groups == name]).max())
 
-    def proxies(self) -> ProxySet:
-        """The proxies now: Eqs 1-3 on the atoms; ``min(budget, atoms)`` of them."""
-        rows = self._rows
-        return cluster_proxies(
-            self._position[rows], self._feature[rows], self._weight[rows], self._groups, self.budget, self.per_group
+    def atoms(self, without: Collection[int] = ()) -> Atoms:
+        """A copy of the atoms, but for those of some groups."""
+        shown = ~np.isin(self._groups, list(without))
+        rows = self._rows[shown]
+        return Atoms(
+            self._position[rows], self._feature[rows], self._weight[rows], self._scatter[rows], self._groups[shown]
         )
+
+    def proxies(self, without: Collection[int] = ()) -> ProxySet:
+        """The proxies now: Eqs 1-3 on the atoms; ``min(budget, atoms)`` of them."""
+        return self.atoms(without).cluster(self.budget, self.per_group)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All atoms as arrays."""

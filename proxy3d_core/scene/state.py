@@ -10,20 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.config import Config
+from proxy3d_core.encoders import load_encoder, to_numpy
 from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.frame import Frame
+from proxy3d_core.geometry.boxes import motion_between
 from proxy3d_core.perception.observation import NO_CLASS, Observation, Observer
-from proxy3d_core.proxies.cluster import cluster_proxies
+from proxy3d_core.perception.patch_points import patch_points
+from proxy3d_core.proxies.streaming import Atoms, Occupied, ProxyMap
+from proxy3d_core.proxies.triplets import Triplets
 from proxy3d_core.scene.floorplan import floor_plan
 from proxy3d_core.scene.labels import normalise
 from proxy3d_core.scene.regions import RecentViews, View
 from proxy3d_core.scene.segmentation import segment
 from proxy3d_core.scene.serialise import track_from_json, track_to_json
 from proxy3d_core.scene.sighting import describe
-from proxy3d_core.scene.snapshot import FloorPlan, ProxySet, SceneObject, Snapshot
+from proxy3d_core.scene.snapshot import FloorPlan, ObjectState, ProxySet, SceneObject, Snapshot
 from proxy3d_core.scene.surface import Surface
 from proxy3d_core.scene.tracking import Tracker
-from proxy3d_core.scene.voxels import VoxelMap
+from proxy3d_core.scene.voxels import VoxelMap, unpack
 from proxy3d_core.timing import StageTimes
 
 _EVIDENCE_LIMIT = 0.25  # s; a long pause between two frames is not a long look
@@ -33,7 +37,6 @@ _TURN = 0.1  # rad
 _STEP_EVIDENCE = 0.1  # s
 _LEAST_SEEN = 0.25  # s; voxels seen for less are noise
 _MOST_LABELS = 10_000  # an open-vocabulary detector must not fill the memory with names; later ones are ignored
-_BACKGROUND_SAMPLE = 8  # one in so many background voxels makes proxies
 
 
 class SceneState:
@@ -54,6 +57,7 @@ class SceneState:
         self._background = ThreadPoolExecutor(1, thread_name_prefix="extract") if background else None
         self._pending: Future[None] | None = None
         self._observer = Observer(self._config.perception)
+        self._encoder = load_encoder()
         self.times = StageTimes()
         self._epoch = 0
         self._next_id = 1
@@ -63,6 +67,7 @@ class SceneState:
     def _clear(self) -> None:
         self._voxels = VoxelMap(self._config.map.voxel_size, self._config.map.max_voxels)
         self._tracker = Tracker(self._config.map.max_objects, self._next_id)
+        self._atoms = self._no_atoms()
         self._vocabulary: list[str] = []
         self._label_index: dict[str, int] = {}
         self._frames = 0
@@ -71,6 +76,10 @@ class SceneState:
         self._floor = FloorPlan()
         self._robot_pose: NDArray[np.float64] | None = None
         self.clear_buffers()
+
+    def _no_atoms(self) -> ProxyMap:
+        proxies = self._config.proxies
+        return ProxyMap(self._encoder.channels, proxies.budget, proxies.per_object, self._config.map.voxel_size)
 
     def clear_buffers(self) -> None:
         """Forget what is timed (the clock jumped back); the map stays."""
@@ -113,6 +122,8 @@ class SceneState:
         Raises:
             BadInput: nothing in the frame can be mapped; the scene is unchanged.
         """
+        with self.times.measure("encode"):
+            patches = self._encode(frame)
         with self._lock:
             with self.times.measure("observe"):
                 observation = self._observer.observe(frame, self._index_of(frame))
@@ -122,10 +133,11 @@ class SceneState:
                     f"no depth between {limits.min_depth} m and {limits.max_depth} m in the frame; "
                     "check the depth unit (16UC1 = mm, 32FC1 = m) and whether the camera is covered"
                 )
-            if not np.abs(observation.points).max() < self._voxels.reach:
+            reach = min(self._voxels.reach, self._atoms.reach)
+            if not np.abs(observation.points).max() < reach:
                 raise BadInput(
                     f"the camera is at {np.round(frame.camera_center, 1).tolist()} m in {self._frame_id!r}, but the "
-                    f"map ends {self._voxels.reach:.0f} m from the origin; fix the transform, or use a local fixed "
+                    f"map ends {reach:.0f} m from the origin; fix the transform, or use a local fixed "
                     "frame (REP-105)"
                 )
             evidence = self._evidence(observation)
@@ -134,6 +146,8 @@ class SceneState:
             with self.times.measure("carve"):
                 self._tracker.carve(self._voxels.carve(observation, evidence, self._config.map.gone_after))
                 self._voxels.evict()
+            with self.times.measure("proxies.update"):
+                self._atoms.update(self._triplets(*patches))
             self._views.add(observation, frame.intrinsics.width, frame.intrinsics.height)
             self._frames += 1
             self._robot_pose = robot_pose
@@ -187,6 +201,19 @@ class SceneState:
                 self._vocabulary.append(clean)
         return self._label_index
 
+    def _encode(self, frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features (L, C) and points (L, 3) of the patches that lie on a surface."""
+        height, width = frame.depth.shape
+        rgb = np.zeros((height, width, 3), np.uint8) if frame.rgb is None else frame.rgb
+        features = to_numpy(self._encoder.encode(rgb[None]))[0]
+        limits = self._config.perception
+        patches = patch_points(frame, self._encoder.grid(height, width), limits.min_depth, limits.max_depth)
+        return features[patches.valid], patches.points[patches.valid]
+
+    def _triplets(self, features: NDArray[np.float32], points: NDArray[np.float32]) -> Triplets:
+        """{f_j, p_j, m_j}: the mask of a patch is the object that its place belongs to."""
+        return Triplets(features, points, self._voxels.owner_at(points), np.ones(len(points), np.float32))
+
     def _evidence(self, observation: Observation) -> float:
         """Seconds of looking that a frame stands for: the time since the last one, or more if the camera moved on."""
         stamp, pose = observation.stamp_ns, observation.pose
@@ -224,36 +251,38 @@ class SceneState:
             with self._lock, self.times.measure("track"):
                 if voxels is not self._voxels:
                     return  # the map was reset or replaced meanwhile
-                ids, gone = self._tracker.assign(sightings, settings.min_seen)
-                for i, last_ns in gone.items():
+                found = self._tracker.assign(sightings, settings.min_seen)
+                for i, last_ns in found.gone.items():
                     voxels.forget(i, last_ns)
                 surface.owner[:] = -1
-                for candidate, i in zip(segmentation.candidates, ids, strict=True):
+                for candidate, i in zip(segmentation.candidates, found.ids, strict=True):
                     surface.owner[candidate.members] = i
                 voxels.assign(surface.keys, surface.rows, surface.owner)
                 objects = self._tracker.freeze()
-            with self.times.measure("proxies"):
-                proxies = self._cluster(surface)
+                keys, owners, update = voxels.keys, voxels.owner[voxels.rows], self._atoms.updates
+            with self.times.measure("proxies.regroup"):
+                occupied = Occupied(unpack(keys), owners, update)
+                with self._lock:
+                    if voxels is not self._voxels:
+                        return
+                    atoms = self._regroup(occupied, found.moved)
+            with self.times.measure("proxies.cluster"):
+                proxies = atoms.cluster(self._config.proxies.budget, self._config.proxies.per_object)
+            with self.times.measure("floor"):
                 plan = floor_plan(surface, segmentation.structure, settings.robot_height)
             with self._lock:
                 if voxels is self._voxels:
                     self._objects, self._proxies, self._floor = objects, proxies, plan
                     self._publish(max(stamp_ns, self._snapshot.stamp_ns) if self._last is not None else stamp_ns)
 
-    def _cluster(self, surface: Surface) -> ProxySet:
-        """First version of the features: colour and normal. The learned ones replace them."""
-        # Walls and floor are most of a room's surface and need few proxies; a regular sample of them stands for all.
-        background = surface.owner < 0
-        sampled = ~background | (surface.cells.sum(axis=1) % _BACKGROUND_SAMPLE == 0)
-        weight = np.where(background, surface.seen * _BACKGROUND_SAMPLE, surface.seen)
-        return cluster_proxies(
-            surface.position[sampled],
-            np.concatenate([surface.color[sampled] / 255, surface.normal[sampled]], axis=1),
-            weight[sampled],
-            surface.owner[sampled],
-            self._config.proxies.budget,
-            self._config.proxies.per_object,
-        )
+    def _regroup(self, occupied: Occupied, moved: list[int]) -> Atoms:
+        """Bring the atoms to the objects as they are now; returns those of what is there."""
+        for i in moved:
+            track = self._tracker.tracks[i]
+            self._atoms.move(i, motion_between(track.previous_boxes[-1], track.box))
+        away = {i for i, track in self._tracker.tracks.items() if track.state is ObjectState.GONE}
+        self._atoms.regroup(occupied, away)
+        return self._atoms.atoms(without=away)
 
     def _publish(self, stamp_ns: int) -> None:
         self._snapshot = Snapshot(

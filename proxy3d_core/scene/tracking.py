@@ -69,6 +69,21 @@ class Track:
         )
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """What one extraction found out.
+
+    Attributes:
+        ids: object of each sighting, -1 = not admitted yet.
+        gone: objects that are gone now, and when each was last seen.
+        moved: objects that were found again at another place.
+    """
+
+    ids: list[int]
+    gone: dict[int, int]
+    moved: list[int]
+
+
 class Tracker:
     """Keeps the tracks; ``assign`` returns for every sighting the id of its object (or -1: not admitted)."""
 
@@ -95,15 +110,12 @@ class Tracker:
             if i in self.tracks:
                 self.tracks[i].observations += 1
 
-    def assign(self, sightings: list[Sighting], min_seen: float) -> tuple[list[int], dict[int, int]]:
+    def assign(self, sightings: list[Sighting], min_seen: float) -> Assignment:
         """Match sightings to tracks.
 
         Args:
             sightings: all candidates of one extraction.
             min_seen: seconds for which a new object must have been seen.
-
-        Returns:
-            ids of the sightings' objects, -1 = not admitted yet; and when each object that is gone now was last seen.
         """
         ids = self._match(sightings)
         gone: dict[int, int] = {}
@@ -129,9 +141,9 @@ class Tracker:
         for i, sighting in enumerate(sightings):
             if ids[i] < 0 and sighting.seen_s >= min_seen and not self._left_over(sighting, gone):
                 ids[i] = self._admit(sighting)
-        self._find_moved(ids)
+        moved = self._find_moved(ids)
         self._bound()
-        return ids, gone
+        return Assignment(ids, gone, moved)
 
     def _match(self, sightings: list[Sighting]) -> list[int]:
         """Greedy by shared voxels, most first; then by overlapping boxes of one label."""
@@ -167,8 +179,9 @@ class Tracker:
         self._update(track, s)
         return track.id
 
-    def _find_moved(self, ids: list[int]) -> None:
+    def _find_moved(self, ids: list[int]) -> list[int]:
         """A gone object and one of its kind and size that turned up since are one object that was moved."""
+        moved = []
         for old in [t for t in self.tracks.values() if t.state is ObjectState.GONE]:
             fits = [
                 t
@@ -189,8 +202,10 @@ class Tracker:
             old.last_seen_ns, old.voxels, old.carved = new.last_seen_ns, new.voxels, new.carved
             old.observations += new.observations
             old.state = ObjectState.MOVED
+            moved.append(old.id)
             if new.id in ids:
                 ids[ids.index(new.id)] = old.id
+        return moved
 
     def _bound(self) -> None:
         """Forget first what is gone for longest, then what was not seen for longest."""

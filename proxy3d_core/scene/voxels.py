@@ -231,6 +231,13 @@ class VoxelMap:
         self._remove(np.searchsorted(self._keys, self._key_of_row[removed]))
         return owners
 
+    def owner_at(self, points: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(N,) owner of the voxel around each point (N, 3); -1 where there is none."""
+        keys = pack(np.floor(points / np.float32(self.size)).astype(np.int64))
+        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        known = self._keys[at] == keys if len(self._keys) else np.zeros(len(keys), bool)
+        return np.where(known, self.owner[self._rows[at]], -1) if known.any() else np.full(len(keys), -1)
+
     def assign(self, keys: NDArray[np.int64], rows: NDArray[np.int64], owner: NDArray[np.int64]) -> None:
         """Set the owners of voxels that were at these rows; those that have been removed meanwhile are left out."""
         alive = self._key_of_row[rows] == keys

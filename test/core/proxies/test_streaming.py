@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.cluster import cluster_proxies
-from proxy3d_core.proxies.streaming import LEVELS, ProxyMap, cell_keys, cells_of, levels_of, raise_keys
+from proxy3d_core.proxies.streaming import LEVELS, Occupied, ProxyMap, cell_keys, cells_of, levels_of, raise_keys
 from proxy3d_core.proxies.triplets import Triplets
 
 RESOLUTION = 0.025
@@ -42,6 +42,10 @@ def room(rng: np.random.Generator, n: int) -> Triplets:
 
 def parts(all_of: Triplets, chunks) -> list[Triplets]:
     return [Triplets(all_of.features[c], all_of.points[c], all_of.groups[c], all_of.weights[c]) for c in chunks]
+
+
+def occupied(atoms: ProxyMap, cells, groups) -> Occupied:
+    return Occupied(np.asarray(cells, np.int64).reshape(-1, 3), np.asarray(groups, np.int64), atoms.updates)
 
 
 def filled(chunks, budget=100, per_group=5) -> ProxyMap:
@@ -153,7 +157,7 @@ def test_groups_merge_split_appear_and_go_with_their_atoms():
     at = np.array([[0.5, 0, 0], [1.5, 0, 0], [2.5, 0, 0], [5.5, 0, 0], [8.5, 0, 0]])
     atoms.update(triplets(at, [7, 7, 8, -1, 9], np.arange(5, dtype=np.float32)[:, None], [1, 2, 3, 4, 5]))
     # 7 splits: its second part is 10 now. 8 merges into 7. Background becomes 11. The place of 9 is empty.
-    atoms.regroup(np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [5, 0, 0]]), np.array([7, 10, 7, 11]))
+    atoms.regroup(occupied(atoms, [[0, 0, 0], [1, 0, 0], [2, 0, 0], [5, 0, 0]], [7, 10, 7, 11]))
     proxies = atoms.proxies()
     by_group = {g: sorted(proxies.features[proxies.groups == g, 0].tolist()) for g in set(proxies.groups.tolist())}
     assert by_group == {7: [0, 2], 10: [1], 11: [3]}
@@ -163,11 +167,37 @@ def test_groups_merge_split_appear_and_go_with_their_atoms():
 def test_what_shares_a_cell_keeps_its_group_and_merged_atoms_add_up():
     atoms = ProxyMap(1, 50, 1, 1.0)
     atoms.update(triplets([[0.2, 0, 0], [0.8, 0, 0]], [1, 2], [[0.0], [4.0]], [1, 3]))
-    atoms.regroup(np.array([[0, 0, 0]] * 3), np.array([1, 2, 2]))
+    atoms.regroup(occupied(atoms, [[0, 0, 0]] * 3, [1, 2, 2]))
     assert len(atoms) == 2, "both groups still have a part in the cell"
-    atoms.regroup(np.array([[0, 0, 0]] * 2), np.array([1, 1]))
+    atoms.regroup(occupied(atoms, [[0, 0, 0]] * 2, [1, 1]))
     assert atoms.state_dict()["feature"].tolist() == [[3.0]]
     assert atoms.state_dict()["position"][0] == pytest.approx([(0.2 + 2.4) / 4, 0, 0], rel=1e-6)
+
+
+def test_an_atom_beside_its_surface_is_not_taken_for_empty():
+    atoms = ProxyMap(2, 50, 1, 0.025)
+    atoms.update(triplets([[0.51, 0.51, 0.51], [2, 2, 2]], 1))
+    atoms.regroup(occupied(atoms, cells_of(np.array([[0.535, 0.51, 0.51]]), 0.025), [5]))  # 2.5 cm further on
+    assert atoms.state_dict()["groups"].tolist() == [5] and atoms.weight == 1
+    atoms.regroup(occupied(atoms, [], []))
+    assert len(atoms) == 0 and len(atoms.proxies()) == 0
+
+
+def test_what_was_seen_since_is_not_taken_for_empty():
+    atoms = ProxyMap(2, 50, 1, 1.0)
+    atoms.update(triplets([[0, 0, 0], [10, 0, 0]], 1))
+    now = occupied(atoms, [[0, 0, 0]], [1])
+    atoms.update(triplets([[20, 0, 0]], 1))
+    atoms.regroup(now)
+    assert sorted(atoms.state_dict()["position"][:, 0]) == [0, 20]
+
+
+def test_what_is_away_waits_unseen():
+    atoms = ProxyMap(2, 50, 1, 0.1)
+    atoms.update(triplets([[1, 0, 0], [4, 0, 0]], [1, 2]))
+    atoms.regroup(occupied(atoms, cells_of(np.array([[4.0, 0, 0]]), 0.1), [2]), away={1})
+    assert atoms.weight == 2
+    assert atoms.proxies(without={1}).groups.tolist() == [2]
 
 
 def test_a_moved_thing_takes_its_atoms_along():

@@ -250,9 +250,9 @@ def test_a_pose_far_away_does_not_harm_the_map(meters: tuple[float, float, float
         try:
             scene.update(replace(frame, pose=pose))
         except BadInput as error:
-            assert max(meters) > 26214 and "REP-105" in str(error)  # 2^20 voxels of 25 mm
+            assert max(meters) > 13107 and "REP-105" in str(error)  # 2^19 voxels of 25 mm
     scene.refresh()
     assert len(found(scene, "sofa")) == 1 and len(found(scene, "table")) == 1
     floor = scene.snapshot().floor
     assert floor.area == pytest.approx(6 * 5, rel=0.1) and floor.known.size < 4001**2
-    assert scene.snapshot().frames == len(frames) - (max(meters) > 26214)
+    assert scene.snapshot().frames == len(frames) - (max(meters) > 13107)
