@@ -16,7 +16,7 @@ from scipy.stats import qmc
 
 from proxy3d_core.geometry.transforms import yaw_matrix
 from proxy3d_training.simulation.materials import albedo, sky
-from proxy3d_training.simulation.rooms import Geometry, Opening, Room
+from proxy3d_training.simulation.rooms import Geometry, Pane, Scene
 
 Array = NDArray[np.float64]
 
@@ -67,17 +67,17 @@ class Light:
     sun: Array | None
 
 
-def _on_window(room: Room, opening: Opening, places: Array) -> tuple[Array, Array, float]:
+def _on_window(pane: Pane, places: Array) -> tuple[Array, Array, float]:
     """Points (N, 3) on a window at ``places`` (N, 2) in the unit square, its inward normal, its area."""
-    position, yaw = room.wall_pose(opening.wall, opening.along, opening.bottom)
-    height = opening.top - opening.bottom
-    local = np.stack([np.full(len(places), 0.01), (places[:, 0] - 0.5) * opening.width, places[:, 1] * height], axis=1)
-    turn = yaw_matrix(np.deg2rad(yaw))
-    return local @ turn.T + np.asarray(position), turn[:, 0], opening.width * height
+    local = np.stack(
+        [np.full(len(places), 0.01), (places[:, 0] - 0.5) * pane.width, places[:, 1] * pane.height], axis=1
+    )
+    turn = yaw_matrix(np.deg2rad(pane.yaw))
+    return local @ turn.T + np.asarray(pane.position), turn[:, 0], pane.width * pane.height
 
 
 def light_room(
-    room: Room,
+    room: Scene,
     geometry: Geometry,
     caster: Caster,
     rays: int = 64,
@@ -93,19 +93,18 @@ def light_room(
     direct = np.zeros_like(origins)
     rng = np.random.default_rng(0)
 
-    for opening in room.openings:
-        if opening.kind == "window":
-            shift = rng.random((len(origins), 2))
-            for place in qmc.Sobol(2, scramble=False).random(shadow_rays):
-                points, inward, area = _on_window(room, opening, (place + shift) % 1)
-                way = points - origins
-                square = (way**2).sum(axis=1)
-                unit = way / np.sqrt(square)[:, None]
-                facing = np.maximum((unit * geometry.normals).sum(axis=1), 0) * np.maximum(-unit @ inward, 0)
-                lit = np.flatnonzero(facing > 0)
-                lit = lit[~caster.blocked(origins[lit], way[lit], np.full(len(lit), 0.999))]
-                seen = sky(way[lit]) * (facing[lit] / np.maximum(square[lit], 0.02) * area / shadow_rays)[:, None]
-                direct[lit] += seen
+    for pane in room.panes():
+        shift = rng.random((len(origins), 2))
+        for place in qmc.Sobol(2, scramble=False).random(shadow_rays):
+            points, inward, area = _on_window(pane, (place + shift) % 1)
+            way = points - origins
+            square = (way**2).sum(axis=1)
+            unit = way / np.sqrt(square)[:, None]
+            facing = np.maximum((unit * geometry.normals).sum(axis=1), 0) * np.maximum(-unit @ inward, 0)
+            lit = np.flatnonzero(facing > 0)
+            lit = lit[~caster.blocked(origins[lit], way[lit], np.full(len(lit), 0.999))]
+            seen = sky(way[lit]) * (facing[lit] / np.maximum(square[lit], 0.02) * area / shadow_rays)[:, None]
+            direct[lit] += seen
 
     for lamp in room.lamps:
         for _ in range(shadow_rays):

@@ -12,7 +12,7 @@ from proxy3d_core.geometry import Intrinsics
 from proxy3d_core.geometry.camera import pixel_rays
 from proxy3d_training.simulation.lighting import SUN, Caster, light_room, sunlit
 from proxy3d_training.simulation.materials import albedo, sky
-from proxy3d_training.simulation.rooms import Geometry, Room
+from proxy3d_training.simulation.rooms import Geometry, Scene
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class Picture:
 class Renderer:
     """Renders one state of a room. Lighting is computed on construction (seconds), pictures after that are fast."""
 
-    def __init__(self, room: Room, max_edge: float = 0.10, rays: int = 64) -> None:
+    def __init__(self, room: Scene, max_edge: float = 0.10, rays: int = 64) -> None:
         self.room = room
         self.geometry = Geometry.of(room, max_edge)
         self._caster = Caster(self.geometry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import trimesh
@@ -71,6 +72,38 @@ class Opening:
     top: float
 
 
+@dataclass(frozen=True)
+class Pane:
+    """A window as a source of light: its lowest middle on the wall's face, yaw [degrees] of the way inside, metres."""
+
+    position: tuple[float, float, float]
+    yaw: float
+    width: float
+    height: float
+
+
+class Scene(Protocol):
+    """What can be lit and rendered: one room, or a flat."""
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """The things in it, doors and windows too."""
+
+    @property
+    def lamps(self) -> Sequence[Lamp]:
+        """Its lamps that are on."""
+
+    @property
+    def sun(self) -> tuple[float, float, float] | None:
+        """Direction towards the sun, None on a cloudy day."""
+
+    def shell(self) -> list[Part]:
+        """Floor, ceiling, walls, in the frame of the room."""
+
+    def panes(self) -> list[Pane]:
+        """The windows through which light comes in."""
+
+
 @dataclass(frozen=True, eq=False)
 class Lamp:
     """A spherical light: position (3,), radius in metres, radiant intensity (r, g, b) per steradian."""
@@ -116,12 +149,20 @@ class Room:
             "north": ((along, self.depth, z), -90.0),
         }[wall]
 
+    def panes(self) -> list[Pane]:
+        """The windows through which light comes in."""
+        return [
+            Pane(*self.wall_pose(o.wall, o.along, o.bottom), o.width, o.top - o.bottom)
+            for o in self.openings
+            if o.kind == "window"
+        ]
+
     def fittings(self, first_id: int) -> list[Item]:
         """Doors and windows as items, numbered from ``first_id``."""
         made = []
         for i, opening in enumerate(self.openings):
             position, yaw = self.wall_pose(opening.wall, opening.along, opening.bottom)
-            parts = (_door if opening.kind == "door" else _window)(opening.width, opening.top - opening.bottom)
+            parts = (door if opening.kind == "door" else window)(opening.width, opening.top - opening.bottom)
             made.append(Item(first_id + i, opening.kind, parts, position, yaw))
         return made
 
@@ -129,8 +170,8 @@ class Room:
         """Floor, ceiling, walls with their openings, skirting boards."""
         w, d, h, t = self.width, self.depth, self.height, _WALL_THICKNESS
         parts = [
-            _facing(slab((-t, -t, -0.1), (w + t, d + t, 0), self.floor), (0, 0, -1)),
-            _facing(slab((0, 0, h), (w, d, h + 0.1), self.ceiling), (0, 0, 1)),
+            facing(slab((-t, -t, -0.1), (w + t, d + t, 0), self.floor), (0, 0, -1)),
+            facing(slab((0, 0, h), (w, d, h + 0.1), self.ceiling), (0, 0, 1)),
         ]
         for wall in WALLS:
             length = w if wall in ("south", "north") else d
@@ -141,7 +182,7 @@ class Room:
                 panel = [slab((-t, low, bottom), (0, high, top), paint)]
                 if bottom == 0:
                     panel.append(slab((0, low, 0), (0.015, high, 0.08), WHITE))
-                parts += [_facing(p, (-1, 0, 0)).moved(position, yaw=yaw) for p in panel]
+                parts += [facing(p, (-1, 0, 0)).moved(position, yaw=yaw) for p in panel]
         return parts
 
     def _panels(self, wall: str, length: float) -> list[tuple[float, float, float, float]]:
@@ -162,7 +203,7 @@ class Room:
         return [p for p in panels if p[1] - p[0] > 1e-6 and p[3] - p[2] > 1e-6]
 
 
-def _facing(part: Part, away: tuple[int, int, int]) -> Part:
+def facing(part: Part, away: tuple[float, float, float]) -> Part:
     """A part without the faces on its ``away`` side, which nobody can see."""
     a, b, c = (part.vertices[part.faces[:, i]] for i in range(3))
     normal = np.cross(b - a, c - a)
@@ -170,7 +211,8 @@ def _facing(part: Part, away: tuple[int, int, int]) -> Part:
     return replace(part, faces=part.faces[normal @ np.asarray(away, dtype=np.float64) < 0.5])
 
 
-def _door(width: float, height: float) -> list[Part]:
+def door(width: float, height: float) -> list[Part]:
+    """A closed door in its frame; its wall's face at x = 0, the origin its lowest middle."""
     leaf, frame = Material(WOODS[3], "wood", axis=2, gloss=0.5), WHITE
     parts = [slab((-0.06, -width / 2, 0), (-0.02, width / 2, height), leaf)]
     for low, high in ((0.12, 0.44), (0.52, 0.93)):
@@ -186,7 +228,8 @@ def _door(width: float, height: float) -> list[Part]:
     return parts
 
 
-def _window(width: float, height: float) -> list[Part]:
+def window(width: float, height: float) -> list[Part]:
+    """A window with two panes and a sill; its wall's face at x = 0, the origin its lowest middle."""
     f = 0.05
     return [
         slab((-0.10, -width / 2, 0), (-0.05, -width / 2 + f, height), WHITE),
@@ -223,7 +266,7 @@ class Geometry:
     neighbours: sparse.csr_matrix = field(repr=False)
 
     @classmethod
-    def of(cls, room: Room, max_edge: float = 0.09) -> Geometry:
+    def of(cls, room: Scene, max_edge: float = 0.09) -> Geometry:
         """Triangles with edges of at most ``max_edge`` metres, so that light can be kept at the vertices."""
         placed = [(p, -1) for p in room.shell()]
         for i, item in enumerate(room.items):
