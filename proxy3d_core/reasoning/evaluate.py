@@ -16,7 +16,17 @@ from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
 from proxy3d_core.reasoning.choices import Option
 from proxy3d_core.reasoning.colors import color_name
 from proxy3d_core.reasoning.index import SceneIndex, Thing
-from proxy3d_core.reasoning.lexicon import KINDS, NAMES_OF_LABELS, NOUNS, concept, label_concepts, plural
+from proxy3d_core.reasoning.lexicon import (
+    KINDS,
+    NAMES_OF_LABELS,
+    NOUNS,
+    ROOM_WORDS,
+    UNNAMED,
+    concept,
+    label_concepts,
+    plural,
+)
+from proxy3d_core.reasoning.parts import strip
 from proxy3d_core.reasoning.program import (
     All,
     Changed,
@@ -41,7 +51,7 @@ from proxy3d_core.reasoning.program import (
     Within,
 )
 from proxy3d_core.reasoning.resolve import Match, match_labels, near_misses
-from proxy3d_core.scene.snapshot import ObjectState
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState
 
 Array = NDArray[np.float64]
 
@@ -143,8 +153,8 @@ class Evaluator:
         if position is not None:
             self.__dict__["view"] = View(position, facing)
         if position is not None and (stance.facing is not None or stance.back_to is not None):
-            target = self.one(stance.facing or stance.back_to or Me(), near=near)
-            away = unit_vector((target.center - position)[:2])
+            target = self._target(stance.facing or stance.back_to or Me(), near)
+            away = unit_vector((target - position)[:2])
             facing = None if away is None else (away if stance.facing is not None else -away)
         elif stance.facing is not None and position is None:
             raise Unanswerable(
@@ -160,6 +170,14 @@ class Evaluator:
                 ]
             )
         return None if position is None else View(position, facing)
+
+    def _target(self, objects: Objects, near: Thing | None) -> Array:
+        """(3,) the point that is faced: an object's centre; of "the room" its middle."""
+        base = strip(objects)
+        if isinstance(base, Kind) and base.name in ROOM_WORDS and not self.match(base.name).labels:
+            self.doubt(0.6)
+            return self.index.bounds[0].center
+        return self.one(objects, near=near).center
 
     def standing(self) -> View:
         """The viewpoint; raises if there is none."""
@@ -238,6 +256,8 @@ class Evaluator:
     def _of_kind(self, kind: Kind, gone: bool) -> list[Thing]:
         if kind.name == "object":
             things = list(self.index.things)
+        elif kind.name == UNNAMED:
+            things = list(self.index.by_label.get(UNKNOWN_LABEL, ()))
         else:
             match = self.match(kind.name)
             if not match.labels:
@@ -456,7 +476,6 @@ class Evaluator:
             "right_of",
             "front_of",
             "behind",
-            "across",
         ):
             near = self.index.asker(self.view.position) if self.view is not None else None
             anchors = [self.one(relation.anchors[0], near=near)]
@@ -494,6 +513,10 @@ class Evaluator:
             margins = np.maximum(rel.on(boxes, one), rel.BESIDE - gaps)
         elif name == "near":
             margins = rel.NEAR - apart
+        elif name == "across":
+            margins = rel.across(boxes, one, gaps)
+        elif name == "faces":
+            margins = rel.faces(boxes, one)
         elif name == "at":
             margins = np.where(rel.on(boxes, one) > 0, -0.3, rel.BESIDE - gaps)
         else:
@@ -510,6 +533,10 @@ class Evaluator:
                 Status.AMBIGUOUS, f"you stand at the {anchor.label} itself; say from where you look at it"
             )
         return rel.beside_view(boxes.center[:, :2], anchor.center[:2], view, name)
+
+    def related(self, thing: Thing, anchor: Thing, name: str) -> bool:
+        """True if a relation to one anchor holds."""
+        return bool(self._to_anchor([thing], anchor, name)[0] > 0)
 
     def _between(self, things: Sequence[Thing], relation: Relation) -> list[tuple[float, float]]:
         anchors = [self.all(a) for a in relation.anchors]

@@ -15,6 +15,7 @@ from proxy3d_core.reasoning import (
 )
 from proxy3d_core.reasoning.evaluate import Evaluator
 from proxy3d_core.reasoning.program import (
+    Alike,
     Changes,
     Color,
     Compare,
@@ -30,12 +31,14 @@ from proxy3d_core.reasoning.program import (
     Identify,
     MovedBy,
     Order,
+    Ranking,
     RelationOf,
     RoomExceeds,
     RoomSize,
     Route,
     Seen,
     Size,
+    Together,
     Verify,
     Where,
 )
@@ -75,6 +78,12 @@ def answer(scene: Evaluator) -> Result:
             return ordering.compare(scene, query)
         case Order() as query:
             return ordering.order(scene, query)
+        case Ranking() as query:
+            return ordering.ranking(scene, query)
+        case Alike() as query:
+            return verifying.alike(scene, query)
+        case Together() as query:
+            return verifying.together(scene, query)
         case Color() as query:
             return naming.color_of(scene, query)
         case Changes() as query:

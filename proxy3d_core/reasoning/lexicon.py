@@ -136,6 +136,21 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("paper towel dispenser", "paper towel holder"),
     ("kettle", "electric kettle", "tea kettle", "teakettle"),
     ("coffee maker", "coffee machine"),
+    (
+        "unknown object",
+        "unknown thing",
+        "unknown item",
+        "unidentified object",
+        "unidentified thing",
+        "unidentified item",
+        "unnamed object",
+        "unnamed thing",
+        "unlabeled object",
+        "unrecognized object",
+        "unclassified object",
+        "nameless object",
+        "mystery object",
+    ),
     ("trolley", "cart"),
     ("pan", "frying pan", "skillet"),
 )
@@ -174,8 +189,7 @@ RELATED: dict[str, tuple[str, ...]] = {
     "chair": ("armchair",),
     "shelf": ("bookshelf",),
     "bookshelf": ("shelf",),
-    "cabinet": ("closet", "dresser"),
-    "closet": ("cabinet",),
+    "cabinet": ("dresser",),
     "dresser": ("cabinet",),
     "light": ("lamp", "ceiling light"),
     "lamp": ("light",),
@@ -226,6 +240,9 @@ KINDS: dict[str, tuple[str, ...]] = {
     "table or desk": ("table", "desk"),
 }  # fmt: skip
 """Words for whole groups of classes."""
+
+UNNAMED = "unknown object"
+"""What the map has seen, but has no name for."""
 
 KIND_WORDS: dict[str, str] = {
     "furniture": "furniture", "piece of furniture": "furniture", "furnishing": "furniture", "furniture item": "furniture",
@@ -369,8 +386,38 @@ CONTRACTIONS: dict[str, str] = {
     "hasn't": "has not", "won't": "will not", "wouldn't": "would not", "i'm": "i am", "you're": "you are", "we're": "we are",
     "they're": "they are", "i've": "i have", "you've": "you have", "we've": "we have", "i'd": "i would", "you'd": "you would",
     "i'll": "i will", "you'll": "you will", "let's": "let us", "what're": "what are", "where're": "where are", "what've": "what have",
+    "what'd": "what did", "where'd": "where did", "how'd": "how did", "who'd": "who did", "when'd": "when did", "it'd": "it would",
+    "they'd": "they would", "we'd": "we would", "it'll": "it will", "they'll": "they will", "we'll": "we will", "they've": "they have",
+    "there's": "there is", "that'll": "that will", "hadn't": "had not", "shouldn't": "should not", "y'all": "you", "ain't": "is not",
     "there're": "there are", "gonna": "going to", "wanna": "want to", "gotta": "got to",
 }  # fmt: skip
+
+PLAINER: dict[str, str] = {
+    phrase: plain
+    for phrases, plain in (
+        ("turned up,showed up,popped up,cropped up,came up,came along", "appeared"),
+        ("turn up,show up,pop up,crop up,come up,come along", "appear"),
+        ("turns up,shows up,pops up,crops up,comes up,comes along", "appears"),
+        ("came across,come across,stumbled upon,stumble upon,laid eyes on,set eyes on,happened upon,caught sight of,catch sight of,made out,make out,picked up on", "seen"),
+        ("one another,one from another,one and another", "each other"),
+        ("arm 's reach,arm 's length,arms reach,arms length,arm reach,reach of my arm,reach of my hand,grabbing distance,touching distance", "reach"),
+        ("how come", "why"),
+        ("what about", "what is"),
+        ("as well as,along with,together with,plus also", "and"),
+        ("a couple of,a pair of", "two"),
+        ("half a dozen,a half dozen", "six"),
+        ("the amount of,the quantity of,the tally of", "the number of"),
+        ("which hand,what hand", "which side"),
+        ("as opposed to,rather than,instead of", "or"),
+        ("in front or,in the front or", "front or"),
+        ("in proportion to,in comparison to,in comparison with,compared with,as compared to", "compared to"),
+        ("facing away from", "looking away from"),
+        ("on top off,ontop of", "on top of"),
+        ("next too", "next to"),
+    )
+    for phrase in phrases.split(",")
+}  # fmt: skip
+"""Phrasal verbs and set phrases, and the plain words for them."""
 
 IRREGULAR_PLURALS: dict[str, str] = {
     "shelves": "shelf", "bookshelves": "bookshelf", "knives": "knife", "mice": "mouse", "people": "person", "persons": "person",

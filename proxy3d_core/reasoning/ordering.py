@@ -11,7 +11,7 @@ from proxy3d_core.reasoning.answer import Status
 from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable, said
 from proxy3d_core.reasoning.index import Thing
 from proxy3d_core.reasoning.lexicon import concept, plural
-from proxy3d_core.reasoning.program import Compare, Kind, Order, The
+from proxy3d_core.reasoning.program import Compare, Kind, Order, Ranking, The
 from proxy3d_core.reasoning.result import Result
 
 
@@ -19,7 +19,7 @@ def compare(scene: Evaluator, query: Compare) -> Result:
     """Which has most: classes count by their best instance (VSI-Bench: minimum over instances)."""
     if query.measure.name == "count":
         return _compare_counts(scene, query)
-    items = query.items or tuple(Kind(concept(o.text.lower())) for o in scene.options)
+    items = query.items or _offered(scene)
     if not items:
         raise Unanswerable(Status.NOT_UNDERSTOOD, "the question names nothing to choose from")
     first_seen = query.measure.name == "first_seen"
@@ -53,6 +53,32 @@ def compare(scene: Evaluator, query: Compare) -> Result:
     name = said(items[k]) or thing.label
     others = tuple(t for _, t, _ in best if t is not thing)
     return Result(name, (thing, *others), names=(name, thing.label), message=f"{query.measure.name} {value:.2f}")
+
+
+def ranking(scene: Evaluator, query: Ranking) -> Result:
+    """All of them, each by its best instance, in the order of the measure."""
+    items = query.items or _offered(scene)
+    if len(items) < 2:
+        raise Unanswerable(Status.NOT_UNDERSTOOD, "the question names nothing to put in order")
+    found = []
+    for item in items:
+        things = scene.all(item)
+        if not things:
+            raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{item}'")
+        values = scene.measures(things, query.measure)
+        at = int(np.argmin(values) if query.measure.name == "distance" else np.argmax(values))
+        found.append((float(values[at]), said(item), things[at]))
+    found.sort(key=lambda f: -f[0] if query.most else f[0])
+    for (a, _, first), (b, _, second) in pairwise(found):
+        scene.margin(a - b, scene.sigma(first, second))
+    text = ", ".join(name for _, name, _ in found)
+    values_said = ", ".join(f"{name} {value:.2f}" for value, name, _ in found)
+    return Result(text, tuple(t for _, _, t in found), names=(text,), message=f"{query.measure.name}: {values_said}")
+
+
+def _offered(scene: Evaluator) -> tuple[Kind, ...]:
+    """Classes that the options name."""
+    return tuple(Kind(concept(o.text.lower())) for o in scene.options)
 
 
 def order(scene: Evaluator, query: Order) -> Result:

@@ -33,13 +33,13 @@ MAX_WORDS = 120
 _STANCE_STARTS = word_set(
     """
     if when while as suppose imagine assume assuming supposing given say pretend standing stand sitting sit facing
-    face looking look from viewed seen with after once entering coming i you being seated turning turn positioned
+    face looking look faces looks stands sits me imagining whilst let what so and now consider considering provided visualize envision think by kneeling crouching perched from viewed seen with after once entering coming i you being seated turning turn positioned
     at located lying lie picture imagining having in next by beside beginning starting my
     """
 )
 _STANCE_ENDS = word_set(
     """
-    if when while as standing sitting facing looking from seen viewed with assuming given provided supposing after
+    if when while whilst as standing sitting kneeling leaning lying gazing staring watching facing looking from seen viewed with assuming given provided supposing after
     once positioned
     """
 )

@@ -553,6 +553,27 @@ def _relation_choices(text: Text, i: int) -> list[Reading]:
     return out
 
 
+def _doing(text: Text, i: int) -> list[Reading]:
+    """What somebody does at a place: washing up, having a coffee; up to the words of place."""
+    word = text.word(i)
+    if not word.endswith("ing") or word in _NOT_DOING or text.noun(i) is not None:
+        return []
+    out: list[Reading] = []
+    for end in range(i + 1, min(i + 5, len(text.words) + 1)):
+        out.append((end, " ".join(text.words[i:end])))
+        if text.word(end) in (",", "and") or say.RELATIONS.at(text.words, end):
+            break
+    return out
+
+
+_NOT_DOING = frozenset(
+    """facing looking turning gazing staring watching heading pointing entering going missing during being according
+    regarding including concerning considering having assuming supposing imagining giving finding thing anything
+    something nothing everything building ceiling measuring hanging touching surrounding seeing using wondering
+    thinking asking reaching""".split()
+)
+
+
 def _purpose(text: Text, i: int) -> list[Reading]:
     """To wash my hands; where I can sit: up to any of the next words, what for is not checked."""
     if text.word(i) not in ("to", "where", "for", "that", "which", "i", "one"):
@@ -663,6 +684,7 @@ _PARTS: dict[str, Callable[[Text, int], list[Reading]]] = {
     "relation": _relation_name,
     "number": _number,
     "purpose": _purpose,
+    "doing": _doing,
     "length": _length,
     "area": _area,
     "plural": _plural,

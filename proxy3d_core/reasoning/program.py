@@ -106,7 +106,7 @@ class Relation:
     """A spatial relation to other objects.
 
     on, under, above, below, in, beside, near, at, of (on or at), touching, between, left_of, right_of, front_of,
-    behind, is.
+    behind, across, faces, is.
     """
 
     name: str
@@ -400,6 +400,44 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """Several in the order of a measure (``most``: the largest first)."""
+
+    items: tuple[Objects, ...]
+    measure: Measure
+    most: bool
+
+    def __str__(self) -> str:
+        items = ", ".join(map(str, self.items)) or "options"
+        return f"ranking({self.measure}{' down' if self.most else ' up'}, {items})"
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Have all of them the same colour, or about the same measure?"""
+
+    items: tuple[Objects, ...]
+    measure: str
+
+    def __str__(self) -> str:
+        return f"alike({self.measure}, {', '.join(map(str, self.items))})"
+
+
+@dataclass(frozen=True)
+class Together:
+    """Is there one anchor to which all of them have a relation ("on the same table")? ``side``: one side of the
+    asker.
+    """
+
+    items: tuple[Objects, ...]
+    relation: str
+    anchor: Objects
+
+    def __str__(self) -> str:
+        return f"together({', '.join(map(str, self.items))}, {self.relation}({self.anchor}))"
+
+
+@dataclass(frozen=True)
 class Order:
     """In which order were they first seen?"""
 
@@ -520,6 +558,9 @@ Query = (
     | RelationOf
     | Identify
     | Compare
+    | Ranking
+    | Alike
+    | Together
     | Order
     | Color
     | Changes

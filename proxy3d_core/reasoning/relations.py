@@ -152,6 +152,32 @@ def beside_view(points: Array, anchor: Array, view: Array, name: str) -> Array:
     return _least([value - 0.1, value - 0.5 * aside])
 
 
+def across(a: Boxes, b: Boxes, gaps: Array) -> Array:
+    """Each of ``a`` stands straight across from one broad side of ``b``, not next to it: less than half that side (and
+    0.3 m) off the middle, and ``gaps`` apart on the floor plane.
+    """
+    normal, side = _broad_side(b.rotation[0], b.size[0])
+    offset = (a.center - b.center)[:, :2]
+    aside = np.abs(normal[0] * offset[:, 1] - normal[1] * offset[:, 0])
+    return _least([side / 2 + 0.3 - aside, np.abs(offset @ normal) - aside, gaps - BESIDE])
+
+
+def faces(a: Boxes, b: Boxes) -> Array:
+    """``b`` lies straight before or behind a broad side of each of ``a``; which of the two is its front, a box does not
+    say.
+    """
+    margins = [across(b, a[[i]], np.full(1, np.inf))[0] for i in range(len(a.volume))]
+    return np.array(margins, dtype=np.float64)
+
+
+def _broad_side(rotation: Array, size: Array) -> tuple[Array, float]:
+    """Unit normal (2,) of the broader upright side of a box on the floor plane, and how broad that side is."""
+    first, second = (k for k in range(3) if k != int(np.abs(rotation[2]).argmax()))
+    thin, broad = (first, second) if size[first] <= size[second] else (second, first)
+    normal = rotation[:2, thin]
+    return normal / max(float(np.linalg.norm(normal)), 1e-12), float(size[broad])
+
+
 def edges(box: OrientedBox) -> tuple[float, float, float]:
     """Longer floor edge, shorter floor edge, height, metres."""
     vertical = int(np.argmax(np.abs(box.rotation[2])))

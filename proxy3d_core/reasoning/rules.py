@@ -71,22 +71,24 @@ def _turned(degrees: float) -> Any:
     return lambda **_: Stance(turn=degrees)
 
 
-def _stand(at: Objects | None = None, facing: Objects | None = None, back: Objects | None = None) -> Stance | None:
+def _stand(
+    at: Objects | None = None, facing: Objects | None = None, back: Objects | None = None, g: str = ""
+) -> Stance | None:
     if isinstance(at, Me):
         at = None
     return Stance(at, facing, back)
 
 
-_STAND = "(standing|stand|stood|sitting|sit|sat|seated|located|positioned|placed|parked|lying|being|waiting|working|staying|beginning|starting|start|begin|leaning|stationed|am|be|go)"
-_POSTURE = "(at|by|near|beside|on|in|inside|under|behind|against|with|from|next to|close to|in front of|in the doorway of|right next to|at the side of|adjacent to|to)"
-_LOOK = "(facing|face|looking|look|turned|turn|turning|oriented|pointing|directed|gazing|staring|watching|heading|rotated|orient)"
-_AT = "[toward|at|to|in the direction of|out of|out|into|through|straight at|directly at]"
+_STAND = "(standing|stand|stands|stood|sitting|sit|sits|sat|seated|located|positioned|placed|parked|lying|lie|lies|laying|lay|being|waiting|wait|working|work|staying|stay|beginning|starting|start|begin|leaning|lean|kneeling|kneel|crouching|crouch|perched|resting|rest|stationed|stopped|am|be|go|put|drop|me|myself|yourself|<g:doing>)"
+_POSTURE = "(at|by|near|beside|on|in|inside|under|behind|against|with|from|next to|close to|in front of|in the doorway of|right next to|at the side of|adjacent to|to|next|on top of|around|over)"
+_LOOK = "(facing|face|faces|looking|look|looks|turned|turn|turns|turning|oriented|pointing|point|directed|gazing|gaze|gazes|staring|stare|watching|watch|watches|heading|head|rotated|orient|glancing|glance|peering|eyeing)"
+_AT = "[toward|at|to|in the direction of|out of|out|into|through|straight at|directly at|straight|directly|over at|over to|across at|across to|up at|down at|on]"
 
 # fmt: off
 STANCE_PART = Grammar(
     [
         Rule(f"{_STAND} [right|up|upright|here|close] {_POSTURE} <at:np>", _stand),
-        Rule(f"{_STAND} [half way|halfway|midway|exactly|right] (between|in between) <a:np> and <b:np>", lambda a, b: Stance(between=(a, b))),
+        Rule(f"{_STAND} [somewhere|right|directly|half way|halfway|midway|exactly|right] (between|in between) <a:np> and <b:np>", lambda a, b, g="": Stance(between=(a, b))),
         Rule(f"{_LOOK} {_AT} <facing:np> from <at:np>", _stand),
         Rule(f"{_LOOK} {_AT} <facing:np>", _stand),
         Rule("(with|have|having|has) (my|your|the|its) back (to|toward|against|facing|turned to|on) <back:np>", _stand),
@@ -95,26 +97,40 @@ STANCE_PART = Grammar(
         Rule("(turn|turning|turned|face|facing|look|looking|spin) (around|back|backward|round|directly around|behind me|180 degrees|completely around)", _turned(180)),
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] left [90 degrees]", _turned(90)),
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] right [90 degrees]", _turned(-90)),
-        Rule("(entering|enter|entered|coming|come|walking|walk|stepping|step|coming in) [in|into|inside|to] [the room] (through|from|by|at|in|via) <at:np>", _stand),
+        Rule("(entering|enter|enters|entered|coming|come|comes|walking|walk|walks|stepping|step|steps|coming in|going in|go in|arriving|arrive) [in|into|inside|to] [the room|here] (through|from|by|at|in|via) <at:np>", _stand),
+        Rule("[with|have|having|keep|keeping|and] (my|your|his|her|the|its) (eyes|eye|gaze|face|nose|head|front|camera|sensor) [%be] [fixed|directed|pointing|pointed|turned|locked|set] (on|toward|at|to) <facing:np>", _stand),
+        Rule("[with] <back:np> (behind|at the back of) (me|you|my back|your back|us)", _stand),
+        Rule("[with] <facing:np> (in front of|ahead of|before) (me|you|us)", _stand),
+        Rule("(with|have|having) <facing:np> (straight|right|directly|dead) (ahead|in front)", _stand),
+        Rule("(do|make|take|perform|execute) [a] (180|u turn|about turn|about face|half turn|180 degrees turn|180 degree turn)", _turned(180)),
+        Rule("(rotate|turn|turning|spin|spinning|swivel|swing|pivot|turned|rotated) [by] [a] (180|180 degree|180 degrees|half circle) [around]", _turned(180)),
+        Rule("(do|make|take|making|taking) [a] [sharp|quarter|90 degree] left [turn]", _turned(90)),
+        Rule("(do|make|take|making|taking) [a] [sharp|quarter|90 degree] right [turn]", _turned(-90)),
+        Rule("(rotate|turn|turning|spin|swivel|swing|pivot|turned|rotated) [by] <n:number> [degrees|degree] [to the|to my|to] (left|counterclockwise|anticlockwise|counter clockwise|anti clockwise)", lambda n: Stance(turn=float(n))),
+        Rule("(rotate|turn|turning|spin|swivel|swing|pivot|turned|rotated) [by] <n:number> [degrees|degree] [to the|to my|to] (right|clockwise)", lambda n: Stance(turn=-float(n))),
+        Rule("(swivel|spin|swing|pivot|rotating|turn sharply|rotated) [to [the|my|your]] left", _turned(90)),
+        Rule("(swivel|spin|swing|pivot|rotating|turn sharply|rotated) [to [the|my|your]] right", _turned(-90)),
+        Rule("(swivel|spin|spinning|swing|pivot|turning|face|swivelling|turned|turn|look over my shoulder|look behind) [back|round|around|backward|the other way|the opposite way|the other direction]", _turned(180)),
         Rule("(in front of|next to|at|by|beside|near|in) <at:np>", _stand),
     ],
     CLASSES,
 )
 add_part("stance_part", STANCE_PART)
 
-_IF = "[if|when|while|as|suppose|imagine|assume|assuming|say|supposing|pretend|given|picture|after|once|imagining]"
-_I = "[that] [i|you|we|someone|the robot|a robot|a person|somebody|one] [am|is|are|was|were|be|would be|had been] [a robot|the robot] [to] [go and|go]"
-_AND = "[and|while|then|but|or|when|as] [then] [i|you|we] [am|is|are|were|was|be] [to]"
+_IF = "[and|so|now|ok] [if|when|while|whilst|as|suppose|imagine|assume|assuming|say|supposing|pretend|pretending|given|picture|after|once|imagining|were|let us say|consider|considering|provided|assume that|visualize|envision|think of|what if|by]"
+_I = "[that] [i|you|we|someone|the robot|a robot|a person|somebody|one|me|myself|yourself|us|my robot|robot|he|she|they] [have|having] [am|is|are|was|were|be|would be|had been|will be|can be|been|should] [a robot|the robot] [to] [go and|go]"
+_AND = "[and|while|whilst|then|but|or|when|as|so] [then|also|now] [that] [i|you|we|one|he|she|they] [am|is|are|were|was|be|have] [to]"
 
 STANCE = Grammar(
     [
+        Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part> {_AND} <d:stance_part>", lambda a, b, c, d: a.joined(b).joined(c).joined(d)),
         Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part>", lambda a, b, c: a.joined(b).joined(c)),
         Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part>", lambda a, b: a.joined(b)),
         Rule(f"{_IF} {_I} <a:stance_part>", lambda a: a),
-        Rule("(when|if|as) [viewed|seen|looking|looked|watched|viewing] from <at:np> [toward|to|facing] <facing:np>", _stand),
-        Rule("[viewed|seen|looking|looked|watched|viewing] from <at:np> [facing|looking at|looking to|toward|looking toward] <facing:np>", _stand),
+        Rule("(when|if|as) [viewed|seen|looking|looked|watched|viewing] from <at:np> (toward|to|facing) <facing:np>", _stand),
+        Rule("[viewed|seen|looking|looked|watched|viewing] from <at:np> (facing|looking at|looking to|toward|looking toward|to|and facing|and looking at) <facing:np>", _stand),
         Rule("[when|if|as] [viewed|seen|looking|looked|watched|viewing] from <at:np>", _stand),
-        Rule("from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np> [facing|looking at|toward] <facing:np>", _stand),
+        Rule("from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np> (facing|looking at|toward|looking toward) <facing:np>", _stand),
         Rule("from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np>", _stand),
     ],
     CLASSES,

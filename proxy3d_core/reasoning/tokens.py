@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from proxy3d_core.reasoning.lexicon import AMERICAN, CONTRACTIONS, word_set
+from proxy3d_core.reasoning.lexicon import AMERICAN, CONTRACTIONS, PLAINER, word_set
 from proxy3d_core.reasoning.phrases import FILLERS
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": ",", "−": "-"})
@@ -40,6 +40,7 @@ def words(text: str) -> tuple[str, ...]:
     text = (
         text.replace("/", " or ")
         .replace("&", " and ")
+        .replace(" - ", " , ")
         .replace("-", " ")
         .replace("(", " , ")
         .replace(")", " , ")
@@ -56,7 +57,24 @@ def words(text: str) -> tuple[str, ...]:
             out += [AMERICAN.get(base, base), "is" if base in _IS_CONTRACTED or asked else "'s"]
             continue
         out += AMERICAN.get(word, word.rstrip("'") or word).split()
-    return tuple(_collapse_commas(out))
+    return tuple(_collapse_commas(_plain(out)))
+
+
+def _plain(items: list[str]) -> list[str]:
+    """Phrasal verbs and set phrases as one plain word each: "turned up" -> appeared."""
+    out: list[str] = []
+    i = 0
+    while i < len(items):
+        for length in (4, 3, 2):
+            plain = PLAINER.get(" ".join(items[i : i + length]))
+            if plain is not None:
+                out += plain.split()
+                i += length
+                break
+        else:
+            out.append(items[i])
+            i += 1
+    return out
 
 
 _ARTICLES = word_set("the a an this that my your our")

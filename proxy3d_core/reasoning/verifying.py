@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from proxy3d_core.reasoning import measuring
+from proxy3d_core.reasoning import relations as rel
 from proxy3d_core.reasoning.answer import Status
 from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable, said
 from proxy3d_core.reasoning.index import Thing
 from proxy3d_core.reasoning.program import (
+    Alike,
     All,
     Changed,
+    Colored,
     Condition,
     Distance,
     Exceeds,
     Fits,
+    Measure,
     Not,
     Objects,
     Place,
@@ -20,6 +24,7 @@ from proxy3d_core.reasoning.program import (
     RelationOf,
     Side,
     The,
+    Together,
     Verify,
 )
 from proxy3d_core.reasoning.result import Result
@@ -66,6 +71,48 @@ def fits(scene: Evaluator, query: Fits) -> Result:
     return Result("Yes" if metres > query.width else "No", gap.things, message=f"they are {metres:.2f} m apart")
 
 
+def alike(scene: Evaluator, query: Alike) -> Result:
+    """Yes if all have one colour; a measure counts as the same within a tenth."""
+    things = list(dict.fromkeys(t for item in query.items for t in _each(scene, item)))
+    if len(things) < 2:
+        raise Unanswerable(Status.NOT_FOUND, "there is only one of them, nothing to compare it with", things)
+    if query.measure == "color":
+        colors = [scene.color(t) for t in things]
+        scene.doubt(0.8)
+        message = ", ".join(f"{t.label} {c}" for t, c in zip(things, colors, strict=True))
+        return Result("Yes" if len(set(colors)) == 1 else "No", tuple(things), message=message)
+    values = scene.measures(things, Measure(query.measure))
+    spread = float(values.max() - values.min()) / max(float(values.max()), 1e-6)
+    scene.margin(spread - _ALIKE, 0.05)
+    message = ", ".join(f"{t.label} {v:.2f}" for t, v in zip(things, values, strict=True))
+    return Result("Yes" if spread < _ALIKE else "No", tuple(things), message=message)
+
+
+def _each(scene: Evaluator, objects: Objects) -> list[Thing]:
+    """What a description means; "the chair" among several is the nearest one, or ambiguous."""
+    things = scene.all(objects)
+    if not things:
+        raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{objects}'")
+    return most_likely(scene, objects, things) if isinstance(objects, The) and len(things) > 1 else things
+
+
+def together(scene: Evaluator, query: Together) -> Result:
+    """Yes if one anchor, or one side of the asker, has them all."""
+    things = list(dict.fromkeys(t for item in query.items for t in _each(scene, item)))
+    if len(things) < 2:
+        raise Unanswerable(Status.NOT_FOUND, "there is only one of them", things)
+    if query.relation == "side":
+        position, facing = scene.looking()
+        angles = [rel.angle_to(position, facing, t.center) for t in things]
+        sides = {rel.nearest_side(angle, ("left", "right"))[0] for angle in angles}
+        for angle in angles:
+            scene.margin(min(abs(angle), 180 - abs(angle)), 5.0)
+        return Result("Yes" if len(sides) == 1 else "No", tuple(things))
+    anchors = [t for t in scene.all(query.anchor) if t not in things]
+    held = [a for a in anchors if all(scene.related(t, a, query.relation) for t in things)]
+    return Result("Yes" if held else "No", (*things, *held))
+
+
 def most_likely(scene: Evaluator, objects: Objects, things: list[Thing]) -> list[Thing]:
     """ "The chair" among several: the nearest to the asker, if there is one."""
     if scene.view is None:
@@ -89,9 +136,13 @@ def words_of(condition: Condition) -> str:
         )
     if isinstance(condition, Side):
         return condition.direction
+    if isinstance(condition, Colored):
+        return condition.color
     return f"on the {condition.name}" if isinstance(condition, Place) else str(condition)
 
 
+_ALIKE = 0.1
+"""Measures that differ by less, as a part of the larger, count as the same."""
 _RELATION_WORDS = {
     "front_of": "in front",
     "left_of": "left",
