@@ -32,6 +32,7 @@ class Checkpoint:
             ModelError: neither, no config.json, or not readable.
         """
         self._folder: Path | None = Path(source).expanduser()
+        self._unreachable = ""
         if self._folder.is_dir():
             self.name = self._folder.resolve().name
         elif self._folder.exists():
@@ -42,7 +43,7 @@ class Checkpoint:
             raise ModelError(f"no model at {source}: the folder does not exist (a hub id looks like owner/name)")
         config = self.read_json("config.json")
         if config is None:
-            raise ModelError(f"{self.name} has no config.json, so it is no checkpoint that save_pretrained wrote")
+            raise ModelError(f"{self.name} has no config.json, so save_pretrained did not write it{self._unreachable}")
         self.config = config
 
     def read_json(self, name: str) -> dict[str, Any] | None:
@@ -80,13 +81,14 @@ class Checkpoint:
         """
         from safetensors import SafetensorError, safe_open
 
-        index = self.read_json(INDEX)
-        if index is not None:
-            where: dict[str, str] = index.get("weight_map", {})
-            prefix = _first_used(prefixes, where)
-            names = sorted({file for key, file in where.items() if prefix is not None and key.startswith(prefix)})
-        else:
-            prefix, names = None, [WEIGHTS]
+        index: dict[str, str] | None = None
+        names = [WEIGHTS]
+        if self._file(WEIGHTS) is None:
+            index = (self.read_json(INDEX) or {}).get("weight_map")
+            if index is None:
+                raise self._no_weights(WEIGHTS)
+            prefix = _first_used(prefixes, index)
+            names = sorted({file for key, file in index.items() if prefix is not None and key.startswith(prefix)})
         tensors: dict[str, torch.Tensor] = {}
         for name in names:
             path = self._file(name)
@@ -102,9 +104,7 @@ class Checkpoint:
             except (OSError, SafetensorError) as error:
                 raise ModelError(f"{self.name}: {name} is damaged ({error}); copy the file anew") from None
         if not tensors:
-            raise ModelError(
-                f"{self.name} holds no vision tower: no weight begins with {' or '.join(filter(None, prefixes))}"
-            )
+            raise ModelError(f"{self.name} holds no vision tower: no weight begins with {' or '.join(prefixes)}")
         return tensors
 
     def _no_weights(self, name: str) -> ModelError:
@@ -114,7 +114,7 @@ class Checkpoint:
                 f"{self.name} has its weights as {pickled[0]}, a pickle, which may run any code when it is loaded; "
                 "only safetensors are read: take the model's safetensors version, or convert it elsewhere"
             )
-        return ModelError(f"{self.name} has no {name}; copy the missing file (only safetensors are read)")
+        return ModelError(f"{self.name} has no {name}; copy it there (only safetensors are read){self._unreachable}")
 
     def _file(self, name: str) -> Path | None:
         """Path of a file of the model, downloaded if it is on the hub; None if the model has none of this name."""
@@ -131,8 +131,9 @@ class Checkpoint:
 
         try:
             return Path(hf_hub_download(self.name, name))
-        except LocalEntryNotFoundError:
-            raise ModelError(f"{self.name} is not a folder here, and the hub cannot be reached for {name}") from None
+        except LocalEntryNotFoundError:  # not in the cache, and no answer whether the hub has it
+            self._unreachable = "; the hub cannot be reached"
+            return None
         except EntryNotFoundError:
             return None
         except GatedRepoError:

@@ -234,17 +234,26 @@ def load_weights(checkpoint: Checkpoint, model_name: str, prefixes: tuple[str, .
     model_class: Any = getattr(transformers, model_name)
     # a whole vision-language model describes its tower in a section of its own
     description = checkpoint.config.get("vision_config", checkpoint.config)
+    tensors = checkpoint.tensors(prefixes)
     try:
-        with _no_progress_bar():
+        config = model_class.config_class.from_dict(description)
+        with _quiet():
             model, report = model_class.from_pretrained(
                 None,
-                config=model_class.config_class.from_dict(description),
-                state_dict=checkpoint.tensors(prefixes),
+                config=config,
+                state_dict=tensors,
                 dtype=dtype,
+                ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise ModelError(f"{checkpoint.name}: weights and config.json do not belong together ({error})") from None
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{checkpoint.name}: config.json does not describe a {model_name} ({error})") from None
+    if report["mismatched_keys"]:
+        name, stored, wanted = sorted(report["mismatched_keys"])[0]
+        raise ModelError(
+            f"{checkpoint.name}: weights and config.json do not belong together: {name} is {tuple(stored)}, "
+            f"described as {tuple(wanted)}"
+        )
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ModelError(f"{checkpoint.name} is incomplete: {len(missing)} weights are missing, such as {missing[0]}")
@@ -252,15 +261,17 @@ def load_weights(checkpoint: Checkpoint, model_name: str, prefixes: tuple[str, .
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """transformers counts weights on stderr, also into the log of a node."""
+def _quiet() -> Iterator[None]:
+    """transformers counts weights and reports on them on stderr, a node's log; what is wrong is raised here."""
     logging: Any = transformers.utils.logging
-    shown = logging.is_progress_bar_enabled()
+    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
-        if shown:
+        logging.set_verbosity(verbosity)
+        if bar:
             logging.enable_progress_bar()
 
 

@@ -1,0 +1,15 @@
+"""A checkpoint of every kind of model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_models import KINDS, save
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folder of a tiny random model by kind."""
+    root = tmp_path_factory.mktemp("models")
+    return {kind: save(kind, root / kind) for kind in KINDS}
