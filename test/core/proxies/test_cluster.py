@@ -60,15 +60,21 @@ def test_order_of_the_points_does_not_matter(data: tuple[np.ndarray, ...], budge
     shuffled = np.random.default_rng(seed).permutation(len(data[0]))
     first = cluster_proxies(*data, budget, 5)
     second = cluster_proxies(*(x[shuffled] for x in data), budget, 5)
-    for name in ("positions", "weights", "extents", "groups"):
-        assert np.array_equal(getattr(second, name), getattr(first, name))
+    assert np.array_equal(second.groups, first.groups)
+    for name in ("positions", "weights", "extents"):
+        assert getattr(second, name) == pytest.approx(getattr(first, name), rel=1e-5, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 2**32 - 1), st.integers(45, 80), st.integers(0, 2**32 - 1))
-def test_moves_with_the_scene(seed: int, budget: int, motion: int) -> None:
-    """Where points are clustered one by one (four or fewer a proxy), a motion of the scene moves the proxies."""
-    points, features, weights, groups = scene(seed, [40, 30, 20])
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(st.integers(1, 900), min_size=2, max_size=6),
+    st.integers(10, 200),
+    st.integers(0, 2**32 - 1),
+)
+def test_moves_with_the_scene(seed: int, sizes: list[int], budget: int, motion: int) -> None:
+    """A rotation and a translation of the world move the proxies' centres and change nothing else, nor their order."""
+    points, features, weights, groups = scene(seed, sizes)
     rng = np.random.default_rng(motion)
     rotation, shift = Rotation.random(rng=rng).as_matrix(), rng.uniform(-5, 5, 3)
     here = cluster_proxies(points, features, weights, groups, budget, 5)
