@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Literal
 
 from proxy3d_core.encoders.appearance import AppearanceEncoder
 from proxy3d_core.encoders.base import Features, Images, SemanticEncoder, to_numpy
-from proxy3d_core.errors import MissingExtra
+from proxy3d_core.models import require_models
 
 Stage = Literal["auto", "patches", "merged"]
 
@@ -47,11 +46,7 @@ def load_encoder(
     """
     if not str(source):
         return AppearanceEncoder(cells)
-    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingExtra(
-            f"the encoder {source} needs {' and '.join(missing)}; install: pip install 'proxy3d_ros[models]'"
-        )
+    require_models(f"the encoder {source}")
     from proxy3d_core.encoders.towers import load_tower
 
     return load_tower(source, stage=stage, device=device, dtype=dtype, cells=cells, batch=batch)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from proxy3d_core.encoders.checkpoint import Checkpoint
-from proxy3d_core.encoders.towers import Normalisation, choose_device, load_weights
 from proxy3d_core.errors import BadInput, ModelError
 from proxy3d_core.geometry.camera import Intrinsics
+from proxy3d_core.models.checkpoint import Checkpoint
+from proxy3d_core.models.loading import Normalisation, choose_device, load_weights
 from proxy3d_core.perception.depth_models import Prediction
 
 

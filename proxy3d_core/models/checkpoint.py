@@ -104,7 +104,7 @@ class Checkpoint:
             except (OSError, SafetensorError) as error:
                 raise ModelError(f"{self.name}: {name} is damaged ({error}); copy the file anew") from None
         if not tensors:
-            raise ModelError(f"{self.name} holds no vision tower: no weight begins with {' or '.join(prefixes)}")
+            raise ModelError(f"{self.name} holds no such model: no weight begins with {' or '.join(prefixes)}")
         return tensors
 
     def _no_weights(self, name: str) -> ModelError:
