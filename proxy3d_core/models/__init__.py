@@ -8,7 +8,7 @@ from proxy3d_core.errors import MissingExtra
 
 
 def require_models(what: str) -> None:
-    """Raises MissingExtra, which begins with ``what`` and says what to install, unless torch and transformers are there."""
+    """Raises MissingExtra where torch or transformers is missing; its message begins with ``what``."""
     missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtra(f"{what} needs {' and '.join(missing)}; install: pip install 'proxy3d_ros[models]'")
