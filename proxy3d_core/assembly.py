@@ -1,8 +1,11 @@
 """Camera streams to frames: images matched by stamp, calibration and pose found, the newest complete frame handed over.
 
+A depth image leads: a frame is made of it and its partners. With a depth model a colour image leads, and the model runs
+in the consumer's thread; a sensor's depth image, where one comes too, then only checks the model's scale.
+
 Nothing here waits inside a callback: images are put into buffers, and a frame stays there until its partners and its
 pose have come or its time is up. The consumer takes the newest complete frame (queue of length one), so that a slow map
-skips frames and never lags behind. Every depth image that does not become a frame is counted under a reason of
+skips frames and never lags behind. Every leading image that does not become a frame is counted under a reason of
 ``DROP_REASONS``.
 """
 
@@ -25,6 +28,7 @@ from proxy3d_core.errors import BadInput
 from proxy3d_core.frame import Detection2D, Frame
 from proxy3d_core.geometry.camera import Intrinsics
 from proxy3d_core.geometry.transforms import is_rigid
+from proxy3d_core.perception.depth_models import DepthSource
 
 DROP_REASONS: Mapping[str, str] = {
     "superseded": "a newer frame was complete before the map took this one; normal if the map is slower",
@@ -92,10 +96,11 @@ class _Stream:
 
 @dataclass(frozen=True)
 class _Complete:
-    """A depth image with all its partners; ``take`` makes the frame of it."""
+    """A leading image with all its partners; ``take`` makes the frame of it."""
 
-    depth: _Image
+    lead: _Image
     rgb: _Image
+    depth: _Image | None
     labels: _Image | None
     detections: _Image | None
     intrinsics: Intrinsics
@@ -123,6 +128,7 @@ class FrameAssembler:
             the pose is not known. Must not block.
         notify: ``(level, text)`` receives what a user should read once: info, warning.
         clock: seconds that only go forward; decides what is late.
+        depth_source: gives the depth of colour images; None = depth images do.
 
     Attributes:
         drops: count of each reason so far.
@@ -136,8 +142,11 @@ class FrameAssembler:
         camera_pose: Callable[[str, int], NDArray[np.float64]],
         notify: Callable[[str, str], None] = lambda level, text: None,
         clock: Callable[[], float] = time.monotonic,
+        depth_source: DepthSource | None = None,
     ) -> None:
         self._config = config
+        self._depth_source = depth_source
+        self._lead = "depth" if depth_source is None else "rgb"
         self._camera_pose = camera_pose
         self._notify = notify
         self._clock = clock
@@ -226,7 +235,7 @@ class FrameAssembler:
                     left = deadline - time.monotonic()
                     if left <= 0:
                         return None
-                    self._changed.wait(min(left, _POLL) if self._streams["depth"].images else left)
+                    self._changed.wait(min(left, _POLL) if self._streams[self._lead].images else left)
                     continue
                 names = self._label_names
             try:
@@ -255,9 +264,9 @@ class FrameAssembler:
 
     @property
     def waiting(self) -> int:
-        """How many depth images wait for their partners."""
+        """How many leading images wait for their partners."""
         with self._changed:
-            return len(self._streams["depth"].images)
+            return len(self._streams[self._lead].images)
 
     # Matching: everything below runs with the lock held, but for _frame ----------------------------------------------
 
@@ -304,7 +313,7 @@ class FrameAssembler:
         return False
 
     def _jump(self, seconds: float) -> None:
-        lost = len(self._streams["depth"].images) + (self._ready is not None)
+        lost = len(self._streams[self._lead].images) + (self._ready is not None)
         self.clear()
         self.jumps += 1
         self.drops["clock_jump"] += lost
@@ -316,55 +325,57 @@ class FrameAssembler:
         """Complete what can be completed, give up what is too late, keep the newest complete frame."""
         now = self._clock()
         newest: _Complete | None = None
-        for depth in list(self._streams["depth"].images):
-            found = self._complete(depth, now)
+        for lead in list(self._streams[self._lead].images):
+            found = self._complete(lead, now)
             if isinstance(found, _Complete):
                 newest = found
             elif found[1]:
-                self._remove(depth, found[0])
-        self._expire_rgb(now)
+                self._remove(lead, found[0])
+        if self._lead == "depth":
+            self._expire_rgb(now)
         if newest is None:
             return
-        for depth in [d for d in self._streams["depth"].images if d.stamp_ns < newest.depth.stamp_ns]:
-            found = self._complete(depth, now)
-            self._remove(depth, _Drop("superseded", "") if isinstance(found, _Complete) else found[0])
+        for lead in [i for i in self._streams[self._lead].images if i.stamp_ns < newest.lead.stamp_ns]:
+            found = self._complete(lead, now)
+            self._remove(lead, _Drop("superseded", "") if isinstance(found, _Complete) else found[0])
         self._hand_over(newest)
 
-    def _complete(self, depth: _Image, now: float) -> _Complete | tuple[_Drop, bool]:
-        """The frame of a depth image, or what it still lacks and whether its time is up."""
-        config, waited = self._config, now - depth.arrived
+    def _complete(self, lead: _Image, now: float) -> _Complete | tuple[_Drop, bool]:
+        """The frame of a leading image, or what it still lacks and whether its time is up."""
+        config, waited = self._config, now - lead.arrived
         slop_ns = int(config.sync_slop * 1e9)
         late = waited >= config.sync_timeout
-        rgb = self._partner("rgb", depth.stamp_ns, slop_ns, waited)
+        rgb = lead if self._lead == "rgb" else self._partner("rgb", lead.stamp_ns, slop_ns, waited)
         if rgb is None:
             newest = self._streams["rgb"].newest
-            skew = "none arrived" if newest is None else f"the newest is {(newest - depth.stamp_ns) / 1e9:+.3f} s off"
+            skew = "none arrived" if newest is None else f"the newest is {(newest - lead.stamp_ns) / 1e9:+.3f} s off"
             return _Drop("no_rgb", f"no colour image within input.sync_slop = {config.sync_slop} s; {skew}"), late
         rgb.matched = True
         if self._intrinsics is None:
             if self._info_error:
                 return _Drop("bad_camera_info", self._info_error), late
             return _Drop("no_camera_info", ""), late
-        if depth.pose is None:
-            camera = depth.frame_id or self._info_frame
+        if lead.pose is None:
+            camera = lead.frame_id or self._info_frame
             if not camera:
                 return _Drop("no_frame_id", ""), True
             try:
-                depth.pose = self._camera_pose(camera, depth.stamp_ns)
+                lead.pose = self._camera_pose(camera, lead.stamp_ns)
             except LookupError as error:
                 return _Drop("no_transform", str(error)), waited >= config.tf_timeout
-        if not is_rigid(depth.pose):
+        if not is_rigid(lead.pose):
             return _Drop(
-                "bad_transform", f"transform of {depth.frame_id!r} is NaN or not rigid: {depth.pose.tolist()}"
+                "bad_transform", f"transform of {lead.frame_id!r} is NaN or not rigid: {lead.pose.tolist()}"
             ), True
-        semantics = {}
-        for name in ("labels", "detections"):
-            semantics[name] = self._partner(name, rgb.stamp_ns, slop_ns, waited) if self._wanted(name) else None
+        extras: dict[str, _Image | None] = {}
+        for name in ("labels", "detections", "depth") if self._lead == "rgb" else ("labels", "detections"):
+            extras[name] = self._partner(name, rgb.stamp_ns, slop_ns, waited) if self._wanted(name) else None
             stream = self._streams[name]
-            coming = semantics[name] is None and self._expected(name, now) and not stream.passed(rgb.stamp_ns + slop_ns)
+            coming = extras[name] is None and self._expected(name, now) and not stream.passed(rgb.stamp_ns + slop_ns)
             if coming and waited < config.semantics_wait:
                 return _Drop("superseded", f"still waiting for {name}"), False
-        return _Complete(depth, rgb, semantics["labels"], semantics["detections"], self._intrinsics, depth.pose)
+        depth = lead if self._lead == "depth" else extras["depth"]
+        return _Complete(lead, rgb, depth, extras["labels"], extras["detections"], self._intrinsics, lead.pose)
 
     def _partner(self, name: str, stamp_ns: int, slop_ns: int, waited: float) -> _Image | None:
         """The image nearest to a stamp, once no nearer one can be expected."""
@@ -375,19 +386,20 @@ class FrameAssembler:
         return None
 
     def _wanted(self, name: str) -> bool:
-        return self._config.semantics in ("auto", name)
+        return name == "depth" or self._config.semantics in ("auto", name)
 
     def _expected(self, name: str, now: float) -> bool:
         arrived = self._streams[name].arrived
         alive = arrived is not None and now - arrived < self._config.silent_after
-        return self._config.semantics == name or (self._config.semantics == "auto" and alive)
+        return self._config.semantics == name or (alive and self._wanted(name))
 
-    def _remove(self, depth: _Image, drop: _Drop) -> None:
-        self._streams["depth"].images.remove(depth)
+    def _remove(self, lead: _Image, drop: _Drop) -> None:
+        self._streams[self._lead].images.remove(lead)
         self.drop(drop.reason, str(drop))
 
     def _hand_over(self, complete: _Complete) -> None:
         """Put a frame into the queue of length one; what is older than its images is not needed any more."""
+        complete.rgb.matched = True
         used = {
             "depth": complete.depth,
             "rgb": complete.rgb,
@@ -430,41 +442,57 @@ class FrameAssembler:
     # Making the frame: on the consumer's thread, without the lock -----------------------------------------------------
 
     def _frame(self, found: _Complete, names: Mapping[int, str]) -> Frame:
-        depth = _clean_depth(found.depth.data)
-        self._check_units(depth)
-        height, width = depth.shape
-        intrinsics, rgb = found.intrinsics, found.rgb.data
+        rgb, measured = found.rgb.data, None if found.depth is None else self._measured(found, found.depth)
+        height, width = rgb.shape[:2] if measured is None or self._depth_source else measured.shape
+        intrinsics = found.intrinsics
         if not _same_shape(intrinsics.width, intrinsics.height, width, height):
+            what = "depth" if self._depth_source is None else "colour"
             raise _Drop(
                 "size_mismatch",
-                f"depth is {width}x{height} but camera info says {intrinsics.width}x{intrinsics.height}; "
+                f"{what} is {width}x{height} but camera info says {intrinsics.width}x{intrinsics.height}; "
                 "publish depth registered to colour and the camera info that belongs to it",
             )
+        if (intrinsics.width, intrinsics.height) != (width, height):
+            intrinsics = intrinsics.resized(width, height)
+        labels, detections = self._labels(found, width, height, names), self._detections(found, width, height, names)
+        uncertainty = 0.0
+        if self._depth_source is not None:
+            if measured is not None:
+                measured = measured[_nearest(measured.shape[0], height)[:, None], _nearest(measured.shape[1], width)]
+            measured = self._depth_source.depth(rgb, intrinsics, measured)
+            uncertainty = self._depth_source.uncertainty
+        assert measured is not None
+        return Frame(
+            stamp_ns=found.lead.stamp_ns,
+            depth=measured,
+            intrinsics=intrinsics,
+            pose=found.pose,
+            rgb=_resize(rgb, width, height, cv2.INTER_AREA),
+            labels=labels,
+            label_names=names,
+            detections=detections,
+            scale_uncertainty=uncertainty,
+        )
+
+    def _measured(self, found: _Complete, image: _Image) -> NDArray[np.float32]:
+        """The sensor's depth, if it belongs to the colour image."""
+        depth, rgb = _clean_depth(image.data), found.rgb.data
+        if self._depth_source is None or depth.any():
+            self._check_units(depth)
+        height, width = depth.shape
         if not _same_shape(rgb.shape[1], rgb.shape[0], width, height):
             raise _Drop(
                 "size_mismatch",
                 f"colour is {rgb.shape[1]}x{rgb.shape[0]} but depth is {width}x{height}; publish depth "
                 "registered to colour (RealSense: align_depth.enable:=true)",
             )
-        if found.rgb.frame_id and found.depth.frame_id and found.rgb.frame_id != found.depth.frame_id:
+        if found.rgb.frame_id and image.frame_id and found.rgb.frame_id != image.frame_id:
             self._note(
                 "frame_ids",
-                f"depth is in {found.depth.frame_id!r} but colour in {found.rgb.frame_id!r}: if they are two cameras, "
+                f"depth is in {image.frame_id!r} but colour in {found.rgb.frame_id!r}: if they are two cameras, "
                 "publish depth registered to colour",
             )
-        labels, detections = self._labels(found, width, height, names), self._detections(found, width, height, names)
-        return Frame(
-            stamp_ns=found.depth.stamp_ns,
-            depth=depth,
-            intrinsics=intrinsics.resized(width, height)
-            if (intrinsics.width, intrinsics.height) != (width, height)
-            else intrinsics,
-            pose=found.pose,
-            rgb=_resize(rgb, width, height, cv2.INTER_AREA),
-            labels=labels,
-            label_names=names,
-            detections=detections,
-        )
+        return depth
 
     def _check_units(self, depth: NDArray[np.float32]) -> None:
         sample = depth[::8, ::8]

@@ -68,6 +68,14 @@ class PerceptionConfig(_Section):
     min_depth: float = Field(0.25, ge=0, le=5, description="Nearer measurements are ignored [m].")
     max_depth: float = Field(5.0, gt=0.5, le=50, description="Farther measurements are ignored [m].")
     min_score: float = Field(0.3, ge=0, le=1, description="2D detections with a lower score are ignored.")
+    depth_model: str = Field(
+        "",
+        description="Metric depth model (folder or hub id) that gives the depth; empty = depth images do.",
+    )
+    depth_device: str = Field("auto", description="Where the depth model runs: auto, cpu, cuda, cuda:1 ...")
+    depth_scale: float = Field(
+        1.0, ge=0, le=100, description="The model's depth is multiplied by this; 0 = by what a depth sensor says."
+    )
 
 
 class MapConfig(_Section):

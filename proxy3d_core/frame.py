@@ -49,6 +49,7 @@ class Frame:
         labels: (H, W) integer class ids of a segmenter, or None.
         label_names: names of the ids in ``labels``; ids that are not listed count as unlabelled.
         detections: 2D boxes of a detector.
+        scale_uncertainty: relative standard deviation of the depth's metric scale, beyond its noise: 0 = a sensor's.
     """
 
     stamp_ns: int
@@ -59,6 +60,7 @@ class Frame:
     labels: NDArray[np.integer] | None = None
     label_names: Mapping[int, str] = field(default_factory=dict)
     detections: tuple[Detection2D, ...] = ()
+    scale_uncertainty: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pose", check_rigid(self.pose, "camera pose"))

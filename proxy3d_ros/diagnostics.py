@@ -7,13 +7,14 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from proxy3d_core.assembly import FrameAssembler
 from proxy3d_core.config import Config
+from proxy3d_core.perception.depth_models import DepthSource
 from proxy3d_core.scene.state import SceneState
 from proxy3d_ros.fixed_frame import FixedFrame
 from proxy3d_ros.port import Input, InputStatus, Port
@@ -22,6 +23,11 @@ OK, WARN, ERROR = 0, 1, 2  # diagnostic_msgs/msg/DiagnosticStatus
 
 NORMAL_DROPS = frozenset({"superseded", "no_depth", "repeated_stamp", "clock_jump"})
 """Drops that happen to a healthy node."""
+
+REQUIRED = frozenset({Input.RGB, Input.DEPTH, Input.CAMERA_INFO})
+"""Inputs without which there are no frames, unless a depth model stands in for the depth images."""
+
+_GOOD_SCALE = 5.0  # percent
 
 Status = tuple[int, str, str, dict[str, Any]]
 
@@ -86,26 +92,30 @@ class InputMonitor:
             times = self._arrivals[source].times
             return self._clock() - max(times[-1] if times else self._since, self._since)
 
-    def silent(self, limit: float, semantics: str, status: Mapping[Input, InputStatus]) -> dict[Input, str]:
+    def silent(
+        self, limit: float, semantics: str, status: Mapping[Input, InputStatus], needed: Collection[Input] = REQUIRED
+    ) -> dict[Input, str]:
         """The inputs that should speak and do not, each with what is known about it.
 
         Args:
             limit: seconds without a message that count as silent.
             semantics: setting ``input.semantics``.
             status: how the inputs are connected.
+            needed: inputs without which there are no frames.
         """
         out = {}
+        wanted = {*needed}
+        if semantics in ("labels", "detections"):
+            wanted.add(Input.LABELS if semantics == "labels" else Input.DETECTIONS)
         for source in Input:
-            needed = source in (Input.RGB, Input.DEPTH, Input.CAMERA_INFO) or (
-                source is Input.LABELS and semantics == "labels"
-            )
-            needed |= source is Input.DETECTIONS and semantics == "detections"
             latched = source in (Input.CAMERA_INFO, Input.LABEL_INFO)
             seen, quiet = self.count(source) > 0, self.silence(source)
-            if quiet < limit or (seen and latched) or not (needed or (seen and semantics == "auto")):
+            if quiet < limit or (seen and latched) or not (source in wanted or (seen and semantics == "auto")):
                 continue
             connection = status.get(source, InputStatus(source.topic, 0))
             out[source] = _silence_text(connection, quiet, self.last_stamp_ns(source))
+            if source is Input.DEPTH and connection.publishers == 0:
+                out[source] += "; for colour without depth set perception.depth_model"
         return out
 
 
@@ -131,19 +141,28 @@ class Health:
         assembler: drops.
         scene: sizes and stage times.
         fixed: the fixed frame.
+        depth_source: the depth model in use, or None.
     """
 
     REMIND_PERIOD = 10.0
     """The same complaint is logged at most this often, seconds."""
 
     def __init__(
-        self, port: Port, inputs: InputMonitor, assembler: FrameAssembler, scene: SceneState, fixed: FixedFrame
+        self,
+        port: Port,
+        inputs: InputMonitor,
+        assembler: FrameAssembler,
+        scene: SceneState,
+        fixed: FixedFrame,
+        depth_source: DepthSource | None = None,
     ) -> None:
         self._port = port
         self._inputs = inputs
         self._assembler = assembler
         self._scene = scene
         self._fixed = fixed
+        self._depth_source = depth_source
+        self._needed = REQUIRED if depth_source is None else REQUIRED - {Input.DEPTH}
         self._reminded: dict[str, float] = {}
         self._drops_before: Counter[str] = Counter()
         self._frames_before = 0
@@ -155,12 +174,19 @@ class Health:
         Args:
             state: ``active``, ``disabled`` or ``inactive``.
         """
-        return [
+        statuses = [
             self._of_inputs(config, state),
             self._of_frames(),
             self._of_map(config),
             (OK, "proxy3d: timing", "stage times", self._times()),
         ]
+        if self._depth_source is not None:
+            statuses.append(self._of_depth_model(self._depth_source))
+        return statuses
+
+    def silent(self, limit: float, config: Config) -> dict[Input, str]:
+        """See ``InputMonitor.silent``."""
+        return self._inputs.silent(limit, config.input.semantics, self._port.input_status(), self._needed)
 
     def remind(self, key: str, level: str, text: str) -> None:
         """Log, but the same complaint (``key``) at most every ``REMIND_PERIOD`` seconds."""
@@ -181,12 +207,12 @@ class Health:
                     values[f"{source.topic} incompatible QoS"] = connections[source].incompatible_qos
         if state != "active":
             return OK, "proxy3d: inputs", state, values
-        silent = self._inputs.silent(config.input.silent_after, config.input.semantics, connections)
+        silent = self.silent(config.input.silent_after, config)
         for source, text in silent.items():
             self.remind(f"silent {source.topic}", "warning", text)
         notes = self._assembler.notes()
         message = "; ".join([*silent.values(), *notes]) or "all inputs arrive"
-        if {Input.RGB, Input.DEPTH, Input.CAMERA_INFO} & silent.keys():
+        if self._needed & silent.keys():
             return ERROR, "proxy3d: inputs", message, values
         return (WARN if silent or notes else OK), "proxy3d: inputs", message, values
 
@@ -230,6 +256,18 @@ class Health:
         }
         warning = self._fixed.warning
         return (WARN if warning else OK), "proxy3d: map", warning or f"{len(snapshot.present)} objects", values
+
+    def _of_depth_model(self, source: DepthSource) -> Status:
+        values = source.report()
+        percent = 100 * source.uncertainty
+        if not values["checked"]:
+            text = f"lengths are uncertain by {percent:.0f} %: no depth sensor has checked the model's scale"
+        elif percent > _GOOD_SCALE:
+            text = f"lengths are uncertain by {percent:.0f} %: the sensor's depth is {values['sensor_ratio']} times "
+            text += "what the model says; set perception.depth_scale to 0 or to this number"
+        else:
+            return OK, "proxy3d: depth model", f"scale agrees with the sensor to {percent:.0f} %", values
+        return WARN, "proxy3d: depth model", text, values
 
     def _times(self) -> dict[str, str]:
         return {

@@ -29,6 +29,7 @@ from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.frame import Detection2D, Frame
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.geometry.transforms import robot_from_camera
+from proxy3d_core.perception.depth_models import DepthSource
 from proxy3d_core.reasoning.answer import Answer, Question, Status, Viewpoint
 from proxy3d_core.reasoning.approach import approach_pose
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
@@ -68,6 +69,7 @@ class SpatialNode:
 
     Raises:
         BadInput: ``input.label_names`` is neither JSON nor a readable file.
+        MissingExtra, ModelError: the depth model that the settings name cannot be used.
     """
 
     def __init__(self, port: Port, config: Config) -> None:
@@ -80,7 +82,10 @@ class SpatialNode:
         self._fixed = FixedFrame(
             port, config.frames, config.input.tf_timeout, lambda: self._empty(self._scene.snapshot())
         )
-        self._assembler = FrameAssembler(config.input, self._fixed.from_camera, port.log)
+        self._depth_source = DepthSource.from_config(config.perception)
+        self._assembler = FrameAssembler(
+            config.input, self._fixed.from_camera, port.log, depth_source=self._depth_source
+        )
         self._assembler.set_label_names(self._given_names)
 
         self._answerer = GeometricAnswerer()
@@ -90,7 +95,7 @@ class SpatialNode:
         self._publish_lock = threading.Lock()
         self._markers = messages.MarkerLayers(port.new)
         self._published: dict[str, tuple[Any, float]] = {}
-        self._health = Health(port, self._inputs, self._assembler, self._scene, self._fixed)
+        self._health = Health(port, self._inputs, self._assembler, self._scene, self._fixed, self._depth_source)
         self._diagnostics_at = 0.0
 
         self._active = False
@@ -403,7 +408,7 @@ class SpatialNode:
             return f"the node has no map and is {self._state}; " + (
                 "activate it" if not self._active else "call ~/set_enabled"
             )
-        silent = self._inputs.silent(0.5, self._config.input.semantics, self._port.input_status())
+        silent = self._health.silent(0.5, self._config)
         reasons = list(silent.values()) or [text for _, text in sorted(self._assembler.last_drop.items())]
         return "nothing has been seen yet: " + ("; ".join(reasons) or "the first frame is on its way")
 

@@ -47,7 +47,7 @@ from tf2_ros import (
 )
 
 from proxy3d_core.config import Config
-from proxy3d_core.errors import BadInput
+from proxy3d_core.errors import BadInput, Proxy3DError
 from proxy3d_core.geometry.transforms import matrix_from_quaternion
 from proxy3d_ros.inputs import Subscription, pixels, subscriptions
 from proxy3d_ros.node import TICK_PERIOD, SpatialNode, needs_configure
@@ -125,7 +125,7 @@ class RclpyNode(LifecycleNode):
             self._tf = _Transforms(self)
             self._configured.append(self._tf.close)
             self._node = SpatialNode(self, config)
-        except BadInput as error:
+        except Proxy3DError as error:
             self.get_logger().error(f"Cannot configure: {error}")
             self._undo_configure()
             return TransitionCallbackReturn.FAILURE

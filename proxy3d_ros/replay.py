@@ -14,14 +14,23 @@ from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, SequenceError
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.transforms import robot_from_camera
+from proxy3d_core.perception.depth_models import DepthSource
 from proxy3d_core.perception.level import Level, estimate_up
 from proxy3d_core.reasoning.answer import Answer, Question, Viewpoint
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.snapshot import SceneObject, Snapshot
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
+from proxy3d_core.sequences.base import NO_DEPTH
+from proxy3d_core.sequences.model_depth import NO_POSE, ModelDepthSequence
 
 Array = NDArray[np.float64]
+
+_CURES = {
+    NO_DEPTH: "for colour without depth name a metric depth model: --set perception.depth_model=FOLDER_OR_HUB_ID",
+    NO_POSE: "a depth model gives no camera path: record poses beside the images, or let a multi-view predictor give "
+    "both (docs/geometry.md)",
+}
 
 
 @dataclass(eq=False)
@@ -32,6 +41,7 @@ class Replay:
         sequence: what was played.
         level: how its world lies in the scene's frame, which has z up.
         scene: the scene after the last frame.
+        depth_source: the depth model in use, or None.
         frames: how many frames it was made from.
         dropped: how many frames were not used, by reason.
         path: poses of the robot in the scene's frame (4x4, x forward, z up), one per frame.
@@ -41,6 +51,7 @@ class Replay:
     sequence: Sequence
     level: Level
     scene: SceneState
+    depth_source: DepthSource | None = None
     frames: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     path: list[Array] = field(default_factory=list)
@@ -71,9 +82,14 @@ def replay(
 
     Raises:
         SequenceError: not one frame of it can be used; the message says why.
+        MissingExtra, ModelError, BadInput: the depth model that the settings name cannot be used.
     """
+    config = config or Config()
+    depth_source = DepthSource.from_config(config.perception)
+    if depth_source is not None:
+        sequence = ModelDepthSequence(sequence, depth_source)
     level = estimate_up(sequence)
-    run = Replay(sequence, level, SceneState(config or Config()))
+    run = Replay(sequence, level, SceneState(config), depth_source)
     floor = level.floor if level.found else None
     stream = frames(sequence, level)
     for frame in stream:
@@ -93,7 +109,8 @@ def replay(
     run.dropped.update(stream.dropped)
     if run.frames == 0:
         reasons = "; ".join(f"{reason} ({count}x)" for reason, count in run.dropped.most_common(3))
-        raise SequenceError(f"no frame of {sequence.name} can be used: {reasons or 'it is empty'}")
+        cures = [cure for reason, cure in _CURES.items() if reason in run.dropped]
+        raise SequenceError("; ".join([f"no frame of {sequence.name} can be used: {reasons or 'it is empty'}", *cures]))
     run.scene.refresh()
     return run
 
@@ -114,6 +131,7 @@ def document(run: Replay) -> dict[str, Any]:
         "floor": None if height is None else round(float(height), 4),
         "answers": [answer_entry(text, answer) for text, answer in run.asked],
         "timing_ms": run.scene.times.summary(),
+        "depth_model": None if run.depth_source is None else run.depth_source.report(),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy3d_core.config import PerceptionConfig
 from proxy3d_core.errors import BadInput, MissingExtra
 from proxy3d_core.geometry.camera import Intrinsics
 
@@ -156,6 +157,14 @@ class DepthSource:
         self._given = scale
         self._focal_ratios: deque[float] = deque(maxlen=_MEMORY)
 
+    @classmethod
+    def from_config(cls, config: PerceptionConfig) -> DepthSource | None:
+        """As the settings ``perception.*`` say; None without a model. Raises as ``load_depth_model``."""
+        if not config.depth_model:
+            return None
+        model = load_depth_model(config.depth_model, config.depth_device)
+        return cls(model, config.depth_scale, config.min_depth, config.max_depth)
+
     def depth(
         self, rgb: NDArray[np.uint8], intrinsics: Intrinsics, measured: NDArray[np.floating] | None = None
     ) -> NDArray[np.float32]:
@@ -183,6 +192,15 @@ class DepthSource:
                 "of a sensor came yet; connect one, or set perception.depth_scale to 1 or to what you measured"
             )
         return result.factor
+
+    @property
+    def needs_sensor(self) -> bool:
+        """The scale is to come from the sensor."""
+        return self._given == 0
+
+    def keep_scale(self) -> None:
+        """From now on the scale stays what the sensor said so far. Raises BadInput as ``depth`` does."""
+        self._given = self.scale
 
     @property
     def uncertainty(self) -> float:

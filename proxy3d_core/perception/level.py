@@ -110,6 +110,7 @@ def level_frame(record: Record, sequence: Sequence, level: Level) -> Frame:
         record.labels,
         sequence.label_names,
         record.detections,
+        record.scale_uncertainty,
     )
 
 

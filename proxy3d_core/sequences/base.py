@@ -15,6 +15,9 @@ from proxy3d_core.geometry.camera import Intrinsics
 FRAME_RATE = 30.0
 """Frames per second of sequences that carry no stamps."""
 
+NO_DEPTH = "no depth"
+"""Why a frame with everything but depth is dropped."""
+
 
 @dataclass(frozen=True, eq=False)
 class Record:
@@ -24,12 +27,14 @@ class Record:
         index: position in the sequence.
         stamp_ns: time of capture, nanoseconds.
         dropped: why the frame cannot be used, such as ``invalid pose``; empty if it can. The rest is then incomplete.
+            What lacks only depth is dropped as NO_DEPTH and has all else, for a depth model to complete.
         rgb: (H, W, 3) uint8 on the depth grid, or None.
         depth: (H, W) float32 metres, 0 = no measurement.
         intrinsics: of the depth image.
         pose: 4x4 ``world_from_camera`` in the world of the sequence.
         labels: (H, W) integer class ids on the depth grid, or None.
         detections: 2D boxes in pixels of the depth grid.
+        scale_uncertainty: see ``Frame``.
     """
 
     index: int
@@ -41,6 +46,7 @@ class Record:
     pose: NDArray[np.float64] | None = None
     labels: NDArray[np.integer] | None = None
     detections: tuple[Detection2D, ...] = ()
+    scale_uncertainty: float = 0.0
 
 
 class Sequence(ABC):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.camera import Intrinsics
 from proxy3d_core.geometry.registration import register, resize_to
-from proxy3d_core.sequences.base import FRAME_RATE, Record, Sequence, spread
+from proxy3d_core.sequences.base import FRAME_RATE, NO_DEPTH, Record, Sequence, spread
 from proxy3d_core.sequences.files import (
     Calibration,
     DepthEncoding,
@@ -98,8 +98,8 @@ class FolderSequence(Sequence):
             return drop("unreadable pose")
         if pose is None:
             return drop("invalid pose")
-        if files.depth is None:
-            return drop("no depth")
+        if files.depth is None and files.color is None:
+            return drop(NO_DEPTH)
         try:
             depth = read_depth(files.depth, self.depth_encoding) if isinstance(files.depth, Path) else files.depth
         except BadInput:
@@ -112,6 +112,12 @@ class FolderSequence(Sequence):
             labels = None if files.labels is None else read_labels(files.labels)
         except BadInput:
             return drop("unreadable label image")
+        if depth is None:
+            assert rgb is not None
+            height, width = rgb.shape[:2]
+            camera = (self.color_calibration or files.calibration or self.calibration).for_images((height, width), None)
+            labels = None if labels is None else resize_to(labels, width, height, nearest=True)
+            return Record(index, files.stamp_ns, NO_DEPTH, rgb=rgb, intrinsics=camera, pose=pose, labels=labels)
         camera = self._camera(files, depth, rgb)
         color_camera = None
         if self.color_calibration is not None and rgb is not None:

@@ -1,7 +1,8 @@
 """Numbered folders: ``images/``, ``depth/``, ``K.txt``, ``poses.txt``, optional ``labels/`` + ``labels.json``.
 
 ``poses.txt`` has one camera-to-world pose per line: 12 or 16 numbers of the matrix, row by row, or 7 (tx ty tz qx qy qz
-qw). Depth is 16-bit millimetres or floating-point metres (``.npy``, ``.tiff``). ``timestamps.txt`` is optional and has
+qw). Depth is 16-bit millimetres or floating-point metres (``.npy``, ``.tiff``); without it a
+depth model is needed. ``timestamps.txt`` is optional and has
 one stamp in seconds per line.
 slambook2's ``color/``, ``depth/*.pgm``, ``pose.txt`` is the same with other names.
 """
@@ -35,6 +36,8 @@ LOOKS_LIKE = "images/, depth/, K.txt, poses.txt"
 # The Kinect of the book's fifth chapter, which states it in the text only.
 _SLAMBOOK = Calibration(np.array([[518.0, 0, 325.5], [0, 519, 253.5], [0, 0, 1]]), (640, 480))
 
+_COLOR_FOLDERS = ("images", "image", "color", "rgb")
+
 
 def _poses_file(folder: Path) -> Path | None:
     return next((folder / name for name in ("poses.txt", "pose.txt") if (folder / name).is_file()), None)
@@ -42,7 +45,7 @@ def _poses_file(folder: Path) -> Path | None:
 
 def recognise(folder: Path) -> bool:
     """True if the folder holds a sequence of this format."""
-    return _poses_file(folder) is not None and (folder / "depth").is_dir()
+    return _poses_file(folder) is not None and subfolder(folder, "depth", *_COLOR_FOLDERS) is not None
 
 
 def read(folder: Path) -> FolderSequence:
@@ -51,7 +54,7 @@ def read(folder: Path) -> FolderSequence:
     assert path is not None
     poses = _read_poses(path)
     depth = numbered_files(folder / "depth", DEPTH_SUFFIXES)
-    color_folder = subfolder(folder, "images", "image", "color", "rgb")
+    color_folder = subfolder(folder, *_COLOR_FOLDERS)
     color = numbered_files(color_folder, IMAGE_SUFFIXES) if color_folder else {}
     labels = numbered_files(folder / "labels", (".png",))
     numbers = sorted({*depth, *color})

@@ -37,7 +37,7 @@ from proxy3d_core.geometry.camera import Intrinsics
 from proxy3d_core.geometry.registration import register, resize_to
 from proxy3d_core.geometry.transform_buffer import TransformBuffer, TransformNotReady, TransformUnknown
 from proxy3d_core.geometry.transforms import matrix_from_quaternion
-from proxy3d_core.sequences.base import Record, Sequence, spread
+from proxy3d_core.sequences.base import NO_DEPTH, Record, Sequence, spread
 from proxy3d_core.sequences.ros_types import typestore
 
 FORMAT = "rosbag2"
@@ -108,13 +108,15 @@ def recognise(path: Path) -> bool:
 class RosbagSequence(Sequence):
     """Frames of a bag: one per depth image, with the colour, label and detection messages nearest to it in time.
 
+    A bag without depth images has one frame per colour image, marked as dropped for a depth model to complete.
+
     Args:
         path: the bag.
         topics: topic by role where the guess is wrong: rgb, depth, camera_info, labels, label_info, detections.
         fixed_frame: frame of the poses; empty = ``map``, else ``odom``, else the root of the camera's transforms.
 
     Raises:
-        SequenceError: not a bag, damaged, or without depth images or their calibration.
+        SequenceError: not a bag, damaged, or without images or their calibration.
     """
 
     def __init__(self, path: Path, topics: Mapping[str, str] | None = None, fixed_frame: str = "") -> None:
@@ -128,14 +130,15 @@ class RosbagSequence(Sequence):
             self._topics = _choose_topics(path, reader.connections, topics or {})
             self._types = {c.topic: c.msgtype for c in reader.connections}
             self._notes = self._first_pass(reader)
-        self._matches = _match(self._notes)
+        lead = "depth" if "depth" in self._topics else "rgb"
+        self._matches = _match(self._notes, lead)
         if not self._matches:
-            raise SequenceError(f"{path} has no messages on {self._topics['depth']}")
-        self._depth_infos = self._calibrations("depth", (topics or {}).get("camera_info", ""))
+            raise SequenceError(f"{path} has no messages on {self._topics[lead]}")
+        self._lead_infos = self._calibrations(lead, (topics or {}).get("camera_info", ""))
         self._color_infos = self._calibrations("rgb") if "rgb" in self._topics else []
-        if not self._depth_infos:
-            raise SequenceError(f"{path} has no usable {_INFO} for {self._topics['depth']}; was the camera calibrated?")
-        self._camera_frame = self._notes["depth"].frame_id or self._depth_infos[0].frame_id
+        if not self._lead_infos:
+            raise SequenceError(f"{path} has no usable {_INFO} for {self._topics[lead]}; was the camera calibrated?")
+        self._camera_frame = self._notes[lead].frame_id or self._lead_infos[0].frame_id
         self.fixed_frame = fixed_frame or self._find_fixed_frame()
         # REP-103 and REP-105: fixed frames have z up. The root of a camera that stands alone is no fixed frame.
         if not any(word in self.fixed_frame for word in ("camera", "optical")):
@@ -259,18 +262,21 @@ class RosbagSequence(Sequence):
         except (TransformUnknown, TransformNotReady):
             return drop("no transform")
         try:
-            depth = depth_to_metres(*self._pixels("depth", parts["depth"]))
+            depth = depth_to_metres(*self._pixels("depth", parts["depth"])) if "depth" in parts else None
         except _DAMAGED:
             return drop("unreadable depth image")
-        camera = _latest(self._depth_infos, stamp).intrinsics
-        if abs(camera.width / camera.height - depth.shape[1] / depth.shape[0]) > 0.01:
-            return drop("camera info of another image shape")
-        camera = camera.resized(depth.shape[1], depth.shape[0])
-        color = _latest(self._color_infos, stamp) if self._color_infos else None
         try:
             rgb = to_rgb(*self._pixels("rgb", parts["rgb"])) if "rgb" in parts else None
         except _DAMAGED:
             return drop("unreadable colour image")
+        grid = depth if depth is not None else rgb
+        assert grid is not None  # every frame has the image that leads
+        height, width = grid.shape[:2]
+        camera = _latest(self._lead_infos, stamp).intrinsics
+        if abs(camera.width / camera.height - width / height) > 0.01:
+            return drop("camera info of another image shape")
+        camera = camera.resized(width, height)
+        color = _latest(self._color_infos, stamp) if self._color_infos else None
         try:
             labels = check_labels(*self._pixels("labels", parts["labels"])) if "labels" in parts else None
         except _DAMAGED:
@@ -279,10 +285,14 @@ class RosbagSequence(Sequence):
             detections = self._detections(parts["detections"], color, camera) if "detections" in parts else ()
         except _DAMAGED:
             return drop("unreadable detections")
-        to_grid = partial(_on_depth_grid, color, self._color_from_depth(color, stamp), depth, camera)
+        if depth is None:
+            to_grid = partial(resize_to, width=width, height=height)
+        else:
+            to_grid = partial(_on_depth_grid, color, self._color_from_depth(color, stamp), depth, camera)
         return Record(
             index,
             stamp,
+            "" if depth is not None else NO_DEPTH,
             rgb=None if rgb is None else to_grid(rgb, nearest=False),
             depth=depth,
             intrinsics=camera,
@@ -370,8 +380,8 @@ def _choose_topics(path: Path, connections: Iterable[Connection], named: Mapping
         ranked = sorted((_rank(role, topic, chosen), -count, topic) for topic, count in topics.items())
         if ranked and ranked[0][0] < _UNLIKELY:
             chosen[role] = ranked[0][2]
-    if "depth" not in chosen:
-        raise SequenceError(f"{path} has no depth images; topics: {listing}; name one with topics={{'depth': ...}}")
+    if not chosen.keys() & {"depth", "rgb"}:
+        raise SequenceError(f"{path} has no camera images; topics: {listing}; name one with topics={{'depth': ...}}")
     return chosen
 
 
@@ -405,18 +415,18 @@ def _info_topic(image_topic: str) -> str:
     return base.rsplit("/", 1)[0] + "/camera_info"
 
 
-def _match(notes: Mapping[str, _Messages]) -> list[_Match]:
-    """One frame per depth message, in the order of their stamps."""
+def _match(notes: Mapping[str, _Messages], lead: str) -> list[_Match]:
+    """One frame per message of the role that leads, in the order of their stamps."""
     order = {role: sorted(range(len(n.stamps)), key=n.stamps.__getitem__) for role, n in notes.items()}
     sorted_stamps = {role: [notes[role].stamps[i] for i in order[role]] for role in notes}
     matches = []
-    for number in order["depth"]:
-        stamp = notes["depth"].stamps[number]
-        parts = {"depth": number}
+    for number in order[lead]:
+        stamp = notes[lead].stamps[number]
+        parts = {lead: number}
         for role, stamps in sorted_stamps.items():
             at = bisect_left(stamps, stamp)
             gaps = [(abs(stamps[i] - stamp), i) for i in (at - 1, at) if 0 <= i < len(stamps)]
-            if role != "depth" and gaps and min(gaps)[0] <= SLOP * 1e9:
+            if role != lead and gaps and min(gaps)[0] <= SLOP * 1e9:
                 parts[role] = order[role][min(gaps)[1]]
         matches.append(_Match(stamp, parts))
     return matches

@@ -20,7 +20,7 @@ _DEFAULT = Calibration(np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]]), (6
 
 def recognise(folder: Path) -> bool:
     """True if the folder holds frames of this format."""
-    return any(folder.glob("frame-*.depth.png"))
+    return any(folder.glob("frame-*.depth.png")) or any(folder.glob("frame-*.pose.txt"))
 
 
 def read(folder: Path) -> FolderSequence:

@@ -34,17 +34,25 @@ _CAMERAS = {
 
 def recognise(folder: Path) -> bool:
     """True if the folder holds a sequence of this format."""
-    return (folder / "depth.txt").is_file() and (folder / "groundtruth.txt").is_file()
+    images = (folder / "depth.txt").is_file() or (folder / "rgb.txt").is_file()
+    return images and (folder / "groundtruth.txt").is_file()
 
 
 def read(folder: Path) -> FolderSequence:
-    """The sequence in a folder: one frame per depth image. Raises SequenceError."""
+    """The sequence in a folder: one frame per depth image, or per colour image without them. Raises SequenceError."""
     color = _read_list(folder / "rgb.txt") if (folder / "rgb.txt").is_file() else []
     labels = _read_list(folder / "labels.txt") if (folder / "labels.txt").is_file() else []
     stamps, poses = _read_poses(folder / "groundtruth.txt")
+    depth = _read_list(folder / "depth.txt") if (folder / "depth.txt").is_file() else []
     files = [
-        FrameFiles(stamp, _nearest(color, stamp), path, _pose_at(stamps, poses, stamp), _nearest(labels, stamp))
-        for stamp, path in _read_list(folder / "depth.txt")
+        FrameFiles(
+            stamp,
+            _nearest(color, stamp),
+            path if depth else None,
+            _pose_at(stamps, poses, stamp),
+            _nearest(labels, stamp),
+        )
+        for stamp, path in depth or color
     ]
     name = folder.resolve().name
     fx, fy, cx, cy = next(k for camera, k in _CAMERAS.items() if camera in name)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from proxy3d_core.errors import SequenceError
-from proxy3d_core.sequences.base import FRAME_RATE, Record, Sequence, spread
+from proxy3d_core.sequences.base import FRAME_RATE, NO_DEPTH, Record, Sequence, spread
 
 FORMAT = "video"
 LOOKS_LIKE = ".mp4, .avi, .mov, .mkv or .webm file"
@@ -66,7 +66,7 @@ class VideoSequence(Sequence):
                 if not ok:
                     return
                 rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-                yield Record(index, round(index * self._period_ns), dropped="no depth", rgb=rgb)
+                yield Record(index, round(index * self._period_ns), dropped=NO_DEPTH, rgb=rgb)
         finally:
             video.release()
 
