@@ -99,6 +99,9 @@ class GeometricAnswerer:
                     Status.NOT_FOUND, f"the answer would be '{text}', which is not among the options", result.things
                 )
             text = letter
+        sigma = _with_scale(result, scene.index.snapshot.scale_uncertainty)
+        if sigma != result.sigma:
+            scene.note("lengths come from a depth model whose scale no sensor vouches for")
         objects = [t.object for t in result.things if t.object is not None]
         scores = [o.certainty for o in objects[:8]]
         confidence = program.certainty * scene.certainty * (sum(scores) / len(scores) if scores else 1.0)
@@ -112,12 +115,20 @@ class GeometricAnswerer:
             text,
             result.value,
             result.unit,
-            result.sigma,
+            sigma,
             float(min(max(confidence, 0.0), 1.0)),
             tuple(dict.fromkeys(o.id for o in objects)),
             message,
             str(program),
         )
+
+
+def _with_scale(result: Result, uncertainty: float) -> float | None:
+    """The standard deviation of a result, once all lengths together may be off by a relative ``uncertainty``."""
+    power = {"m": 1, "cm": 1, "m^2": 2}.get(result.unit, 0)
+    if result.value is None or not power or not uncertainty:
+        return result.sigma
+    return float(np.hypot(result.sigma or 0.0, power * uncertainty * result.value))
 
 
 def choose(result: Result, options: tuple[Option, ...]) -> tuple[str | None, float]:

@@ -238,8 +238,53 @@ KINDS: dict[str, tuple[str, ...]] = {
     "bedding": ("pillow", "blanket", "mattress"),
     "storage": ("cabinet", "closet", "dresser", "bookshelf", "shelf", "nightstand"),
     "table or desk": ("table", "desk"),
+    "kitchen area": ("stove", "refrigerator", "oven", "microwave", "dishwasher", "sink", "counter", "kitchen cabinet"),
+    "dining area": ("dining table", "table"),
+    "living area": ("sofa", "tv", "coffee table", "armchair"),
+    "sleeping area": ("bed", "nightstand"),
+    "working area": ("desk", "monitor", "computer", "keyboard"),
+    "bathing area": ("toilet", "bathtub", "shower", "sink"),
 }  # fmt: skip
 """Words for whole groups of classes."""
+
+ACTIVITIES: dict[str, str] = {
+    activity: kind
+    for kind, activities in (
+        ("seat", "sit,sit down,sit on,sit down on,take a seat,have a seat,seat myself,rest my legs,perch"),
+        ("bed", "sleep,sleep on,sleep in,lie down,lie down on,lay down,lie on,take a nap,have a nap,nap,lie"),
+        ("sink", "wash my hands,wash hands,wash your hands,wash up,do the dishes,rinse a cup,wash my face,brush my teeth,clean my hands,wash dishes"),
+        ("trash bin", "throw away trash,throw away garbage,throw away rubbish,throw trash away,throw something away,throw something out,throw out trash,"
+                      "throw this away,throw it away,throw things away,throw away something,throw away my trash,throw away a piece of paper,dispose of trash,"
+                      "dispose of something,throw trash,throw garbage,throw rubbish,throw away some trash,throw away,dump my trash,put my trash,put trash,bin this"),
+        ("tv", "watch tv,watch television,watch a movie,watch a film,watch the news,watch"),
+        ("stove", "cook,cook something,cook dinner,fry an egg,boil water,cook a meal"),
+        ("door", "leave,exit,get out,go out,go outside,leave the room,exit the room,get out of the room,get out of here,escape,go home"),
+        ("window", "look outside,see outside,look out,get fresh air,get some fresh air,let in some air,see the street,see out"),
+        ("mirror", "see myself,look at myself,check my hair,shave,see my face,do my makeup"),
+        ("printer", "print,print something,print a document,make a copy,copy something"),
+        ("keyboard", "type,type something,type a document"),
+        ("shower", "take a shower,shower,have a shower"),
+        ("bathtub", "take a bath,have a bath,bathe"),
+        ("toilet", "use the bathroom,use the restroom,use the loo,pee,go to the toilet"),
+        ("washer", "wash my clothes,wash clothes,do the laundry,do laundry"),
+        ("clock", "tell the time,check the time,read the time,see the time,see what time it is,know the time"),
+        ("refrigerator", "get a cold drink,cool a drink,keep food cold,store food,get some milk,cool my drink"),
+        ("closet", "hang my clothes,hang clothes,put my clothes,hang my coat"),
+        ("whiteboard", "write on"),
+        ("lamp", "get more light,turn on the light,switch on the light"),
+        ("desk", "work,study,do my homework,write"),
+        ("table", "eat,have dinner,have breakfast,have lunch,dine"),
+    )
+    for activity in activities.split(",")
+}  # fmt: skip
+"""What people do with things: activity -> what they need for it."""
+
+AREAS: dict[str, str] = {
+    "kitchen": "kitchen", "cooking": "kitchen", "dining": "dining", "eating": "dining", "living": "living", "lounge": "living", "sitting": "living",
+    "tv": "living", "seating": "living", "living room": "living", "dining room": "dining", "bedroom": "sleeping", "sleeping": "sleeping", "bed": "sleeping",
+    "office": "working", "work": "working", "working": "working", "study": "working", "desk": "working", "bathroom": "bathing", "bath": "bathing",
+}  # fmt: skip
+"""Areas of a room, by the furniture that makes them (see ``KINDS``: "kitchen area")."""
 
 UNNAMED = "unknown object"
 """What the map has seen, but has no name for."""
@@ -407,13 +452,18 @@ PLAINER: dict[str, str] = {
         ("a couple of,a pair of", "two"),
         ("half a dozen,a half dozen", "six"),
         ("the amount of,the quantity of,the tally of", "the number of"),
-        ("which hand,what hand", "which side"),
+        ("which hand side,what hand side,which hand,what hand", "which side"),
         ("as opposed to,rather than,instead of", "or"),
         ("in front or,in the front or", "front or"),
         ("in proportion to,in comparison to,in comparison with,compared with,as compared to", "compared to"),
         ("facing away from", "looking away from"),
         ("on top off,ontop of", "on top of"),
         ("next too", "next to"),
+        ("quicker to reach from,easier to reach from,faster to reach from,quicker to get to from,easier to get to from,faster to get to from", "closer to"),
+        ("quickest to reach from,easiest to reach from,fastest to reach from,quickest to get to from,easiest to get to from,fastest to get to from", "closest to"),
+        ("quicker to reach,easier to reach,faster to reach,quicker to get to,easier to get to,faster to get to", "closer"),
+        ("quickest to reach,easiest to reach,fastest to reach,quickest to get to,easiest to get to,fastest to get to", "closest"),
+        ("harder to reach,harder to get to", "farther"),
     )
     for phrase in phrases.split(",")
 }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 from proxy3d_core.reasoning.lexicon import ROOM_WORDS, word_set
 from proxy3d_core.reasoning.parts import strip
 from proxy3d_core.reasoning.program import (
+    Alike,
     All,
     Changed,
     Changes,
@@ -32,6 +33,7 @@ from proxy3d_core.reasoning.program import (
     Order,
     Pick,
     Query,
+    Ranking,
     Relation,
     RelationOf,
     RoomExceeds,
@@ -39,6 +41,7 @@ from proxy3d_core.reasoning.program import (
     Side,
     Size,
     The,
+    Together,
     Union,
     Verify,
     Where,
@@ -143,7 +146,7 @@ def distance_of_pair(x: Objects) -> Query | None:
     return Distance(x, x) if isinstance(x, Kind | Filter | All) else None
 
 
-_ROOM_MEASURES = ("size", "area", "dimensions", "length", "width", "height")
+_ROOM_MEASURES = ("size", "area", "dimensions", "length", "width", "height", "volume")
 
 
 def size(d: Measure, x: Objects) -> Query | None:
@@ -203,6 +206,29 @@ def identify(x: Objects, m: Any = None, c: Condition | None = None) -> Query | N
 
 def what(m: Any = None, c: Condition | None = None) -> Query:
     return Identify(filtered(modified(Kind("object"), m), c))
+
+
+def is_anything(objects: Objects) -> bool:
+    """True for "something", whatever it is."""
+    base = strip(objects)
+    return isinstance(base, Kind) and base.name == "object"
+
+
+def alike(xs: tuple[Objects, ...], measure: str) -> Query | None:
+    """Whether several, or all of a kind, have one colour or measure."""
+    single = len(xs) == 1 and not isinstance(xs[0], All | Union | Kind | Filter)
+    return None if single or any(isinstance(x, Me) for x in xs) else Alike(xs, measure)
+
+
+def together(xs: tuple[Objects, ...], relation: str, anchor: Objects) -> Query | None:
+    """Whether several, or all of a kind, share an anchor."""
+    single = len(xs) == 1 and not isinstance(xs[0], All | Union | Kind | Filter)
+    return None if single or any(isinstance(x, Me) for x in xs) else Together(xs, relation, strip(anchor))
+
+
+def ranking(k: tuple[Measure, bool], xs: tuple[Objects, ...] = ()) -> Query:
+    """Several in the order of a criterion."""
+    return Ranking(xs, *k)
 
 
 def what_superlative(p: Any, x: Objects | None = None, m: Any = None) -> Query | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from proxy3d_core.reasoning import naming
+from proxy3d_core.reasoning import counting, naming
 from proxy3d_core.reasoning import relations as rel
 from proxy3d_core.reasoning.answer import Status
 from proxy3d_core.reasoning.evaluate import BOX_SIGMA, Evaluator, Unanswerable, same
@@ -76,6 +76,10 @@ def size(scene: Evaluator, query: Size) -> Result:
 
 def difference(scene: Evaluator, query: Difference) -> Result:
     """One measure less the other."""
+    if query.measure.name == "count":
+        (more, first_things), (fewer, others) = (counting.counted(scene, x) for x in (query.first, query.second))
+        things = (*first_things, *others)
+        return Result(str(more - fewer), things, more - fewer, "count", 0.0, message=f"{more} and {fewer}")
     first, second = scene.one(query.first), scene.one(query.second)
     value = scene.measure(first, query.measure) - scene.measure(second, query.measure)
     kind = {"area": "area", "volume": "volume"}.get(query.measure.name, "length")

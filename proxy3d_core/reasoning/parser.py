@@ -9,6 +9,7 @@ from functools import lru_cache
 from proxy3d_core.reasoning import rules
 from proxy3d_core.reasoning.grammar import Grammar, Rule
 from proxy3d_core.reasoning.lexicon import word_set
+from proxy3d_core.reasoning.paraphrase import plainer, resolved
 from proxy3d_core.reasoning.parts import Text, scene_nouns
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
@@ -121,7 +122,7 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
     reading: _Reading | None = None
     unit, asked = "", None
     for words, in_unit, sentence in asking:
-        found = _read(words, nouns)
+        found = _read(words, nouns) or _in_context(words, [w for w, _, s in readings if s is not sentence], nouns)
         if found is not None and (reading is None or found.certainty > reading.certainty):
             reading, unit, asked = found, in_unit, sentence
     stance: Stance | None = None
@@ -164,7 +165,19 @@ def _route_steps(said: tuple[Sentence, ...], nouns: frozenset[str]) -> tuple[Obj
 
 
 def _read(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | None:
-    """The best reading of a sentence: the whole of it, or what stands behind words that say nothing."""
+    """The best reading of a sentence: as it stands, else in plainer words."""
+    found = _read_as_is(words, nouns)
+    if found is not None and found.certainty >= 0.9:
+        return found
+    for plain, certainty, skipped in plainer(words, nouns):
+        reading = _read_as_is(plain, nouns)
+        if reading is not None and (found is None or reading.certainty * certainty > found.certainty):
+            return replace(reading, certainty=reading.certainty * certainty, skipped=(*reading.skipped, *skipped))
+    return found
+
+
+def _read_as_is(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | None:
+    """A reading of the whole sentence, or of what stands behind words that say nothing."""
     for query, stance in _readings(words, nouns):
         return _Reading(query, stance, 1.0)
     for start in range(1, len(words) - 1):
@@ -219,6 +232,16 @@ def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Q
             if clause is not None:
                 for query, stance in _readings(head, nouns):
                     yield query, clause if stance is None else stance.joined(clause)
+
+
+def _in_context(words: tuple[str, ...], others: list[tuple[str, ...]], nouns: frozenset[str]) -> _Reading | None:
+    """The reading of a sentence whose pronoun stands for what another one speaks of ("I lost the mug. Where is it?")."""
+    for context in reversed(others):
+        for plain in resolved(words, context, nouns):
+            found = _read(plain, nouns)
+            if found is not None:
+                return replace(found, certainty=0.95 * found.certainty)
+    return None
 
 
 def _whole_stance(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | None:

@@ -8,9 +8,11 @@ from functools import lru_cache, partial
 from typing import Any
 
 from proxy3d_core.reasoning import phrases as say
-from proxy3d_core.reasoning.grammar import Grammar
+from proxy3d_core.reasoning.grammar import Grammar, Phrases
 from proxy3d_core.reasoning.lexicon import (
+    ACTIVITIES,
     ANYTHING,
+    AREAS,
     COLOR_WORDS,
     KIND_WORDS,
     NOUNS,
@@ -109,7 +111,9 @@ class Text:
         while i < len(self.words):
             found = self.noun(i)
             if found is not None:
-                if noun is not None:
+                if noun is not None and noun[1] in COLOR_WORDS:
+                    wraps.append(partial(Filter, condition=Colored(COLOR_WORDS[noun[1]])))
+                elif noun is not None:
                     unknown.append(" ".join(self.words[start:i]))  # "kitchen table": the kitchen qualifies the table
                 noun, start, i = found, i, found[0]
                 continue
@@ -213,6 +217,7 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
         words = tuple(lead.split())
         if text.words[i : i + len(words)] == words and text.word(i + len(words)).isdigit():
             return [(i + len(words) + 1, Region(int(text.word(i + len(words)))))]
+    out += _for_an_activity(text, i)
     j, definite, indefinite, other, number = i, False, False, False, 1
     some = text.word(i) in ("any", "some", "one") and text.word(i + 1) == "of"
     every = text.word(i) in ("all", "every", "each", "both", "these", "those")
@@ -252,6 +257,39 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
     return out
 
 
+def _for_an_activity(text: Text, i: int) -> Iterator[Reading]:
+    """Somewhere to sit; a place where I can wash my hands: what one needs for it."""
+    j = i
+    while text.word(j) in ("a", "the", "any", "some", "good", "nice", "comfortable"):
+        j += 1
+    if text.word(j) not in ("something", "anything", "somewhere", "anywhere", "place", "spot", "places", "spots"):
+        return
+    if text.word(j + 1) == "else":
+        j += 1
+    for lead in _LEADS:
+        if text.words[j + 1 : j + 1 + len(lead)] == lead:
+            for end, kind in text.part("activity", j + 1 + len(lead)):
+                yield end, Kind(kind)
+
+
+_LEADS = tuple(
+    tuple(lead.split())
+    for lead in ("to", "where i can", "where you can", "where one can", "i can", "you can", "one can", "that i can", "for me to", "where to",
+                 "where i could", "i could", "in which to", "on which to", "in order to", "which i can", "we can")
+)  # fmt: skip
+_ACTIVITIES = Phrases(ACTIVITIES)
+
+
+def _activities(text: Text, i: int) -> list[Reading]:
+    """Wash my hands: the sink."""
+    out: list[Reading] = []
+    for end, kind in _ACTIVITIES.at(text.words, i):
+        if text.word(end) in ("on", "in", "at", "from", "there", "with"):
+            out.append((end + 1, kind))
+        out.append((end, kind))
+    return out
+
+
 def _anchored(text: Text, nominals: list[tuple[int, Objects, bool]]) -> Iterator[tuple[int, Objects, bool]]:
     """The nearest object to me: the anchor behind the noun belongs to the superlative before it."""
     for end, objects, many in nominals:
@@ -268,7 +306,8 @@ def _with_conditions(text: Text, i: int, objects: Objects, depth: int = 4) -> It
     """The same objects with what is said behind the noun, longest reading first."""
     if depth:
         seen = set()
-        for end, modify in text.part("modifier", i):
+        aside = text.part("modifier", i + 1) if text.word(i) == "," else []
+        for end, modify in [*text.part("modifier", i), *aside]:
             for reading in _with_conditions(text, end, modify(objects), depth - 1):
                 if str(reading) not in seen:
                     seen.add(str(reading))
@@ -290,6 +329,8 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
         if start > i:
             for end, color in say.OF_COLOR.at(text.words, start):
                 out.append((end, partial(Filter, condition=Colored(color))))
+        if text.word(start) in ("with", "without", "having"):
+            out += _unchecked(text, start)
         if text.words[start : start + 3] in (("i", "am", "facing"), ("i", "face"), ("you", "are", "facing")):
             out.append((start + 3, partial(Filter, condition=Side("front", directly=True))))
         for tail in (
@@ -305,6 +346,24 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
     for end, _ in say.HERE.at(text.words, i):
         out.append((end, lambda o: o))
     return sorted(out, key=lambda r: -r[0])
+
+
+def _unchecked(text: Text, i: int) -> Iterator[Reading]:
+    """With wheels; without a back; said of a thing, but nothing that a map knows."""
+    end = i + 1
+    while text.word(end) in ("a", "an", "no", "the", "two", "four"):
+        end += 1
+    if text.word(end) not in say.STOP and text.word(end) and text.noun(end) is None:
+        end += 1
+        yield end, partial(_said_to_be, words=" ".join(text.words[i:end]))
+
+
+def _said_to_be(objects: Objects, words: str) -> Objects:
+    if isinstance(objects, Kind):
+        return replace(objects, unknown=(*objects.unknown, words))
+    return (
+        replace(objects, objects=_said_to_be(objects.objects, words)) if isinstance(objects, Filter | Pick) else objects
+    )
 
 
 def _leads(text: Text, i: int) -> list[int]:
@@ -362,7 +421,7 @@ def _conditions(text: Text, i: int) -> list[Reading]:
             continue
         out += [(end, Side(side)) for end, side in say.SIDES.at(text.words, i)]
         out += [(end, Place(place)) for end, place in say.PLACES.at(text.words, i)]
-        out += _within(text, i)
+        out += _within(text, i) + _areas(text, i)
         for end, name in say.RELATIONS.at(text.words, i):
             out += _relation(text, end, name)
         for end, (measure, most) in say.COMPARATIVES.at(text.words, i):
@@ -402,6 +461,12 @@ def _within(text: Text, i: int) -> list[Reading]:
         for end, metres in text.part("length", start):
             if text.word(end) in say.HOW:
                 return [(end + 1, Exceeds(Measure(say.HOW[text.word(end)]), metres, less))]
+    for words in _REACH:
+        if text.words[i : i + len(words)] == words:
+            end = i + len(words)
+            out.append((end, Within(Me(), ARM)))
+            if text.word(end) in ("of", "from"):
+                out += [(stop, Within(anchor, ARM)) for stop, anchor in text.part("np", end + 1)]
     for start, farther in say.LIMITS.at(text.words, i):
         for end, metres in text.part("length", start):
             for middle in [*(m for m, _ in say.FROM.at(text.words, end)), end]:
@@ -409,6 +474,36 @@ def _within(text: Text, i: int) -> list[Reading]:
             if text.word(end) == "away":
                 out.append((end + 1, Within(Me(), metres, farther)))
     return out
+
+
+ARM = 0.9
+"""What lies nearer can be reached with the hand [m]."""
+_REACH = tuple(
+    tuple(phrase.split())
+    for phrase in (
+        "within reach",
+        "in reach",
+        "within my reach",
+        "in my reach",
+        "within easy reach",
+        "within your reach",
+    )
+)
+AREA = 1.5
+"""What stands nearer to the stove belongs to the kitchen area [m]."""
+
+
+def _areas(text: Text, i: int) -> list[Reading]:
+    """In the kitchen area: near the furniture that makes it."""
+    j = i + 1 if text.word(i) in ("in", "at", "around", "near", "inside", "within") else i
+    if j == i or text.word(j) not in ("the", "my", "our", "your"):
+        return []
+    for length in (2, 1):
+        name = AREAS.get(" ".join(text.words[j + 1 : j + 1 + length]))
+        end = j + 1 + length
+        if name and text.word(end) in ("area", "corner", "part", "zone", "section", "region", "nook", "end"):
+            return [(end + 1, Within(Kind(f"{name} area"), AREA))]
+    return []
 
 
 def _comparison(text: Text, i: int, measure: str, most: bool) -> list[Reading]:
@@ -553,6 +648,64 @@ def _relation_choices(text: Text, i: int) -> list[Reading]:
     return out
 
 
+def _criteria(text: Text, i: int) -> list[Reading]:
+    """By height; by how near they are to the door; from the tallest to the shortest: (Measure, largest first?)."""
+    out: list[Reading] = []
+    j = i
+    if text.word(j) in ("by", "on") or text.words[j : j + 2] in (("according", "to"), ("based", "on"), ("in", "order")):
+        j += 1 if text.word(j) in ("by", "on") else 2
+    if text.word(j) in ("of", "their", "the"):
+        j += 1
+    near = text.word(j) == "how" and text.word(j + 1) in ("near", "close", "far")
+    if near or text.word(j) in ("distance", "proximity", "closeness", "nearness", "remoteness"):
+        k = j + 2 if near else j + 1
+        k += 2 if text.words[k : k + 2] in (("they", "are"), ("each", "is"), ("it", "is")) else 0
+        k += 1 if text.word(k) == "away" else 0
+        if text.word(k) in ("to", "from"):
+            out += [(end, (Measure("distance", anchor), False)) for end, anchor in text.part("np", k + 1)]
+        out.append((k, (Measure("distance", Me()), False)))
+    if text.word(j) == "how":
+        for end, measure in text.part("how", j + 1):
+            end += 2 if text.words[end : end + 2] in (("they", "are"), ("each", "is"), ("it", "is")) else 0
+            out.append((end, (measure, True)))
+    out += [(end, (measure, True)) for end, measure in text.part("dimension", j)]
+    if text.word(i) in ("from", "starting", "beginning"):
+        k = i + 2 if text.word(i + 1) in ("with", "from") else i + 1
+        for end, (measure, most, _) in text.part("superlative", k):
+            for stop, _ in text.part("superlative", end + 1) if text.word(end) == "to" else []:
+                out.append((stop, (_to_me(measure), most)))
+            out.append((end, (_to_me(measure), most)))
+    out += [
+        (stop, (measure, most))
+        for end, (measure, _) in list(out)
+        for start in [end + 1 if text.word(end) == "," else end]
+        for stop, (_, most, _) in text.part("superlative", start + 1 if text.word(start) in ("from", "with") else start)
+        if text.word(stop) == "first"
+        for stop in [stop + 1]
+    ]
+    return sorted(out, key=lambda r: -r[0])
+
+
+def _to_me(measure: Measure) -> Measure:
+    return Measure("distance", Me()) if measure == Measure("distance") else measure
+
+
+def _up_to_length(text: Text, i: int) -> list[Reading]:
+    """Words before a length: "for someone of 1.90 m"."""
+    return [(end, "") for end in range(i + 1, min(i + 6, len(text.words))) if text.part("length", end)]
+
+
+def _verb(text: Text, i: int) -> list[Reading]:
+    """What somebody wants to do with a thing: up to four words before the thing, none of them a thing itself."""
+    out: list[Reading] = []
+    for end in range(i + 1, min(i + 5, len(text.words))):
+        word = text.words[end - 1]
+        if word in (",", "left", "right") or text.noun(end - 1) is not None:
+            break
+        out.append((end, " ".join(text.words[i:end])))
+    return out
+
+
 def _doing(text: Text, i: int) -> list[Reading]:
     """What somebody does at a place: washing up, having a coffee; up to the words of place."""
     word = text.word(i)
@@ -567,10 +720,49 @@ def _doing(text: Text, i: int) -> list[Reading]:
 
 
 _NOT_DOING = frozenset(
-    """facing looking turning gazing staring watching heading pointing entering going missing during being according
-    regarding including concerning considering having assuming supposing imagining giving finding thing anything
-    something nothing everything building ceiling measuring hanging touching surrounding seeing using wondering
-    thinking asking reaching""".split()
+    [
+        "facing",
+        "looking",
+        "turning",
+        "gazing",
+        "staring",
+        "watching",
+        "heading",
+        "pointing",
+        "entering",
+        "going",
+        "missing",
+        "during",
+        "being",
+        "according",
+        "regarding",
+        "including",
+        "concerning",
+        "considering",
+        "having",
+        "assuming",
+        "supposing",
+        "imagining",
+        "giving",
+        "finding",
+        "thing",
+        "anything",
+        "something",
+        "nothing",
+        "everything",
+        "building",
+        "ceiling",
+        "measuring",
+        "hanging",
+        "touching",
+        "surrounding",
+        "seeing",
+        "using",
+        "wondering",
+        "thinking",
+        "asking",
+        "reaching",
+    ]
 )
 
 
@@ -602,6 +794,12 @@ def _length(text: Text, i: int) -> list[Reading]:
         unit = say.UNITS.get(text.word(end))
         if unit and unit[2] == "length":
             out.append((end + 1, value * unit[1]))
+            for stop, more in _number(text, end + 1):  # 1 m 90, 6 feet 2 [inches], a meter and a half
+                part = say.UNITS.get(text.word(stop), say.UNITS["inch"] if unit[0] == "ft" else say.UNITS["cm"])
+                if 1 <= more < 100 and text.word(end + 1) not in ("a", "an") and part[2] == "length":
+                    out.append((stop + (text.word(stop) in say.UNITS), value * unit[1] + more * part[1]))
+            if text.words[end + 1 : end + 4] == ("and", "a", "half"):
+                out.append((end + 4, (value + 0.5) * unit[1]))
     return out
 
 
@@ -685,6 +883,10 @@ _PARTS: dict[str, Callable[[Text, int], list[Reading]]] = {
     "number": _number,
     "purpose": _purpose,
     "doing": _doing,
+    "activity": _activities,
+    "criterion": _criteria,
+    "verb": _verb,
+    "rest_to_length": _up_to_length,
     "length": _length,
     "area": _area,
     "plural": _plural,

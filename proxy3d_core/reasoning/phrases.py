@@ -27,14 +27,14 @@ RELATIONS = Phrases(
             "below,lower than": "below",
             "above,over,higher than": "above",
             "in,inside,inside of,within,into,contained in": "in",
-            "next/adjacent/close to,right/ next to,beside,alongside,by,adjoining,at/on the/ side/edge of,by the side of,abutting": "beside",
+            "next,next/adjacent/close to,right/ next to,beside,alongside,by,to/at the side of,adjoining,at/on the/ side/edge of,by the side of,abutting": "beside",
             "touching,against,up against,in contact with,attached to,leaning on/against,connected to": "touching",
             "near,near/close to,near by,close by,in the vicinity of,not far from,around the area of,in the/ proximity of,closed to": "near",
             "at,around,surrounding,round,gathered around,pushed into,tucked under/into,belonging to,along,pushed in to": "at",
             "at/ the/ head/foot/end of": "beside",
             "in/ front of,at/in the front of,ahead of,before": "front_of",
             "behind,in back of,at/in the back of,to the rear/back of,at the rear of,beyond": "behind",
-            "across from,opposite,opposite to/of,on the other side of,across,facing": "across",
+            "across from,straight across from,directly across from,directly opposite,opposite,opposite to/of,facing toward,on the other side of,across,facing": "across",
             "/to/on/at/from the/ left of,/to/on/at the/ left hand/ side of,left from,leftward of,on the/its left from": "left_of",
             "/to/on/at/from the/ right of,/to/on/at the/ right hand/ side of,right from,rightward of": "right_of",
             "between,in between,in the middle of,in/ the space between,sandwiched between": "between",
@@ -233,6 +233,32 @@ _ALL_THREE = (
 )
 DIMENSIONS = Phrases(
     {word: word for word in ("size", "height", "width", "length", "depth", "area", "volume", "elevation", "dimensions")}
+    | dict.fromkeys(
+        (
+            "w d h",
+            "w , d , h",
+            "w h d",
+            "w , h , d",
+            "l w h",
+            "l , w , h",
+            "h w d",
+            "h , w , d",
+            "width , depth , height",
+            "width depth height",
+            "length , width , height",
+            "height , width , depth",
+            "all dimensions",
+            "exact dimensions",
+            "length and width",
+            "width and height",
+            "height and width",
+            "width and depth",
+            "length and height",
+            "length width height",
+            "width , height and depth",
+        ),
+        "dimensions",
+    )
     | {"breadth": "width", "thickness": "depth", "extent": "size", "sizes": "dimensions", "measurements": "dimensions"}
     | dict.fromkeys(
         ("proportions", "measures", *_ALL_THREE, "length width and height", "width and height and depth"), "dimensions"
@@ -293,7 +319,6 @@ ME = Phrases(
         Me(),
     )
 )  # fmt: skip
-DEFINITE = word_set("the this that my your his her their our its")
 MANY = word_set("these those all every each both")
 PARTITIVE = word_set(
     """
@@ -363,7 +388,7 @@ FILLERS = sorted(
             "check whether", "can you check", "could you check",
             "can you let me know", "could you let me know", "please tell me", "tell me", "let me know", "do you know", "do you happen to know",
             "do you remember", "can you remember", "would you happen to know", "would you know", "do you recall", "any idea", "any clue",
-            "i want to know", "i would like to know", "i need to know", "i wonder", "i was wondering", "i am wondering", "i am curious",
+            "was wondering", "been wondering", "have been wondering", "wondering", "i want to know", "i would like to know", "i need to know", "i wonder", "i was wondering", "i am wondering", "i am curious",
             "just curious", "quick question", "one question", "question", "to your knowledge", "as far as you know", "from what you have seen",
             "in your opinion", "that was here before", "that was there before", "that were here before", "that were there before",
             "that used to be here", "that used to be there", "which was here before", "compared to before", "compared with before",

@@ -102,10 +102,16 @@ def under(a: Boxes, b: Boxes, gaps: Array) -> Array:
 
 
 def above(a: Boxes, b: Boxes, gaps: Array) -> Array:
-    """Each of ``a`` is above ``b``: its lower side higher than the top of ``b`` (less ``CONTACT``), at most 0.5 m aside
-    (a picture over a desk).
+    """Each of ``a`` is above ``b``: its lower side higher than the top of ``b`` (less ``CONTACT``), hardly aside
+    unless it hangs on a wall (a picture over a desk).
     """
-    return _least([0.5 - gaps, a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
+    return _least([_aside(a) - gaps, a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
+
+
+def _aside(a: Boxes) -> Array:
+    """How far aside each of ``a`` may be and still be over or below something: what is flat hangs on a wall [m]."""
+    flat = np.sort(a.size, axis=1)[:, 0] < 0.2
+    return np.where(flat, 0.3, 0.1)
 
 
 def below(a: Boxes, b: Boxes, gaps: Array) -> Array:

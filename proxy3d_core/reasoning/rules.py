@@ -8,7 +8,7 @@ from typing import Any
 from proxy3d_core.reasoning import meanings as mean
 from proxy3d_core.reasoning.grammar import Grammar, Rule
 from proxy3d_core.reasoning.lexicon import word_set
-from proxy3d_core.reasoning.parts import add_part, strip
+from proxy3d_core.reasoning.parts import ARM, add_part, strip
 from proxy3d_core.reasoning.program import (
     All,
     Changed,
@@ -18,6 +18,7 @@ from proxy3d_core.reasoning.program import (
     Compare,
     Count,
     Describe,
+    Difference,
     Direction,
     Exceeds,
     Exists,
@@ -41,14 +42,16 @@ from proxy3d_core.reasoning.program import (
     Side,
     Stance,
     The,
+    Together,
     Verify,
     Where,
+    Within,
 )
 
 CLASSES = {
-    "be": word_set("is are was were be being"),
+    "be": word_set("is are was were be being 's"),
     "do": word_set("do does did"),
-    "stands": word_set("is are was were stands sits lies hangs rests stand sit lie hang rest stood sat lay hung"),
+    "stands": word_set("is are was were 's stands sits lies hangs rests stand sit lie hang rest stood sat lay hung"),
     "saw": word_set("saw seen see noticed notice spotted spot observed observe detected encountered met found recorded"),
     "have": word_set("have has had"),
     "can": word_set("can could would should will may might must do did shall"),
@@ -56,7 +59,7 @@ CLASSES = {
     "see": word_set(
     """
     see seen saw find found notice noticed spot observe observed detect detected count perceive recognize view
-    identify have
+    identify have mapped registered recorded catalogued logged tracked stored indexed listed memorized recognized identified
     """
 ),
     "appears": word_set("appear appeared appears seen come came comes show showed shown spotted noticed encountered enter entered observed detected become became"),
@@ -65,6 +68,9 @@ CLASSES = {
     "there": word_set("there it they"),
     "meters": mean.METERS,
 }  # fmt: skip
+
+
+_NOT_FACED = word_set("left right around back round forward backward ahead")
 
 
 def _turned(degrees: float) -> Any:
@@ -76,6 +82,8 @@ def _stand(
 ) -> Stance | None:
     if isinstance(at, Me):
         at = None
+    if any(isinstance(x, Kind) and x.name in _NOT_FACED for x in (at, facing, back)):
+        return None
     return Stance(at, facing, back)
 
 
@@ -148,6 +156,22 @@ _CAME = "%appears [into view|in view|into sight|in sight|up]"
 QUESTIONS = Grammar(
     [
         # -- counting
+        Rule("how many <x:nps> %can (people|one|guests|persons|visitors|someone|a person) (use|sit on|sit in|take|have|sleep in|sleep on)", mean.count),
+        Rule("<c:condition> [,] how many <x:nps> [%be there|%can %you %see|do you %see]", lambda c, x: mean.count(x, c=c)),
+        Rule("there %be how many <x:nps> [<m:modifier>]", mean.count),
+        Rule("<r:np> (has|have|contains|holds) how many <x:nps>", lambda r, x: Count(strip(x)) if mean.is_room(r) else Count(Filter(strip(x), Relation("of", (r,))))),
+        Rule("(%do|%have|%can) %you (have|see|got) <n:quantity> <x:np> or <k:quantity> [<y:np>]", lambda x, n, k, y=None: mean.count(x)),
+        Rule("(%do|%have|%can) %you (have|see|got) <n:quantity> or <k:quantity> <x:np>", lambda x, n, k: mean.count(x)),
+        Rule("%be there <n:quantity> <x:np> or <k:quantity>", lambda x, n, k: mean.count(x)),
+        Rule("how many more <x:np> than <y:np> [%be there|%do %you (have|see)] [<h:here>]", lambda x, y, h=None: Difference(strip(x), strip(y), Measure("count"))),
+        Rule("%be there [the|an] (same|equal) number of <x:np> (and|as) <y:np> [<m:modifier>]", mean.counted("equal")),
+        Rule("%be the number of <x:np> (equal to|the same as) [the number of|that of] <y:np>", mean.counted("equal")),
+        Rule("(%do|%have|%can) (%you|<r:np>) (have|see|contain|got|hold) the same number of <x:np> (and|as) <y:np> [<m:modifier>]", lambda x, y, m=None, r=None: mean.count_test(x, "equal", 0, m, y)),
+        Rule("%do <x:np> outnumber <y:np> [<h:here>]", lambda x, y, h=None: mean.count_test(x, "more", 0, None, y)),
+        Rule("%be <x:np> (in the majority|more numerous) [compared to|over|than] <y:np>", lambda x, y: mean.count_test(x, "more", 0, None, y)),
+        Rule("(%be there|%do %you have|%have %you got) enough <x:np> for <n:number> [people|persons|guests|of us|visitors|friends]", mean.counted("at_least")),
+        Rule("%which %be there more of [,] <x:np> or <y:np>", lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True)),
+        Rule("%be that the only <x:np> [<h:here>]", lambda x, h=None: mean.count_test(x, "exactly", 1)),
         Rule("[%which %be] [the] [total] (number|count|amount) of <x:nps> %you (have|can see|see|have got|got|know of)", mean.count),
         Rule("how many <x:nps> [are there] [all|in] (total|all) [<m:modifier>]", mean.count),
         Rule("how many <x:nps> (lie|sit|stand|hang|rest|are lying|are sitting|are standing) <c:condition>", mean.count),
@@ -217,6 +241,17 @@ QUESTIONS = Grammar(
         Rule("what %be there more of [,] <x:np> or <y:np>", lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True)),
         Rule("%be there more <x:np> or [more] <y:np> [<m:modifier>]", lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True)),
         # -- change
+        Rule("(did|has|have|had|was|were) <x:np> (get|got|gotten) <s:state> [<h:here>] [since <r:rest>]", lambda x, s, h=None, r=None: mean.changed(x, s)),
+        Rule("[did|has|have] (somebody|someone|anybody|anyone|people|they) [has|have|had] (took|taken|take|removed|remove|stole|stolen|steal|grabbed|grab|nicked|pinched|borrowed|borrow) <x:np> [away]", lambda x: mean.changed(x, "gone")),
+        Rule("[did|has|have] (somebody|someone|anybody|anyone|people|they) [has|have|had] (moved|move|shifted|shift|displaced|touched|relocated|pushed|push|carried off|rearranged) <x:np> [around|away]", lambda x: mean.changed(x, "moved")),
+        Rule("(what|which) [<x:np>] [%be] not (where it was|where they were|where it used to be|where they used to be|in its old place|in their old place|in the same place|in its place|in their place|at its old place|in place) [before|anymore]", lambda x=None: mean.which_changed("moved", x)),
+        Rule("how far (did|%have|was|were|%be) <x:np> [been] (move|moved|travel|traveled|shift|shifted|displaced|carried|go|wander) [away] from [where it was|where it used to be|its|the|their] [old|previous|former|original|earlier|first|last|initial|starting] [spot|place|position|location|point] [before]", lambda x: MovedBy(x)),
+        Rule("<x:np> (%be|%have) [been] <state:state> [<h:here>] [since <r:rest>]", lambda x, state, h=None, r=None: None if mean.is_anything(x) else mean.changed(x, state)),
+        Rule("(what|which) [<x:np>] (did|%have) %you [first] (see|seen|saw|notice|noticed|spot|spotted|meet|encounter) (right|directly|just|straight|immediately) before <b:np>", lambda b, x=None: mean.seen_extreme(Filter(Kind("object") if x is None else strip(x), Exceeds(Measure("first_seen"), strip(b), less=True)), last=True)),
+        Rule("(what|which) [<x:np>] %appears (right|directly|just|straight|immediately) before <b:np>", lambda b, x=None: mean.seen_extreme(Filter(Kind("object") if x is None else strip(x), Exceeds(Measure("first_seen"), strip(b), less=True)), last=True)),
+        Rule("(what|which) [<x:np>] %appears (right|directly|just|straight|immediately|next) after <b:np>", lambda b, x=None: mean.seen_extreme(Filter(Kind("object") if x is None else strip(x), Exceeds(Measure("first_seen"), strip(b))))),
+        Rule("(what|which) [one|object|thing] %appears (earlier|first|sooner|before) [,] <xs:list>", partial(mean.seen_extreme, last=False)),
+        Rule("(what|which) [one|object|thing] %appears (later|last) [,] <xs:list>", partial(mean.seen_extreme, last=True)),
         Rule("(anything|something) <s:state> [<h:here>]", lambda s, h=None: None if s == "present" else Changes(s, yes_no=True)),
         Rule("[%be there|%have|did] (anything|something) [been] (<s:state>|different|changed) (or|and) (<t:state>|different|changed) [<h:here>] [since <r:rest>]", lambda s=None, t=None, h=None, r=None: Changes("any", True)),
         Rule("(anything|something) (different|changed) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("any", True)),
@@ -326,13 +361,26 @@ QUESTIONS = Grammar(
         Rule("how many (square) %meters %be <x:np>", mean.room_size),
         Rule("how many %meters %be <x:np>", lambda x: mean.room_size(x)),
         Rule("(what|which) (size|area|floor area|square footage) %be <x:np>", mean.room_size),
-        Rule("[%which %be] the (square footage|floor area|room size|floor space|room area)", lambda: RoomSize()),
+        Rule("[%which %be] [the] [total|overall] (square footage|floor area|room size|floor space|room area)", lambda: RoomSize()),
         Rule("%be <x:np> (bigger|larger|greater|more|over|above) [in size|in area] [than] <a:area>", lambda x, a: mean.room_exceeds(x, a)),
         Rule("%be <x:np> (smaller|less|under|below) [in size|in area] [than] <a:area>", lambda x, a: mean.room_exceeds(x, a, less=True)),
         Rule("how many (sqm|sqft) (%be|%do|%have) <x:np> [have|cover|got]", mean.room_size),
         Rule("how (big|large|spacious|huge|small) %be <x:np> [that] (i|you|we) (am|are) [standing|sitting] in", mean.room_size),
         Rule("how (big|large) %be it in here", lambda: RoomSize()),
         # -- distance
+        Rule("how many %meters [%be it|%be there|away|%do i have|would it be|further] (to|until) <a:np> [from <b:np>]", mean.distance),
+        Rule("how many %meters (separate|separates|divide|lie between|are between) <a:np> (and|from) <b:np>", mean.distance),
+        Rule("how (close|far|near) %do <a:np> (get|come|stand|sit|lie|go) (to|from) <b:np>", mean.distance),
+        Rule("<a:np> %be how (far|close) [away] (from|to) <b:np>", mean.distance),
+        Rule("<a:np> %be how (far|close) [away]", mean.distance),
+        Rule("[how far] (from|between) <a:np> (to|and) <b:np> [,] [how far|how many meters|what distance|distance] [is it|is that|would it be]", mean.distance),
+        Rule("(measure|calculate|compute|estimate|determine) [the|me the] [distance|gap|space] (between|from) <a:np> (and|to) <b:np>", mean.distance),
+        Rule("how long %be the (way|path|distance|route|trip|walk|gap) (from|between) <a:np> (to|and) <b:np>", mean.distance),
+        Rule("how long (%be|%can|must) (a|the) (tape|cable|rope|string|wire|cord|line|lead|carpet) [have to|need to] [be] [to] [reach|go|stretch|span|get|run] (from|between) <a:np> (to|and) <b:np> [be|have to be|need to be]", mean.distance),
+        Rule("[the] (closest approach|shortest gap|nearest approach|shortest line) (of|between|from) <a:np> (and|to) <b:np>", mean.distance),
+        Rule("[if|when|suppose|say] %you (measured|measure|ran|stretched|run|put|pulled|walked|walk|go|went) [a tape|a line|a string|a rope|straight] (from|between) <a:np> (to|and) <b:np> [,] (what|how much|how many %meters|how far|how long) (would|will|do|does|%be|must) [it|that|i|you|the tape|the distance] [read|show|say|be|come to|measure|get|have to be|cover|need]", mean.distance),
+        Rule("<xs:list> [,] how far (apart|away) [from each other] [%be they]", mean.distance_of_several),
+        Rule("<xs:list> [,] (distance|gap) [in between|between them|between]", mean.distance_of_several),
         Rule("how (wide|big|large|long|narrow) %be the (gap|space|distance|opening|passage) between <a:np> (and|to) <b:np>", mean.distance),
         Rule("how far (%do|%be) <xs:list> (lie|stand|sit) (apart|from each other)", mean.distance_of_several),
         Rule("how (much|many) (space|room|distance|gap) (lies|lie|is) between <a:np> and <b:np>", mean.distance),
@@ -375,6 +423,13 @@ QUESTIONS = Grammar(
         Rule("[how many %meters|how far] [if|when] [%you] [measure|measured|measuring|go|went|walk|walked|going] (from|between) <a:np> (to|and) <b:np> [,] (how many %meters|how far|how much|what distance|what) (would|will|%be|do|does) [that|it|this|i|you] [be|get|measure|make]", mean.distance),
         Rule("how (far|close) [apart|away] [%be] <xs:list>", mean.distance_of_several),
         # -- size
+        Rule("<x:np> %be how <d:how>", lambda x, d: mean.size(d, x)),
+        Rule("how <d:how> and [how] <e:how> %be <x:np>", lambda d, e, x: mean.size(Measure("dimensions"), x)),
+        Rule("how <d:how> [,] [how] <e:how> and [how] <f:how> %be <x:np>", lambda d, e, f, x: mean.size(Measure("dimensions"), x)),
+        Rule("<x:np> [,] <d:dimension>", lambda x, d: None if isinstance(x, Me) else mean.size(d, x)),
+        Rule("(how high up|how far up|at what height|at which height|how high off the floor|how high above the floor) %stands <x:np> [hanging|mounted|fixed|attached]", lambda x: mean.size(Measure("elevation"), x)),
+        Rule("%be <x:np> <d:how> enough (for|to) [<p:rest_to_length>] <w:length>", lambda x, d, w, p="": mean.verify(x, Exceeds(d, w))),
+        Rule("%do <x:np> (measure|reach|get|stand) (more than|over|longer than|taller than|higher than|wider than|above) <w:length> [tall|high|long|wide|in height|in length|in width]", lambda x, w: mean.verify(x, Exceeds(Measure("size"), w))),
         Rule("how <d:how> %do <x:np> (stand|measure|reach|get|sit|rise)", lambda d, x: mean.size(d, x)),
         Rule("%be the (distance|gap|space|separation) (between|from) <a:np> (and|to) <b:np> (more than|greater than|larger than|bigger than|longer than|over|above|at least) <w:length>", lambda a, b, w: mean.apart(a, b, w, True)),
         Rule("%be the (distance|gap|space|separation) (between|from) <a:np> (and|to) <b:np> (less than|smaller than|shorter than|under|below|at most|within) <w:length>", lambda a, b, w: mean.apart(a, b, w, False)),
@@ -401,6 +456,21 @@ QUESTIONS = Grammar(
         Rule("how <d:how> [%be] <x:np>", lambda d, x: mean.size(d, x)),
         Rule("<d:dimension> of <x:np>", mean.size),
         # -- direction with choices
+        Rule("what %be <x:np> [,] <s:sides>", mean.direction),
+        Rule("%be <x:np> [,] <s:sides> [of me|of you]", mean.direction),
+        Rule("<x:np> [,] <s:sides> of (me|you)", mean.direction),
+        Rule("(%do|%can|%have) %you (have|see|find|got) <x:np> [,] <s:sides> [of me]", lambda x, s: mean.direction(x, s)),
+        Rule("(on|to|at|in) %which side [of me|of mine|of you] (%can|do|does|would|will|could|should) %you (find|see|have|get|expect|look for|meet) <x:np> [, <s:sides>]", lambda x, s=(): mean.direction(x, s or mean.LEFT_RIGHT)),
+        Rule("%which side %stands <x:np> [on|at|,] [<s:sides>]", lambda x, s=(): mean.direction(x, s or mean.LEFT_RIGHT)),
+        Rule("<x:np> %stands (on|to|in|at|toward) [my|the|your|me] [, <s:sides>]", mean.direction),
+        Rule("%which (way|direction) [%be it|%be] (to|toward) <x:np>", mean.in_form("go")),
+        Rule("%which (way|direction) (%be|lies) <x:np> [lying|located]", mean.in_form("go")),
+        Rule("(which|what) (way|direction|side) (%can|do|should|must|would|shall) %you [need to|have to] [go|turn|walk|head|move|drive|face|look] [if|when|in order|so that|because] [i|you|we] [want|need|wish|would like|have] to <a:activity>", lambda a: mean.direction(Pick(Kind(a), Measure("distance"), False) if a == "seat" else Kind(a), (), None, "go")),
+        Rule("(where|how) (%can|do|should|must|would|shall) %you [need to|have to] (go|turn|walk|head|move|drive|face|look) [if|when|in order|so that] [i|you|we] [want|need|wish|would like|have] to <a:activity>", lambda a: mean.direction(Kind(a), (), None, "go")),
+        Rule("[i|we] (want|need|would like|wish|have) to <a:activity> [,] (which|what) (way|direction) (%can|do|should|must|would|shall) %you [need to|have to] [go|turn|walk|head|move|face|look]", lambda a: mean.direction(Kind(a), (), None, "go")),
+        Rule("(which|what) (way|direction) (%can|do|should|must|would|shall) %you [need to|have to] [go|turn|walk|head|move|drive|face|look] (if|when|in order|to|because) [i|you|we] [want|need|wish|would like|have] [to] <v:verb> <x:np>", lambda x, v: mean.direction(x, (), None, "go")),
+        Rule("(which|what) (way|direction) (%can|do|should|must|would|shall) %you (want|need|have|like) to <v:verb> [to] <x:np>", lambda x, v: mean.direction(x, (), None, "go")),
+        Rule("where (should|must|do|would|can) %you [need to|have to] (look|turn|go|head|walk) [if|when] [i|you|we] [want|need|wish|would like|have] to <v:verb> <x:np>", lambda x, v: mean.direction(x, (), None, "go")),
         Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must|do) [%you] [need|have|have to|need to] [to] [%go] [to|in order to] (get|grab|take|fetch|pick up|bring|put|throw) [<y:np>] (from|out of|in|into|off|on|onto|away from) <x:np>", lambda x, y=None: mean.direction(x, (), None, "go")),
         Rule("on (which|what) side would <x:np> be", lambda x: mean.direction(x, mean.LEFT_RIGHT)),
         Rule("where would <x:np> be [, <s:sides>]", mean.direction),
@@ -441,6 +511,42 @@ QUESTIONS = Grammar(
         Rule("how do i (have to|need to|) turn to face <x:np>", mean.in_form("angle")),
         Rule("[at|in] (what|which) (o'clock|clock|clock direction|clock position|o'clock direction|o'clock position|hour) [direction|position] %be <x:np> [at|in|from me]", mean.in_form("clock")),
         # -- comparison
+        Rule("(rank|sort|order|list|arrange|put|line up|sequence) [me] [the] [following|objects|things|items|these] [,] <xs:list> [in order] <k:criterion>", mean.ranking),
+        Rule("(rank|sort|order|list|arrange|put) [me] [these|them|the following|the options|the objects] <k:criterion> [,] [<xs:list>]", mean.ranking),
+        Rule("%be <x:np> (closer|nearer) to <a:np> than [it is|they are] to <b:np>", lambda x, a, b: Verify(a, Exceeds(Measure("distance", x), b, less=True))),
+        Rule("%be <x:np> (farther|farther away) from <a:np> than [it is|they are] from <b:np>", lambda x, a, b: Verify(a, Exceeds(Measure("distance", x), b))),
+        Rule("%do <x:np> (stand|sit|lie|hang) (closer|nearer) to <a:np> than [it does|they do] to <b:np>", lambda x, a, b: Verify(a, Exceeds(Measure("distance", x), b, less=True))),
+        Rule("%do <x:np> (stand|sit|lie|hang) (farther|farther away) from <a:np> than [it does|they do] from <b:np>", lambda x, a, b: Verify(a, Exceeds(Measure("distance", x), b))),
+        Rule("[the] <p:comparative> [one] [of] [,] <xs:list>", lambda xs, p: mean.compare(xs, p) if len(xs) == 2 else None),
+        Rule("[the] <p:superlative> [one] [of|among|,] [these|the following] [,] <xs:list>", mean.compare),
+        Rule("[which %be|what %be] [the] <p:superlative> [one|object|thing|item] (of|among|out of|from) (the lot|them|them all|all of them|these|the following|the bunch|the four|the three|the options|those|these four|the choices|the list)", mean.of_options),
+        Rule("<xs:list> [,] (which|what|who) [one|of them|of these|of the two|of those|of the three] [%stands|%have|would be] [the] <p:comparative> [one]", mean.compare),
+        Rule("<xs:list> [,] (which|what|who) [one|of them|of these|of those|of the three] [%stands|would be] <p:superlative> [one]", mean.compare),
+        Rule("<xs:list> [,] <p:comparative> [one]", lambda xs, p: mean.compare(xs, p) if len(xs) == 2 else None),
+        Rule("<xs:list> [,] <p:superlative> [one]", mean.compare),
+        Rule("(which|what) <y:np> %stands <x:np> (nearest|closest) [to|by]", lambda x, y: Identify(Pick(strip(y), Measure("distance", x), False), True)),
+        Rule("(which|what) <y:np> %stands <x:np> farthest [away] from", lambda x, y: Identify(Pick(strip(y), Measure("distance", x), True), True)),
+        Rule("%which [one|object|thing|of them] (has|have|had|got|with) [the|a] (biggest|largest|greatest|highest|most|longest|larger|bigger|greater|higher|more) <d:dimension> [,] [<xs:list>]", lambda d, xs=(): mean.compare(xs, (d, True, 1)) if xs else mean.what_superlative((d, True, 1))),
+        Rule("%which [one|object|thing|of them] (has|have|had|got|with) [the|a] (smallest|lowest|least|shortest|smaller|lower|less|shorter) <d:dimension> [,] [<xs:list>]", lambda d, xs=(): mean.compare(xs, (d, False, 1)) if xs else mean.what_superlative((d, False, 1))),
+        Rule("%which <x:np> (has|have|got|with) the (biggest|largest|greatest|highest|most|longest) <d:dimension>", lambda x, d: mean.what_superlative((d, True, 1), x)),
+        Rule("%which <x:np> (has|have|got|with) the (smallest|lowest|least|shortest) <d:dimension>", lambda x, d: mean.what_superlative((d, False, 1), x)),
+        Rule("%which [<x:np>] (takes up|takes|occupies|needs|covers|uses) [the] (most|more) (space|room|floor|floor space|area) [<h:here>] [,] [<xs:list>]", lambda x=None, h=None, xs=(): mean.compare(xs, (Measure("area"), True, 1)) if xs else mean.what_superlative((Measure("area"), True, 1), x)),
+        # -- alike
+        Rule("(%be|%do|%have) <x:np> [all|both] [have|has] [of] the [very|exact] same color [<h:here>]", lambda x, h=None: mean.alike((x,), "color")),
+        Rule("(%be|%do|%have) <x:np> [all|both] [have|has] [of] the [very|exact] same <d:dimension> [<h:here>]", lambda x, d, h=None: mean.alike((x,), d.name)),
+        Rule("(%be|%do|%have) <xs:list> [all|both] [have|has] [of|in] the [very|exact] same color", lambda xs: mean.alike(xs, "color")),
+        Rule("(%be|%do|%have) <xs:list> [all|both] [have|has] [of] the [very|exact] same <d:dimension>", lambda xs, d: mean.alike(xs, d.name)),
+        Rule("(%be|%do|%have) <x:np> [have|has] [of|in] the [very|exact] same color (as|like) <y:np>", lambda x, y: mean.alike((x, y), "color")),
+        Rule("(%be|%do|%have) <x:np> [have|has] [of] the [very|exact] same <d:dimension> (as|like) <y:np>", lambda x, y, d: mean.alike((x, y), d.name)),
+        Rule("%be <x:np> as <d:how> as <y:np>", lambda x, y, d: mean.alike((x, y), d.name)),
+        Rule("%be <x:np> [all|both] (equally|the same) <d:how>", lambda x, d: mean.alike((x,), d.name)),
+        Rule("%be <xs:list> [all|both] equally <d:how>", lambda xs, d: mean.alike(xs, d.name)),
+        Rule("%do <xs:list> match in color", lambda xs: mean.alike(xs, "color")),
+        Rule("%do the color of <x:np> (match|equal) [that of|the color of] <y:np>", lambda x, y: mean.alike((x, y), "color")),
+        Rule("[%be] <x:np> [all|both] [standing|lying|sitting|located|placed|hanging] <n:relation> the same <y:np>", lambda x, n, y: mean.together((x,), n, y)),
+        Rule("[%be] <xs:list> [all|both] [standing|lying|sitting|located|placed|hanging] <n:relation> the same <y:np>", lambda xs, n, y: mean.together(xs, n, y)),
+        Rule("%be <xs:list> [both] on the same side [of me|of mine]", lambda xs: Together(xs, "side", Me())),
+        Rule("%be <x:np> on the same side [of me] as <y:np>", lambda x, y: Together((x, y), "side", Me())),
         Rule("%be <x:np> (higher|higher up) than <y:np>", lambda x, y: mean.verify(x, Exceeds(Measure("top"), y))),
         Rule("%be <x:np> (lower|lower down) than <y:np>", lambda x, y: mean.verify(x, Exceeds(Measure("top"), y, less=True))),
         Rule("%which <x:np> %stands <p:comparative> [,] <xs:list>", mean.compare_ones),
@@ -473,6 +579,14 @@ QUESTIONS = Grammar(
         Rule("(which|what) [one] %be <p:superlative> (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces]", mean.of_options),
         Rule("(which|what) %be <p:superlative> [,] (of|among|out of) [these|the following] [,] <xs:list>", mean.compare),
         # -- existence
+        Rule("(would|might|could|will|may|must) there be <x:np> [<m:modifier>]", mean.exists),
+        Rule("(%be there|%do %you see|%have %you seen) any (sign|trace|signs|hint) of <x:np> [<m:modifier>]", mean.exists),
+        Rule("any (sign|trace|signs|hint) of <x:np> [<m:modifier>]", mean.exists),
+        Rule("there %be (no|not) <x:np> [<m:modifier>]", mean.exists),
+        Rule("<c:condition> [,] %be there <x:np>", lambda c, x: Exists(Filter(strip(x), c))),
+        Rule("%you (can|do) (see|spot|find) <x:np> [<m:modifier>]", mean.exists),
+        Rule("(%can|do) %you (reach|touch|grab|get hold of|get at) <x:np> (from (here|my seat|my place|this position|where i am|where i sit|where i stand|my position|my chair)|without (moving|moving much|getting up|standing up|walking|leaving my seat|taking a step|leaving my place))", lambda x: None if isinstance(x, Me) else mean.verify(x, Within(Me(), ARM)) if isinstance(x, The) else Exists(Filter(strip(x), Within(Me(), ARM)))),
+        Rule("(%can|do) %you (reach|touch|grab) <x:np> from <y:np>", lambda x, y: None if isinstance(x, Me) else Verify(x, Within(y, ARM))),
         Rule("%have %you got <x:np> [<m:modifier>]", mean.exists),
         Rule("got <x:np> [<m:modifier>]", mean.exists),
         Rule("%do <r:np> come with <x:np>", lambda r, x: Exists(strip(x)) if mean.is_room(r) else None),
@@ -497,6 +611,11 @@ QUESTIONS = Grammar(
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", mean.exists),
         Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
         # -- yes/no about a condition
+        Rule("%do <x:np> (face|look at|point at|point to) [toward|to] <y:np>", lambda x, y: Verify(x, Side("front", True)) if isinstance(y, Me) else None if isinstance(x, Me) else Verify(x, Relation("faces", (y,)))),
+        Rule("%be <x:np> (turned|pointing|oriented|directed) (toward|to|at) <y:np>", lambda x, y: Verify(x, Relation("faces", (y,))) if not isinstance(x, Me) and not isinstance(y, Me) else None),
+        Rule("(am|are|do|is) (i|you|we|the robot) [currently] (facing|looking at|face|look at|turned to|turned toward|pointing at|headed for|looking toward) <y:np>", lambda y: None if isinstance(y, Me) else mean.verify(y, Side("front", True))),
+        Rule("<x:np> %be [also|all|both] <c:color>", lambda x, c: Verify(x, Colored(c))),
+        Rule("%be <x:np> (on|in|under|by|at|near|above|below) <y:np> or (not|no)", lambda x, y: None),
         Rule("%be there [enough] (space|room) (between|in between) <a:np> and <b:np> for (a|an|my) <w:length> (wide|broad) <y:np>", lambda a, b, w, y: Fits(w, a, b)),
         Rule("(%can|%do|would|will) %you see <x:np> without (turning|moving) [around|my head|back|round|your head|at all]", lambda x: None if isinstance(x, Me) else Verify(x, Side("front"))),
         Rule("(would|will|%do|%can) (%you|it|<y:np>) (fit|pass|squeeze|get|go|drive|walk|fit through) [through] [the gap|the space] between <a:np> and <b:np> [,] (if|when|given|assuming) [that] (%you|it|<z:np>) (%be|am) <w:length> (wide|across|in width|broad)", lambda a, b, w, y=None, z=None: Fits(w, a, b)),
@@ -518,6 +637,12 @@ QUESTIONS = Grammar(
         Rule("%do <x:np> (touch|touches) <y:np>", lambda x, y: Verify(x, Relation("touching", (y,)))),
         Rule("%be <x:np> <h:here>", lambda x, h: mean.exists(x) if not isinstance(x, The) else Exists(strip(x))),
         # -- where
+        Rule("<x:np> %stands [located|placed|standing|lying|hanging|situated|found|kept] where", mean.where),
+        Rule("(select|pick out|pick|choose|single out|highlight|mark|circle|point me to|point me toward|indicate|spot) <x:np>", mean.where),
+        Rule("(whereabouts|where) (in|of) <r:np> %stands <x:np>", lambda r, x: mean.where(x) if mean.is_room(r) else None),
+        Rule("(what|which) (part|corner|area|side|end) of <r:np> %stands <x:np> [in|at|on|located]", lambda r, x: mean.where(x) if mean.is_room(r) else None),
+        Rule("i (lost|misplaced|mislaid|need|dropped|forgot|left|have lost|have misplaced|can not remember) <x:np> [somewhere|<h:here>]", lambda x, h=None: mean.where(x)),
+        Rule("where (%can|could|do|would|should) %you <a:activity>", lambda a: mean.where(Kind(a))),
         Rule("where (did|do|have|has|could|might) %you [last|have] (leave|left|put|place|placed|drop|dropped|lay|forget|forgot|misplace) <x:np> [<h:here>|last]", lambda x, h=None: mean.where(x)),
         Rule("[give|show|list|name|tell] [me] [a list of] [all] <x:nps> and [tell me|also] (where they are|where each is|where each one is)", mean.where),
         Rule("(on|in|under) %which [piece of furniture|furniture|object|thing|surface|item] %stands <x:np> [placed|standing|sitting|lying|located|resting|put|kept]", lambda x: Where(x)),
@@ -540,6 +665,10 @@ QUESTIONS = Grammar(
         Rule("i am looking for <x:np>", mean.where),
         Rule("i (can not|could not) (find|see) <x:np>", mean.where),
         # -- colour
+        Rule("<x:np> (%be|has|have|comes in) (what|which) color", lambda x: Color(x)),
+        Rule("(what|which) (shade|hue|tint|paint) (%be|has|have|do|does) <x:np> [have|painted|in]", lambda x: Color(x)),
+        Rule("[%which %be] the (shade|hue|tint) of <x:np>", lambda x: Color(x)),
+        Rule("what color (%can|would) %you (call|give|describe|say) <x:np> [is|as]", lambda x: Color(x)),
         Rule("(what|which) color <x:np> %be", lambda x: Color(x)),
         Rule("(what|which) color (%be|has|have|do|does) <x:np> [have|painted|in]", lambda x: Color(x)),
         Rule("[%which %be] the color of <x:np>", lambda x: Color(x)),
@@ -548,6 +677,16 @@ QUESTIONS = Grammar(
         Rule("how %be <x:np> colored", lambda x: Color(x)),
         Rule("color of <x:np>", lambda x: Color(x)),
         # -- routes
+        Rule("(plan|give|show|find|tell|draw|compute|describe|work out|map out|map) [me] [out] [the|a|my] [shortest|best|quickest|fastest|free|safe] (way|route|path|course|directions|trip) from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
+        Rule("(plan|give|show|find|tell|draw|compute|describe|work out|map out|map) [me] [out] [the|a|my] [shortest|best|quickest|fastest|free|safe] (way|route|path|course|directions|trip) to <x:np>", lambda x: Route(mean.fill(x, Me()))),
+        Rule("(route|directions|way|path) from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
+        Rule("(route|directions|way|path) to <x:np>", lambda x: Route(mean.fill(x, Me()))),
+        Rule("(navigate|drive|go|walk|guide me|take me|lead me) from <s:np> to <x:np>", lambda x, s: None if isinstance(s, Me) else Route(x, start=s)),
+        Rule("(navigate|drive|go|walk|head) to <x:np> from <s:np>", lambda x, s: Route(x) if isinstance(s, Me) else Route(x, start=s)),
+        Rule("(what|which) [<x:np>] (do|does|would|will|must) %you (pass|go past|drive past|walk past|come by|pass by) [on the way] [going|walking|driving|when %you go|if %you go] from <a:np> to <b:np>", lambda a, b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Relation("between", (a, b))))),
+        Rule("(go|walk|drive|move) from <a:np> to <b:np> [,] (what|which) [<x:np>] (do|does|would|will|must) %you (pass|go past|come by|pass by) [on the way]", lambda a, b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Relation("between", (a, b))))),
+        Rule("(what|which) [<x:np>] (%stands in|%stands on|%be blocking|blocks|%be obstructing|obstructs) (my|the) (way|path) (to|toward) <b:np>", lambda b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Relation("between", (Me(), b))))),
+        Rule("%be (there|<x:np>) [anything|something|an obstacle] (in|on) (my|the) (way|path) (to|toward) <b:np>", lambda b, x=None: Exists(Filter(Kind("object"), Relation("between", (Me(), b)))) if x is None else Verify(x, Relation("between", (Me(), b)))),
         Rule("(%can|could) %you (%go|get|drive|walk|pass) from <s:np> to <x:np> without (bumping into|hitting|touching|colliding with) (anything|things|something|furniture)", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(mean.fill(x, s), (), True, s)),
         Rule("%be the (way|path|route) from <s:np> to <x:np> (clear|free|open|passable|unobstructed)", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(mean.fill(x, s), (), True, s)),
         Rule("(%can|could) %you (%go|get|drive|walk) from <s:np> to <x:np>", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(mean.fill(x, s), (), True, s)),
@@ -565,9 +704,16 @@ QUESTIONS = Grammar(
         Rule("(%can|could) %you (%go|drive|walk|get|pass) [to|through to|up to|straight to] <x:np> [without bumping into anything|from here]", lambda x: Route(mean.fill(x, Me()), (), True)),
         Rule("%be it possible to %go to <x:np>", lambda x: Route(mean.fill(x, Me()), (), True)),
         Rule("can you (bring|take|guide|lead) me to <x:np>", lambda x: Route(mean.fill(x, Me()))),
-        Rule("%be <x:np> (reachable|accessible|within reach)", lambda x: Route(mean.fill(x, Me()), (), True)),
+        Rule("%be <x:np> (reachable|accessible)", lambda x: Route(mean.fill(x, Me()), (), True)),
         Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(mean.fill(x, Me()), (), True)),
         # -- what is ...
+        Rule("<c:condition> [,] [there] %stands [there] what", lambda c: mean.what(c=c)),
+        Rule("<c:condition> [,] what [%be there|%stands|%can %you see|do %you see|do %you have]", lambda c: mean.what(c=c)),
+        Rule("(what|which things|what things|what objects|what stuff) (do|did|have|has) %you [have|got|find|see|know of|keep] <c:condition>", lambda c: mean.what(c=c)),
+        Rule("what %you (got|have|see|find) <c:condition>", lambda c: mean.what(c=c)),
+        Rule("what (got|have) [you|i] <c:condition>", lambda c: mean.what(c=c)),
+        Rule("who %stands [there] <c:condition>", lambda c: Identify(Filter(Kind("person"), c))),
+        Rule("%which (of the|of my|of your) <x:np> %be it", lambda x: mean.identify(x)),
         Rule("what (am|are) (i|you|we) [directly|currently] (looking at|facing|pointing at|turned to|turned toward)", lambda: Identify(Pick(Filter(Kind("object"), Side("front", True)), Measure("distance", Me()), False), True)),
         Rule("(what|which) (kinds|types|sorts|classes) of (objects|things|items|furniture) [%do|%can|%have|%be] [%you|there] [%see|know|known] [about|of|to you] [<h:here>]", lambda h=None: Describe()),
         Rule("(of|out of|among) <x:np> [,] (which|what) [one|ones] %stands <p:superlative>", lambda x, p: mean.what_superlative(p, x)),

@@ -43,6 +43,10 @@ def _grammar_words(grammar: Grammar) -> set[str]:
     return {w for rule in grammar.rules for w in re.findall(r"[a-z']+", re.sub(r"<[^>]*>|%\w+", " ", rule.pattern))}
 
 
+_SELDOM_MEANT = frozenset(("their", "whose"))
+"""Words that few questions need, near to others that many do."""
+
+
 @lru_cache(maxsize=1)
 def _known() -> frozenset[str]:
     """Words of the grammar: what people ask with, whatever the scene."""
@@ -91,7 +95,7 @@ def corrected(word: str, nouns: frozenset[str]) -> str:
         return word
     for candidates in _slips(word):
         for names in (scene, known):
-            found = candidates & names
+            found = (candidates & names) - _SELDOM_MEANT
             if len(found) == 1:
                 return found.pop()
             if found:

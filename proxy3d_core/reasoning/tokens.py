@@ -65,7 +65,7 @@ def _plain(items: list[str]) -> list[str]:
     out: list[str] = []
     i = 0
     while i < len(items):
-        for length in (4, 3, 2):
+        for length in (5, 4, 3, 2):
             plain = PLAINER.get(" ".join(items[i : i + length]))
             if plain is not None:
                 out += plain.split()
