@@ -78,6 +78,27 @@ class PerceptionConfig(_Section):
     )
 
 
+class EncoderConfig(_Section):
+    """Features of the images; the fields are the arguments of ``proxy3d_core.encoders.load_encoder``."""
+
+    source: str = Field(
+        "", description="Model (folder or hub id) that gives the features of the proxies; empty = colour and texture."
+    )
+    stage: Literal["auto", "patches", "merged"] = Field(
+        "auto", description="Before or after the model's merger; auto = after it, where there is one."
+    )
+    device: str = Field("auto", description="Where the model runs: auto, cpu, cuda, cuda:1 ...")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Number type of the model; auto = half precision on CUDA, float32 on the CPU."
+    )
+    cells: int = Field(
+        336,
+        ge=4,
+        le=16384,
+        description="Most feature cells per image (the paper: 336 or 1344, 16x21 or 32x42 for 4:3).",
+    )
+
+
 class MapConfig(_Section):
     """The scene state."""
 
@@ -128,6 +149,7 @@ class Config(_Section):
     frames: FramesConfig = FramesConfig()
     input: InputConfig = InputConfig()
     perception: PerceptionConfig = PerceptionConfig()
+    encoder: EncoderConfig = EncoderConfig()
     map: MapConfig = MapConfig()
     proxies: ProxyConfig = ProxyConfig()
     answer: AnswerConfig = AnswerConfig()

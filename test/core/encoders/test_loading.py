@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from tiny_models import make_model, save
 
+from proxy3d_core.config import Config
 from proxy3d_core.encoders import load_encoder
 from proxy3d_core.errors import BadInput, MissingExtra, ModelError
 
@@ -113,6 +114,12 @@ def test_names_tell_models_and_stages_apart(checkpoints: dict[str, Path]) -> Non
     assert load_encoder(checkpoints["qwen2_5_vl"]).name == "qwen2_5_vl:merged"
     assert load_encoder(checkpoints["qwen2_5_vl"], stage="patches").name == "qwen2_5_vl:patches"
     assert load_encoder(checkpoints["dinov2"]).name == "dinov2:patches"
+
+
+def test_the_settings_are_the_arguments(checkpoints: dict[str, Path]) -> None:
+    config = Config.from_flat({"encoder.source": str(checkpoints["siglip"]), "encoder.cells": 12})
+    assert load_encoder(**config.encoder.model_dump()).grid(480, 640) == (3, 4)
+    assert load_encoder(**Config().encoder.model_dump()).name == "appearance"
 
 
 def test_pickles_are_refused(copied: Callable[[str], Path]) -> None:
