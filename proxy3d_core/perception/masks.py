@@ -6,16 +6,53 @@ are only good within it; ``scene/instances.py`` merges those of many frames.
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+from typing import Protocol
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy3d_core.errors import MissingExtra
 from proxy3d_core.perception.continuity import depth_links, neighbours
 
 _OFF_PLANE = 0.01  # m; with 1 % of the range: how far a neighbour lies off the tangent plane
 _OFF_PLANE_SHARE = 0.01
 _BEND = 0.2  # rad between neighbouring normals, and
 _BEND_NOISE = 0.055  # rad for each metre of range: the noise of a normal grows with it
+
+
+class MaskModel(Protocol):
+    """A model that finds the masks of everything in an image; see ``load_mask_model``."""
+
+    name: str
+
+    def segment(self, rgb: NDArray[np.uint8], grid: tuple[int, int]) -> NDArray[np.int32]:
+        """Masks of an image (H, W, 3) uint8 on a grid (h, w). Raises BadInput."""
+        ...
+
+
+def load_mask_model(source: str | Path, device: str = "auto") -> MaskModel:
+    """SAM 2, ready to use.
+
+    Args:
+        source: folder with config.json, preprocessor_config.json and safetensors, or a hub id such as
+            ``facebook/sam2.1-hiera-small`` (looked up on the network only then).
+        device: "auto" (CUDA where there is one, in half precision, else the CPU), or what ``torch.device`` understands.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        ModelError: the checkpoint is missing, incomplete, unsafe or of an unknown kind, or the device cannot be used.
+    """
+    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(
+            f"the mask model {source} needs {' and '.join(missing)}; install: pip install 'proxy3d_ros[models]'"
+        )
+    from proxy3d_core.perception.segment_anything import load_network
+
+    return load_network(source, device)
 
 
 def label_masks(
