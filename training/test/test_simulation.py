@@ -91,7 +91,7 @@ def test_light_of_a_lamp_falls_with_the_square_of_the_distance() -> None:
     # Direct light only: E = I cos / r^2 on the floor below a lamp of 2 W/sr that hangs 2 m high.
     room = a_room(lamps=(Lamp((3, 2.5, 2.0), 0.02, (2, 2, 2)),))
     geometry = Geometry.of(room, 0.2)
-    light = light_room(room, geometry, Caster(geometry), rays=4, bounces=0).irradiance[:, 0]
+    light = light_room(room, geometry, Caster(geometry.vertices[geometry.faces]), rays=4, bounces=0).irradiance[:, 0]
     floor = (geometry.vertices[:, 2] == 0) & (geometry.normals[:, 2] > 0.9)
     x, y = geometry.vertices[floor, 0] - 3, geometry.vertices[floor, 1] - 2.5
     expected = 2 * 2.0 / (x**2 + y**2 + 4.0) ** 1.5
@@ -104,7 +104,7 @@ def test_shadow_lies_where_the_lamp_is_hidden() -> None:
     board = box((0.6, 0.6, 0.02), (0, 0, 1.0), GREY)
     room = a_room(Item(1, "board", [board], (3, 2.5, 0)), lamps=(Lamp((3, 2.5, 2.0), 0.02, (2, 2, 2)),))
     geometry = Geometry.of(room, 0.1)
-    light = light_room(room, geometry, Caster(geometry), rays=4, bounces=0).irradiance[:, 0]
+    light = light_room(room, geometry, Caster(geometry.vertices[geometry.faces]), rays=4, bounces=0).irradiance[:, 0]
     floor = (geometry.vertices[:, 2] == 0) & (geometry.face_item[0] == -1)
     reach = np.abs(geometry.vertices[:, :2] - (3, 2.5)).max(axis=1)
     assert light[floor & (reach < 0.35)].max() < 0.02

@@ -178,22 +178,18 @@ def _fittings(plan: Plan, first_id: int) -> list[Placed]:
 
 def _casing(hole: Hole) -> list[Part]:
     """The wooden lining of a doorway, flush with both walls but for a finger's breadth."""
-    x, half, top = THICKNESS / 2 + 0.018, hole.width / 2, hole.top
+    x, inner, outer, top = THICKNESS / 2 + 0.018, hole.width / 2 - 0.02, hole.width / 2 + 0.07, hole.top
     return [
-        *(
-            slab((-x, min(j * half, j * (half + 0.07)), 0), (x, max(j * half, j * (half + 0.07)), top), WHITE)
-            for j in (-1, 1)
-        ),
-        slab((-x, -half - 0.07, top), (x, half + 0.07, top + 0.07), WHITE),
+        slab((-x, -outer, 0), (x, -inner, top - 0.02), WHITE),
+        slab((-x, inner, 0), (x, outer, top - 0.02), WHITE),
+        slab((-x, -outer, top - 0.02), (x, outer, top + 0.07), WHITE),
     ]
 
 
 def _wall(wall: Wall, paint: Material, height: float, floor: Material) -> list[Part]:
     """A wall around its holes, in the room's frame."""
     t, parts = wall.depth, []
-    # At outer corners walls reach past each other, so that no light gets in between.
-    at = -t if wall.convex_start else 0.0
-    end = wall.length + (t if wall.convex_end else 0.0)
+    at = 0.0
     panels = []
     for hole in sorted(wall.holes, key=lambda h: h.along):
         low, high = hole.along - hole.width / 2, hole.along + hole.width / 2
@@ -203,11 +199,11 @@ def _wall(wall: Wall, paint: Material, height: float, floor: Material) -> list[P
         else:
             parts.append(slab((-t, low, -0.1), (0, high, 0), floor))
         at = high
-    panels.append((at, end, 0.0, height))
+    panels.append((at, wall.length, 0.0, height))
     for low, high, bottom, top in panels:
         parts.append(slab((-t, low, bottom), (0, high, top), paint))
         if bottom == 0:
-            parts.append(slab((0, max(low, 0.0), 0), (0.012, min(high, wall.length), 0.07), WHITE))
+            parts.append(slab((0, low, 0), (0.012, high, 0.07), WHITE))
     # In the frame of things at the wall, y runs from its end to its start.
     mirrored = [replace(p, vertices=p.vertices * (1, -1, 1), faces=p.faces[:, ::-1]) for p in parts]
     at_wall = (*(float(v) for v in wall.start), 0.0)

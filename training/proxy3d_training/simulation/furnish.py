@@ -75,6 +75,15 @@ class Furnisher:
                     self._keep(wall, hole.along, hole.width + 0.16, 0.95, 0.0, hole.top + 0.1)
                     self._doors.append(wall.point(hole.along, 0.45))
 
+    def resume(self, placed: Iterable[Placed]) -> None:
+        """Take over a furnished room, to change something in it."""
+        for p in placed:
+            self.placed.append(p)
+            block = item_block(p.item)
+            self.blocks.append(block)
+            if p.on in ("floor", "object") and p.kind.name not in ("door", "doorway"):
+                self._free &= ~self._shadow(block)
+
     def _keep(self, wall: Wall, along: float, width: float, depth: float, low: float, high: float) -> None:
         x, y = wall.point(along, depth / 2)
         self.blocks.append(Block((float(x), float(y)), (depth / 2, width / 2), wall.yaw, low, high))

@@ -23,15 +23,17 @@ Array = NDArray[np.float64]
 SUN = np.array([9.0, 8.2, 6.6])
 """Irradiance of the sun on a surface that faces it, in the units of ``materials.sky``."""
 
+_REACH = 8.0  # further away a light of a room adds too little to be seen, metres
 _LIFT = 2e-3  # ray origins stand off their surface by this, metres
 
 
 class Caster:
-    """Rays against all triangles of a room (Embree)."""
+    """Rays against triangles (Embree)."""
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, triangles: Array) -> None:
+        """``triangles``: (F, 3, 3) corners, metres."""
         self._scene = EmbreeScene()
-        TriangleMesh(self._scene, geometry.vertices[geometry.faces].astype(np.float32))
+        TriangleMesh(self._scene, np.ascontiguousarray(triangles, np.float32))
 
     def first(self, origins: Array, directions: Array) -> tuple[NDArray[np.int64], Array, Array]:
         """First hits of rays (N, 3).
@@ -89,33 +91,35 @@ def light_room(
 
     The noise of the gathering is averaged ``smoothing`` times over neighbouring vertices.
     """
-    origins = geometry.vertices + _LIFT * geometry.normals
-    direct = np.zeros_like(origins)
+    normals = geometry.normals.astype(np.float32)
+    # Away from the surface, and a little towards its inside: a vertex at a room's edge would look behind the next wall.
+    inside = 0.15 * (geometry.neighbours @ geometry.vertices - geometry.vertices)
+    origins = (geometry.vertices + inside + _LIFT * geometry.normals).astype(np.float32)
+    direct = np.zeros_like(geometry.vertices)
     rng = np.random.default_rng(0)
 
     for pane in room.panes():
         shift = rng.random((len(origins), 2))
         for place in qmc.Sobol(2, scramble=False).random(shadow_rays):
             points, inward, area = _on_window(pane, (place + shift) % 1)
-            way = points - origins
-            square = (way**2).sum(axis=1)
-            unit = way / np.sqrt(square)[:, None]
-            facing = np.maximum((unit * geometry.normals).sum(axis=1), 0) * np.maximum(-unit @ inward, 0)
-            lit = np.flatnonzero(facing > 0)
+            way = (points - origins).astype(np.float32)
+            square = np.einsum("ij,ij->i", way, way)
+            facing = np.maximum(np.einsum("ij,ij->i", way, normals), 0) * np.maximum(-way @ inward, 0) / square
+            lit = np.flatnonzero((facing > 0) & (square < _REACH**2))
             lit = lit[~caster.blocked(origins[lit], way[lit], np.full(len(lit), 0.999))]
             seen = sky(way[lit]) * (facing[lit] / np.maximum(square[lit], 0.02) * area / shadow_rays)[:, None]
             direct[lit] += seen
 
     for lamp in room.lamps:
+        toward = origins - np.asarray(lamp.position, np.float32)
         for _ in range(shadow_rays):
-            offset = rng.standard_normal((len(origins), 3))
-            offset *= lamp.radius / np.linalg.norm(offset, axis=1, keepdims=True)
-            toward = origins - np.asarray(lamp.position)
-            offset *= np.sign((offset * toward).sum(axis=1, keepdims=True))
-            way = np.asarray(lamp.position) + offset - origins
-            square = (way**2).sum(axis=1)
-            facing = np.maximum((way * geometry.normals).sum(axis=1), 0) / np.sqrt(square)
-            lit = np.flatnonzero(facing > 0)
+            offset = rng.standard_normal(origins.shape, np.float32)
+            offset *= lamp.radius / np.sqrt(np.einsum("ij,ij->i", offset, offset))[:, None]
+            offset *= np.sign(np.einsum("ij,ij->i", offset, toward))[:, None]
+            way = offset - toward
+            square = np.einsum("ij,ij->i", way, way)
+            facing = np.maximum(np.einsum("ij,ij->i", way, normals), 0) / np.sqrt(square)
+            lit = np.flatnonzero((facing > 0) & (square < _REACH**2))
             lit = lit[~caster.blocked(origins[lit], way[lit], np.full(len(lit), 0.999))]
             direct[lit] += (
                 np.asarray(lamp.intensity) * (facing[lit] / np.maximum(square[lit], 0.01) / shadow_rays)[:, None]
@@ -128,7 +132,8 @@ def light_room(
     else:
         bounced_sun = np.zeros_like(direct)
 
-    hits = _gather_rays(geometry, caster, origins, rays)
+    hits, buried = _gather_rays(geometry, caster, origins, rays)
+    direct, bounced_sun = _spread(geometry, direct, buried), _spread(geometry, bounced_sun, buried)
     colors = np.stack(
         [albedo(np.zeros((1, 3)), m)[0] if m.pattern == "plain" else np.asarray(m.color) for m in geometry.materials]
     )
@@ -138,7 +143,7 @@ def light_room(
     for _ in range(bounces):
         radiosity = face_color * (direct + bounced_sun + indirect)[geometry.faces].mean(axis=1) * opaque[:, None]
         radiosity = np.concatenate([radiosity, np.zeros((1, 3))])  # a ray that hits nothing (index -1) brings nothing
-        indirect = radiosity[hits].mean(axis=1)
+        indirect = _spread(geometry, radiosity[hits].mean(axis=1), buried)
         for _ in range(smoothing):
             indirect = geometry.neighbours @ indirect
     return Light(geometry.neighbours @ (geometry.neighbours @ direct) + indirect, sun)
@@ -155,11 +160,36 @@ def sunlit(geometry: Geometry, caster: Caster, points: Array, normals: Array, su
     return out
 
 
-def _gather_rays(geometry: Geometry, caster: Caster, origins: Array, rays: int) -> NDArray[np.int32]:
-    """(V, rays) faces seen from each vertex in cosine-distributed directions; -1 = nothing or the back of a surface."""
+def _spread(geometry: Geometry, light: Array, buried: NDArray[np.bool_], steps: int = 8) -> Array:
+    """Light (V, 3) with that of ``buried`` vertices taken from their neighbours.
+
+    Vertices behind or inside of something are dark; between them and the next one in the open light is interpolated,
+    which would show as dark teeth around everything that stands at a wall.
+    """
+    known, out = ~buried, np.where(buried[:, None], 0.0, light)
+    for _ in range(steps):
+        if known.all():
+            break
+        share = geometry.neighbours @ known.astype(np.float64)
+        found = np.flatnonzero(~known & (share > 0))
+        out[found] = (geometry.neighbours[found] @ out) / share[found, None]
+        known[found] = True
+    return out
+
+
+def _gather_rays(
+    geometry: Geometry, caster: Caster, origins: Array, rays: int
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """What vertices see in cosine-distributed directions.
+
+    Returns:
+        Faces (V, rays), -1 = nothing or the back of a surface; (V,) whether a vertex is buried, that is, sees next to
+        nothing but backs and what is nearer than 4 cm.
+    """
     u = qmc.Sobol(2, scramble=False).random(rays)
     shift = np.random.default_rng(1).random((len(origins), 2))
     hits = np.empty((len(origins), rays), np.int32)
+    clear = np.zeros(len(origins), np.int64)
     helper = np.where(np.abs(geometry.normals[:, 2:3]) < 0.9, [0.0, 0, 1], [1.0, 0, 0])
     tangent = np.cross(geometry.normals, helper)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
@@ -170,6 +200,8 @@ def _gather_rays(geometry: Geometry, caster: Caster, origins: Array, rays: int) 
         a, b = ((u[i] + shift) % 1).T
         radius, angle = np.sqrt(a)[:, None], (2 * np.pi * b)[:, None]
         way = radius * (np.cos(angle) * tangent + np.sin(angle) * bitangent) + np.sqrt(1 - radius**2) * geometry.normals
-        face, _, _ = caster.first(origins, way)
-        hits[:, i] = np.where((way * face_normal[face]).sum(axis=1) < 0, face, -1)
-    return hits
+        face, distance, _ = caster.first(origins, way)
+        front = (way * face_normal[face]).sum(axis=1) < 0
+        hits[:, i] = np.where(front, face, -1)
+        clear += front & (distance > 0.04) & (face >= 0)
+    return hits, clear < 0.25 * rays

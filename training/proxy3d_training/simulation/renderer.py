@@ -39,12 +39,21 @@ class Picture:
 class Renderer:
     """Renders one state of a room. Lighting is computed on construction (seconds), pictures after that are fast."""
 
-    def __init__(self, room: Scene, max_edge: float = 0.10, rays: int = 64) -> None:
+    def __init__(
+        self,
+        room: Scene,
+        max_edge: float = 0.10,
+        rays: int = 64,
+        shadow_rays: int = 16,
+        item_edge: float | None = None,
+        smoothing: int = 8,
+    ) -> None:
         self.room = room
-        self.geometry = Geometry.of(room, max_edge)
-        self._caster = Caster(self.geometry)
-        self.light = light_room(room, self.geometry, self._caster, rays)
+        self.geometry = Geometry.of(room, max_edge, item_edge)
+        self._caster = Caster(self.geometry.vertices[self.geometry.faces])
+        self.light = light_room(room, self.geometry, self._caster, rays, shadow_rays, smoothing=smoothing)
         g = self.geometry
+        self._normals = np.ascontiguousarray(g.normals)
         self._vertex_values = np.hstack([g.normals, self.light.irradiance])
         self._opaque = np.array([m.opaque for m in g.materials])
         self._gloss = np.array([m.gloss for m in g.materials])
@@ -54,35 +63,41 @@ class Renderer:
         self._rotations = np.stack([item.rotation for item in g.items] + [np.eye(3)])
         self._positions = np.array([item.position for item in g.items] + [(0.0, 0.0, 0.0)])
 
-    def render(self, pose: Array, k: Intrinsics, samples: int = 1) -> Picture:
+    def render(self, pose: Array, k: Intrinsics, samples: int = 1, adaptive: bool = False) -> Picture:
         """A view from ``pose`` (4x4 room_from_camera, optical axes).
 
         Args:
             samples: colour samples per pixel and axis (2 = four per pixel); depth and instances belong to the centre.
+            adaptive: only pixels at edges get more than one.
         """
         rays = pixel_rays(k).astype(np.float64).reshape(-1, 3)
-        count = len(rays)
+        count, eye = len(rays), pose[:3, 3]
         directions = rays @ pose[:3, :3].T
-        face, depth, weights = self._caster.first(np.broadcast_to(pose[:3, 3], (count, 3)), directions)
+        face, depth, weights = self._caster.first(np.broadcast_to(eye, (count, 3)), directions)
         material = self.geometry.face_material[face]
         solid = (face >= 0) & self._opaque[material]
         instance = np.where(face >= 0, self._ids[self.geometry.face_item[face]], 0).astype(np.int32)
-        normals = self._at_hits(face, weights)[:, :3]
-        cosine = np.abs((normals * directions).sum(axis=1)) / np.linalg.norm(directions, axis=1)
-        if samples == 1:
-            radiance = self._shade(pose[:3, 3], directions, face, depth, weights)
-        else:
-            radiance = np.zeros((count, 3))
+        normals = self._at_hits(face, weights, self._normals)
+        cosine = np.abs(np.einsum("ij,ij->i", normals, directions)) / np.linalg.norm(directions, axis=1)
+        shape = (k.height, k.width)
+        if samples == 1 or adaptive:
+            radiance = self._shade(eye, directions, face, depth, weights)
+        if samples > 1:
+            ask = np.arange(count)
+            if adaptive:
+                surface = np.where(solid, self.geometry.face_item[face] * len(self._opaque) + material, -(10**9))
+                ask = np.flatnonzero(_edges(surface.reshape(shape), normals.reshape(*shape, 3)))
+            total = np.zeros((len(ask), 3))
             steps = (np.arange(samples) + 0.5) / samples - 0.5
             for dy in steps:
                 for dx in steps:
-                    offset = np.array([dx / k.fx, dy / k.fy, 0.0])
-                    shifted = (rays + offset) @ pose[:3, :3].T
-                    hit = self._caster.first(np.broadcast_to(pose[:3, 3], (count, 3)), shifted)
+                    shifted = (rays[ask] + np.array([dx / k.fx, dy / k.fy, 0.0])) @ pose[:3, :3].T
+                    hit = self._caster.first(np.broadcast_to(eye, shifted.shape), shifted)
                     # Very bright pixels would leave jagged edges; displays cannot show them anyway.
-                    radiance += np.minimum(self._shade(pose[:3, 3], shifted, *hit), 4.0)
-            radiance /= samples**2
-        shape = (k.height, k.width)
+                    total += np.minimum(self._shade(eye, shifted, *hit), 4.0)
+            if not adaptive:
+                radiance = np.empty((count, 3))
+            radiance[ask] = total / samples**2
         return Picture(
             radiance.reshape(*shape, 3),
             np.where(solid, depth, 0).reshape(shape),
@@ -91,13 +106,13 @@ class Renderer:
             np.where(solid, self._gloss[material], 0).reshape(shape),
         )
 
-    def _at_hits(self, face: NDArray[np.int64], weights: Array) -> Array:
-        """(N, 6) normals and irradiance where rays met the faces."""
+    def _at_hits(self, face: NDArray[np.int64], weights: Array, values: Array) -> Array:
+        """(N, C) what ``values`` (V, C) of the vertices are where rays met the faces."""
         corners = self.geometry.faces[face]
-        values = weights[:, 0, None] * self._vertex_values[corners[:, 0]]
+        out = weights[:, 0, None] * values[corners[:, 0]]
         for i in (1, 2):
-            values += weights[:, i, None] * self._vertex_values[corners[:, i]]
-        return values
+            out += weights[:, i, None] * values[corners[:, i]]
+        return out
 
     def _shade(
         self,
@@ -118,7 +133,7 @@ class Renderer:
         face, material, weights, view = face[solid], material[solid], weights[solid], directions[solid]
         points = eye[solid] if eye.ndim == 2 else eye
         points = points + distance[solid, None] * view
-        surface = self._at_hits(face, weights)
+        surface = self._at_hits(face, weights, self._vertex_values)
         normals, irradiance = surface[:, :3], surface[:, 3:]
         if self.light.sun is not None:
             irradiance = (
@@ -147,6 +162,19 @@ class Renderer:
             radiance[shiny] += share[:, None] * (self._shade(start, reflected, *hit, mirror=False) - radiance[shiny])
         out[solid] = radiance
         return out
+
+
+def _edges(surface: NDArray[np.int64], normals: Array) -> NDArray[np.bool_]:
+    """(H, W) pixels next to another surface, or to another side of the same one."""
+    edge = np.zeros(surface.shape, bool)
+    for a, b in (
+        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
+        ((slice(None, -1),), (slice(1, None),)),
+    ):
+        differ = (surface[a] != surface[b]) | (np.einsum("ijk,ijk->ij", normals[a], normals[b]) < 0.8)
+        edge[a] |= differ
+        edge[b] |= differ
+    return edge
 
 
 def exposure(renderer: Renderer) -> float:

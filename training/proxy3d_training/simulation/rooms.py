@@ -266,8 +266,11 @@ class Geometry:
     neighbours: sparse.csr_matrix = field(repr=False)
 
     @classmethod
-    def of(cls, room: Scene, max_edge: float = 0.09) -> Geometry:
-        """Triangles with edges of at most ``max_edge`` metres, so that light can be kept at the vertices."""
+    def of(cls, room: Scene, max_edge: float = 0.09, item_edge: float | None = None) -> Geometry:
+        """Triangles with edges of at most ``max_edge`` metres, so that light can be kept at the vertices.
+
+        Those of things may be longer, up to ``item_edge``, as things have many small ones anyway.
+        """
         placed = [(p, -1) for p in room.shell()]
         for i, item in enumerate(room.items):
             placed += [(p.moved(item.position, yaw=item.yaw), i) for p in item.parts]
@@ -278,7 +281,8 @@ class Geometry:
         faces = np.concatenate([p.faces + o for (p, _), o in zip(placed, offsets[:-1], strict=True)])
         part = np.repeat(np.arange(len(placed)), [len(p.faces) for p, _ in placed])
         vertices, normals, faces, part = _split_at_creases(np.concatenate([p.vertices for p, _ in placed]), faces, part)
-        vertices, normals, faces, source = _bisect(vertices, normals, faces, max_edge)
+        limits = np.where(np.array([i for _, i in placed]) < 0, max_edge, item_edge or max_edge)
+        vertices, normals, faces, source = _bisect(vertices, normals, faces, limits[part])
         part = part[source]
 
         edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
@@ -329,15 +333,15 @@ def _split_at_creases(
 
 
 def _bisect(
-    vertices: Array, normals: Array, faces: NDArray[np.int64], max_edge: float
+    vertices: Array, normals: Array, faces: NDArray[np.int64], max_edge: Array
 ) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.int64]]:
-    """Triangles halved at their longest edge until none exceeds ``max_edge``; last: where each face came from."""
+    """Triangles halved at their longest edge until none exceeds its ``max_edge``; last: where each face came from."""
     source = np.arange(len(faces))
     while True:
         corners = vertices[faces]
         length = np.linalg.norm(corners - corners[:, [1, 2, 0]], axis=2)
         longest = length.argmax(axis=1)
-        long = np.flatnonzero(length.max(axis=1) > max_edge)
+        long = np.flatnonzero(length.max(axis=1) > max_edge[source])
         if not len(long):
             return vertices, normals, faces, source
         order = (longest[long, None] + np.arange(3)) % 3

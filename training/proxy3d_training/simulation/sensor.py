@@ -64,14 +64,31 @@ class StereoDepth:
         return np.where(lost, 0, np.round(measured * 1000)).astype(np.uint16)
 
 
-def photograph(picture: Picture, gain: float, rng: Generator) -> NDArray[np.uint8]:
-    """(H, W, 3) display RGB with a little vignetting, shot noise and read noise."""
+def photograph(
+    picture: Picture, gain: float, rng: Generator, smear: float = 0.0, noise: float = 0.006
+) -> NDArray[np.uint8]:
+    """(H, W, 3) display RGB with a little vignetting, motion blur, shot noise and read noise.
+
+    Args:
+        smear: how far the picture moves sideways while the shutter is open, pixels.
+        noise: deviation of the read noise, and factor of the shot noise, of the display's range.
+    """
     height, width = picture.depth.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     vignette = 1 - 0.10 * (x**2 + y**2)
-    image = develop(picture.radiance * vignette[..., None], gain)
-    noise = rng.standard_normal(image.shape) * (0.006 + 0.006 * np.sqrt(image))
-    return np.round(np.clip(image + noise, 0, 1) * 255).astype(np.uint8)
+    radiance = picture.radiance * vignette[..., None]
+    if smear > 0.5:
+        radiance = ndimage.convolve1d(radiance, _shutter(smear), axis=1, mode="nearest")
+    image = develop(radiance, gain)
+    image = image + rng.standard_normal(image.shape) * (noise + noise * np.sqrt(image))
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _shutter(smear: float) -> Array:
+    """Weights of a line of pixels that are passed during the exposure; they sum to 1."""
+    half = int(np.ceil(smear / 2))
+    weights = np.clip(smear / 2 + 0.5 - np.abs(np.arange(-half, half + 1)), 0, 1)
+    return weights / weights.sum()
 
 
 @dataclass(frozen=True)
