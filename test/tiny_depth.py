@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import torch
@@ -23,8 +24,8 @@ def dinov2(image_size: int) -> dict[str, object]:
     }
 
 
-def depth_anything(folder: Path, kind: str = "metric", max_depth: int = 20) -> Path:
-    """Depth Anything V2: 70 px, 14 px patches."""
+def depth_anything(folder: Path, kind: str = "metric", max_depth: int = 20, wall: float | None = None) -> Path:
+    """Depth Anything V2: 70 px, 14 px patches. With ``wall`` it sees nothing but a plane at this depth, metres."""
     torch.manual_seed(0)
     config = transformers.DepthAnythingConfig(
         backbone_config={
@@ -40,9 +41,14 @@ def depth_anything(folder: Path, kind: str = "metric", max_depth: int = 20) -> P
         depth_estimation_type=kind,
         max_depth=max_depth,
     )
+    model = transformers.DepthAnythingForDepthEstimation(config)
+    _randomise(model)
+    if wall is not None:  # depth = max_depth * sigmoid(bias)
+        torch.nn.init.zeros_(model.head.conv3.weight)
+        torch.nn.init.constant_(model.head.conv3.bias, math.log(wall / (max_depth - wall)))
     return _save(
         folder,
-        transformers.DepthAnythingForDepthEstimation(config),
+        model,
         {
             "image_processor_type": "DPTImageProcessor",
             "size": {"height": 70, "width": 70},
@@ -73,9 +79,11 @@ def depth_pro(folder: Path, fov: bool = True) -> Path:
         patch_model_config=part,
         fov_model_config=part,
     )
+    model = transformers.DepthProForDepthEstimation(config)
+    _randomise(model)
     return _save(
         folder,
-        transformers.DepthProForDepthEstimation(config),
+        model,
         {
             "image_processor_type": "DepthProImageProcessor",
             "size": {"height": 112, "width": 112},
@@ -110,9 +118,11 @@ def zoedepth(folder: Path) -> Path:
         bin_embedding_dim=8,
         bin_configurations=[{"n_bins": 8, "min_depth": 0.001, "max_depth": 10.0}],
     )
+    model = transformers.ZoeDepthForDepthEstimation(config)
+    _randomise(model)
     return _save(
         folder,
-        transformers.ZoeDepthForDepthEstimation(config),
+        model,
         {
             "image_processor_type": "ZoeDepthImageProcessor",
             "size": {"height": 64, "width": 96},
@@ -125,10 +135,14 @@ def zoedepth(folder: Path) -> Path:
     )
 
 
-def _save(folder: Path, model: transformers.PreTrainedModel, processor: dict[str, object]) -> Path:
-    for parameter in model.parameters():  # as initialised, the output would hardly depend on the image
+def _randomise(model: transformers.PreTrainedModel) -> None:
+    """Greater weights: as initialised, the output would hardly depend on the image."""
+    for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=1.0 / parameter[0].numel() ** 0.5)
+
+
+def _save(folder: Path, model: transformers.PreTrainedModel, processor: dict[str, object]) -> Path:
     model.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder

@@ -4,6 +4,7 @@ milliseconds."""
 from __future__ import annotations
 
 import logging
+import math
 import time
 from threading import Lock
 from weakref import WeakKeyDictionary
@@ -128,7 +129,7 @@ def _with_scale(result: Result, uncertainty: float) -> float | None:
     power = {"m": 1, "cm": 1, "m^2": 2}.get(result.unit, 0)
     if result.value is None or not power or not uncertainty:
         return result.sigma
-    return float(np.hypot(result.sigma or 0.0, power * uncertainty * result.value))
+    return float(math.hypot(result.sigma or 0.0, power * uncertainty * result.value))
 
 
 def choose(result: Result, options: tuple[Option, ...]) -> tuple[str | None, float]:
