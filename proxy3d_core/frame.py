@@ -49,6 +49,7 @@ class Frame:
         labels: (H, W) integer class ids of a segmenter, or None.
         label_names: names of the ids in ``labels``; ids that are not listed count as unlabelled.
         detections: 2D boxes of a detector.
+        instances: (H, W) integer ids of single things, 0 = none, or None; an id means nothing in other frames.
         scale_uncertainty: relative standard deviation of the depth's metric scale, beyond its noise: 0 = a sensor's.
     """
 
@@ -61,6 +62,7 @@ class Frame:
     label_names: Mapping[int, str] = field(default_factory=dict)
     detections: tuple[Detection2D, ...] = ()
     scale_uncertainty: float = 0.0
+    instances: NDArray[np.integer] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pose", check_rigid(self.pose, "camera pose"))
@@ -70,7 +72,7 @@ class Frame:
                 f"depth is {self.depth.shape[1]}x{self.depth.shape[0]} but camera info says {shape[1]}x{shape[0]}; "
                 "use the camera info of the depth image"
             )
-        for name, image in (("colour", self.rgb), ("label", self.labels)):
+        for name, image in (("colour", self.rgb), ("label", self.labels), ("instance", self.instances)):
             if image is not None and image.shape[:2] != shape:
                 raise BadInput(
                     f"{name} image is {image.shape[1]}x{image.shape[0]} but depth is {shape[1]}x{shape[0]}; "

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.config import PerceptionConfig
-from proxy3d_core.frame import Detection2D, Frame
+from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.camera import Intrinsics, pixel_rays
 from proxy3d_core.perception.continuity import depth_links, depth_tolerance
 from proxy3d_core.perception.masks import surface_masks
@@ -45,6 +45,7 @@ class Observation:
         normals: (M, 3) float32 unit vectors towards the camera side, fixed frame; zero on things too thin to have one.
         colors: (M, 3) float32 r, g, b in 0..255; zeros without a colour image.
         labels: (M,) int32 index into the caller's vocabulary, or NO_CLASS, or NO_VOTE.
+        instances: (M,) int32 mask of a single thing, 0 = none; numbers mean nothing in other frames. None = no masks.
     """
 
     stamp_ns: int
@@ -57,6 +58,7 @@ class Observation:
     normals: NDArray[np.float32]
     colors: NDArray[np.float32]
     labels: NDArray[np.int32]
+    instances: NDArray[np.int32] | None = None
 
 
 def block_depth(depth: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
@@ -144,14 +146,23 @@ class Observer:
         self._config = config
         self._rays: tuple[Intrinsics, NDArray[np.float32]] | None = None
 
-    def observe(self, frame: Frame, label_index: dict[str, int]) -> Observation:
+    def grid(self, frame: Frame) -> tuple[int, int]:
+        """Rows and columns of the working images."""
+        stride = self._stride(frame)
+        return frame.depth.shape[0] // stride, frame.depth.shape[1] // stride
+
+    def _stride(self, frame: Frame) -> int:
+        return max(1, round(frame.intrinsics.width / self._config.width))
+
+    def observe(self, frame: Frame, label_index: dict[str, int], masks: NDArray[np.int32] | None = None) -> Observation:
         """Reduce a frame.
 
         Args:
             frame: at any resolution.
             label_index: index of each label name in the caller's vocabulary; NO_CLASS for names that mean nothing.
+            masks: instance masks on the working ``grid``; else the frame's own instances, or its detections.
         """
-        stride = max(1, round(frame.intrinsics.width / self._config.width))
+        stride = self._stride(frame)
         depth = block_depth(frame.depth, stride)
         depth = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
         h, w = depth.shape
@@ -172,9 +183,19 @@ class Observer:
         rotation = frame.pose[:3, :3].astype(np.float32)
         keep = (known | ridges).reshape(-1)
         flat = points.reshape(-1, 3)[keep]
-        by_boxes = frame.labels is None and len(frame.detections) > 0
-        surfaces = surface_masks(points, normals, known) if by_boxes else None
-        labels = self._votes(frame, stride, depth, nearest, ridges, surfaces, label_index)
+        if frame.labels is None and frame.detections:
+            surfaces = surface_masks(points, normals, known)
+            votes, of_box = self._paint(frame, stride, depth, surfaces, label_index)
+            borders = np.zeros(depth.shape, bool)
+            masks = of_box if masks is None else masks
+        else:
+            votes = self._votes(frame, stride, depth.shape, label_index)
+            borders = _borders(votes) & ~ridges  # a thin thing is all border
+        if frame.instances is not None:
+            masks = frame.instances[stride // 2 :: stride, stride // 2 :: stride][:h, :w].astype(np.int32)
+        # A mask that is a little too large bleeds on what lies behind: pixels just behind a depth edge abstain.
+        behind = depth - nearest > 2 * depth_tolerance(depth)
+        votes[(borders | behind) & (votes != NO_CLASS)] = NO_VOTE
         return Observation(
             stamp_ns=frame.stamp_ns,
             pose=frame.pose,
@@ -185,7 +206,8 @@ class Observer:
             points=np.asarray(flat @ rotation.T + frame.pose[:3, 3].astype(np.float32), np.float32),
             normals=normals.reshape(-1, 3)[keep] @ rotation.T,
             colors=self._colors(frame.rgb, stride, (h, w)).reshape(-1, 3)[keep],
-            labels=labels.reshape(-1)[keep],
+            labels=votes.reshape(-1)[keep],
+            instances=None if masks is None else np.where(behind, 0, masks).reshape(-1)[keep],
         )
 
     def _pixel_rays(self, k: Intrinsics) -> NDArray[np.float32]:
@@ -201,51 +223,33 @@ class Observer:
         cropped = rgb[: h * stride, : w * stride]
         return cv2.resize(cropped, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)
 
-    def _votes(
+    @staticmethod
+    def _votes(frame: Frame, stride: int, shape: tuple[int, int], label_index: dict[str, int]) -> NDArray[np.int32]:
+        """(h, w) votes of the label image."""
+        if frame.labels is None:
+            return np.full(shape, NO_VOTE, np.int32)
+        ids = frame.labels[stride // 2 :: stride, stride // 2 :: stride][: shape[0], : shape[1]]
+        return _lookup(ids, frame.label_names, label_index)
+
+    def _paint(
         self,
         frame: Frame,
         stride: int,
         depth: NDArray[np.float32],
-        nearest: NDArray[np.float32],
-        ridges: NDArray[np.bool_],
-        surfaces: NDArray[np.int32] | None,
-        label_index: dict[str, int],
-    ) -> NDArray[np.int32]:
-        """(h, w) label votes; ``surfaces`` (h, w) are there if they come from detections."""
-        shape = h, w = depth.shape
-        if frame.labels is not None:
-            ids = frame.labels[stride // 2 :: stride, stride // 2 :: stride][:h, :w]
-            votes = _lookup(ids, frame.label_names, label_index)
-            borders = _borders(votes) & ~ridges  # a thin thing is all border
-        elif surfaces is not None:
-            votes = np.full(shape, NO_CLASS, np.int32)
-            self._paint(frame.detections, frame.intrinsics.fx / stride, stride, depth, surfaces, votes, label_index)
-            borders = np.zeros(shape, bool)
-        else:
-            return np.full(shape, NO_VOTE, np.int32)
-        # A mask that is a little too large bleeds on what lies behind: pixels just behind a depth edge abstain.
-        behind = depth - nearest > 2 * depth_tolerance(depth)
-        votes[(borders | behind) & (votes != NO_CLASS)] = NO_VOTE
-        return votes
-
-    def _paint(
-        self,
-        detections: tuple[Detection2D, ...],
-        focal: float,
-        stride: int,
-        depth: NDArray[np.float32],
         surfaces: NDArray[np.int32],
-        votes: NDArray[np.int32],
         label_index: dict[str, int],
-    ) -> None:
-        """Give the pixels of each box that lie on its object the box's label.
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """(h, w) votes and masks of the detections: the pixels of each box that lie on its object.
 
         Where boxes overlap, the smaller one wins: the chair at the desk, the mug on the table. A surface that mostly
         lies outside of a box is not the box's object: the wall behind it, the sofa in front of it.
         """
+        votes, masks = np.full(depth.shape, NO_CLASS, np.int32), np.zeros(depth.shape, np.int32)
+        detections, focal = frame.detections, frame.intrinsics.fx / stride
         h, w = depth.shape
         sizes = np.bincount(surfaces.reshape(-1))
-        for d in sorted(detections, key=lambda d: (-(d.right - d.left) * (d.bottom - d.top), d.label)):
+        order = sorted(detections, key=lambda d: (-(d.right - d.left) * (d.bottom - d.top), d.label))
+        for number, d in enumerate(order, start=1):
             index = label_index.get(d.label, NO_CLASS)
             if d.score < self._config.min_score or index == NO_CLASS:
                 continue
@@ -268,6 +272,8 @@ class Observer:
             reach = 0.15 + 0.5 * min(window.shape) * front / focal
             on = (own > front - reach) & (own < front + reach)
             votes[top:bottom, left:right][on] = index
+            masks[top:bottom, left:right][on] = number
+        return votes, masks
 
 
 def _lookup(ids: NDArray[np.integer], names: Mapping[int, str], label_index: Mapping[str, int]) -> NDArray[np.int32]:
