@@ -71,13 +71,28 @@ def exists(scene: Evaluator, query: Exists) -> Result:
 
 
 def _doubt_doubles(scene: Evaluator, things: Sequence[Thing]) -> None:
-    """Two boxes of one class at one place may be one thing that was listed twice."""
-    centers = np.array([t.center for t in things]).reshape(-1, 3)
-    apart = np.linalg.norm(centers[:, None] - centers[None], axis=-1) + np.eye(len(things))
-    sizes = np.array([t.box.size.max() for t in things])
-    if len(things) > 1 and (apart < 0.1 * np.minimum(sizes[:, None], sizes[None])).any():
-        scene.doubt(0.45)
-        scene.note("some of these lie at the same place and may be the same object")
+    """Two things of one class cannot share much of their room: they may be one that was listed twice."""
+    if len(things) < 2:
+        return
+    centers = np.array([t.center for t in things])
+    reach = np.array([t.box.size.max() for t in things])
+    near = np.linalg.norm(centers[:, None] - centers[None], axis=-1) < (reach[:, None] + reach[None]) / 4
+    for a, b in np.argwhere(np.triu(near, 1)).tolist():
+        if _shared(things[a], things[b]) > _DOUBLE:
+            scene.doubt(0.45)
+            scene.note("some of these lie at the same place and may be the same object")
+            return
+
+
+def _shared(a: Thing, b: Thing) -> float:
+    """Part of the smaller one's volume that lies in the other."""
+    iou = a.box.iou(b.box)
+    shared = iou * (a.box.volume + b.box.volume) / (1 + iou)
+    return shared / max(min(a.box.volume, b.box.volume), 1e-9)
+
+
+_DOUBLE = 0.4
+"""Boxes of one class that share more of the smaller one's volume may be one object."""
 
 
 def _count_sigma(things: Sequence[Thing]) -> float:

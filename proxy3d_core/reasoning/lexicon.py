@@ -221,6 +221,11 @@ RELATED: dict[str, tuple[str, ...]] = {
 }
 """Other labels that may be meant where the scene has no better one (asked word -> labels)."""
 
+LOOSE = frozenset(
+    ("mattress", "crib", "recycling bin", "air conditioner", "ottoman", "stool", "bag", "mat", "telephone")
+)
+"""Words of these whose related labels are often something else."""
+
 KINDS: dict[str, tuple[str, ...]] = {
     "furniture": (
         "chair", "table", "sofa", "bed", "desk", "stool", "armchair", "bookshelf", "shelf", "cabinet", "closet", "dresser",
@@ -417,6 +422,7 @@ AMERICAN: dict[str, str] = {
     "towards": "toward", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
     "im": "i am", "whos": "who is", "tvs": "tvs", "oclock": "o'clock", "infront": "in front", "lefthand": "left hand",
     "righthand": "right hand", "nearst": "nearest", "closet's": "closet", "alot": "many", "u": "you", "ur": "your",
+    "gimme": "give me", "lemme": "let me", "dunno": "do not know", "whatcha": "what do you", "kinda": "kind of", "sorta": "sort of",
     "theyre": "they are", "thats": "that is", "hight": "height", "heigth": "height", "lenght": "length", "widht": "width",
     "bigest": "biggest", "cloest": "closest", "clossest": "closest", "beetween": "between", "betwen": "between",
     "distnace": "distance", "wich": "which", "whch": "which", "wat": "what", "wut": "what", "wher": "where", "hw": "how",
@@ -431,7 +437,7 @@ CONTRACTIONS: dict[str, str] = {
     "hasn't": "has not", "won't": "will not", "wouldn't": "would not", "i'm": "i am", "you're": "you are", "we're": "we are",
     "they're": "they are", "i've": "i have", "you've": "you have", "we've": "we have", "i'd": "i would", "you'd": "you would",
     "i'll": "i will", "you'll": "you will", "let's": "let us", "what're": "what are", "where're": "where are", "what've": "what have",
-    "what'd": "what did", "where'd": "where did", "how'd": "how did", "who'd": "who did", "when'd": "when did", "it'd": "it would",
+    "d'you": "do you", "d'ya": "do you", "what'd": "what did", "where'd": "where did", "how'd": "how did", "who'd": "who did", "when'd": "when did", "it'd": "it would",
     "they'd": "they would", "we'd": "we would", "it'll": "it will", "they'll": "they will", "we'll": "we will", "they've": "they have",
     "there's": "there is", "that'll": "that will", "hadn't": "had not", "shouldn't": "should not", "y'all": "you", "ain't": "is not",
     "there're": "there are", "gonna": "going to", "wanna": "want to", "gotta": "got to",
@@ -447,6 +453,7 @@ PLAINER: dict[str, str] = {
         ("one another,one from another,one and another", "each other"),
         ("arm 's reach,arm 's length,arms reach,arms length,arm reach,reach of my arm,reach of my hand,grabbing distance,touching distance", "reach"),
         ("how come", "why"),
+        ("tell me about,tell me more about,tell me something about,talk me through", "describe"),
         ("what about", "what is"),
         ("as well as,along with,together with,plus also", "and"),
         ("a couple of,a pair of", "two"),

@@ -231,6 +231,31 @@ def ranking(k: tuple[Measure, bool], xs: tuple[Objects, ...] = ()) -> Query:
     return Ranking(xs, *k)
 
 
+_INVERSE = {
+    "left_of": "right_of",
+    "right_of": "left_of",
+    "front_of": "behind",
+    "behind": "front_of",
+    "under": "above",
+    "below": "above",
+    "above": "below",
+    "across": "across",
+    "touching": "touching",
+    "beside": "beside",
+    "near": "near",
+    "at": "beside",
+}
+
+
+def counterpart(x: Objects, n: str) -> Query | None:
+    """The lamp is next to what? On what is it: where it stands."""
+    if isinstance(x, Me) or is_room(x):
+        return None
+    if n in ("on", "in"):
+        return Where(x)
+    return Identify(Filter(Kind("object"), Relation(_INVERSE[n], (x,)))) if n in _INVERSE else None
+
+
 def what_superlative(p: Any, x: Objects | None = None, m: Any = None) -> Query | None:
     measure, most, rank = p
     if x is not None and isinstance(x, Me):

@@ -30,7 +30,7 @@ _POINT = (
     "(?: me| to| at| out)?(?: it| that| that one| this one| them| this| the one)(?: out)?"
 )
 _ASIDE = (
-    "at all|of any (?:kind|sort)|whatsoever|if (?:any|possible|you can|you know|you do not mind|you would|known|there is one)|"
+    "at all|all told|in sum|combined|if anything|if so|if there (?:is|are)(?: one| any)?|of any (?:kind|sort)|whatsoever|if (?:any|possible|you can|you know|you do not mind|you would|known|there is one)|"
     "(?:where|which|that) (?:i|we|you|they|he|she) (?:had )?(?:left|dropped|put|placed|saw|parked|bought|mentioned|lost) (?:it|them|there|before)|"
     "(?:where|that) (?:i|we|you) (?:left|dropped|put|placed|saw)|or so|or thereabouts|more or less|give or take|ballpark|rough guess|to be (?:precise|exact|sure)|"
     "by eye|with a (?:tape|ruler|tape measure|measuring tape)|(?:nearest|closest) (?:edges|points|sides|faces)|edge to edge|wall to wall|side to side|"
@@ -46,10 +46,12 @@ _BY_THE_WAY = (
     "with a (?:tape|ruler|tape measure|measuring tape|laser)|by eye|at all|whatsoever|more or less|or so|you know|you see|i mean|let us say|"
     "if any|if you can|in your opinion|in your view|say|like"
 )
+_CORRECTION = "(?:no|sorry|wait|er|erm|uh|no wait|no sorry|oh)?(?: ,)? ?(?:i mean|i meant|rather|or rather|make that|scratch that|correction|i wanted to say)(?: ,)?"
 _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
     (re.compile(pattern), plainer, certainty)
     for pattern, plainer, certainty in (
         # -- asides and tags
+        (r"^(.+?) (is|are) not (.+?) , (?:is|are) (?:it|they)$", r"\2 \1 \3", 0.95),
         (rf"^(?:{_ASIDE}|so|well|ok|right|wait|hmm|ah|oh|look|see|alright|anyway|anyhow|honestly|seriously|man) , (.+)$", r"\1", 1.0),
         (rf"^(.+?) ,? ?(?:{_ASIDE})$", r"\1", 1.0),
         (rf"^(.+?) , (?:{_ASIDE}) , (.+)$", r"\1 , \2", 1.0),
@@ -62,6 +64,12 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         (rf"^(.+?) ,? ?(?:{_WHICH}|{_POINT})$", r"which is \1", 0.95),
         (r"^(?:i mean|i am talking about|i am asking about|i refer to|regarding|concerning|as for|speaking of|about|talking about|of) (.+?) , (.+)$", r"\1 , \2", 0.95),
         # -- clefts
+        (r"^(?:can |could |would |will )?(?:you |u )?(?:please )?(?:give|tell|show|get|let|offer) me (?:a |an |some |the )?(?:rough |quick |good |general )?(?:idea|estimate|hint|clue|sense|guess|figure|indication) (?:of|about|as to|for|on) (.+)$", r"\1", 0.95),
+        (r"^(?:a |an |some )?(?:rough |quick )?(?:idea|estimate|hint|clue|sense|guess|figure) (?:of|about|as to|for|on) (.+)$", r"\1", 0.95),
+        (r"^(?:would|am|was|were) i (?:be )?(?:right|correct|wrong|mistaken) (?:in thinking|in saying|in assuming|to think|to say|to assume|to believe|if i say|if i said|thinking|assuming|that)(?: that)? (.+)$", r"\1", 0.95),
+        (r"^(is|are|was|were|do|does|did|can|could|has|have|will|would) not (.+)$", r"\1 \2", 0.95),
+        (rf"^(.*?)\b(?:the|a|an|my) \w+(?: \w+)? , {_CORRECTION} (?:the |a |an |my )?(\w+)(.*)$", r"\1the \2\3", 0.9),
+        (rf"^(how many|count(?: the)?|where (?:is|are)(?: the)?|is there an?|are there any|number of) \w+(.*?) , {_CORRECTION} (?:the |a |an |my |any )?(.+)$", r"\1 \3\2", 0.9),
         (r"^(.+?) (?:would|will|might|may|could|should|must) be (.+)$", r"\1 is \2", 1.0),
         (r"^(.+?) (?:would|will|might|may|could|should|must) have (.+)$", r"\1 has \2", 1.0),
         (r"^(.+?) (?:seem|seems|appear|appears|look|looks|happen|happens|turn out|turns out|tend|tends) to be (.+)$", r"\1 is \2", 0.95),
@@ -212,6 +220,6 @@ def _says_nothing_else(words: Words, start: int, end: int) -> bool:
 
 
 _FRAME = _IDLE | word_set(
-    "i you we my me what is are was were the a there see saw have had lost found need want look at take consider see can could"
+    "i you we am after my me what is are was were the a there see saw have had lost found need want look at take consider see can could"
     " not find any and , about for of if do did one does"
 )

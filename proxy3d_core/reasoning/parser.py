@@ -34,7 +34,7 @@ MAX_WORDS = 120
 _STANCE_STARTS = word_set(
     """
     if when while as suppose imagine assume assuming supposing given say pretend standing stand sitting sit facing
-    face looking look faces looks stands sits me imagining whilst let what so and now consider considering provided visualize envision think by kneeling crouching perched from viewed seen with after once entering coming i you being seated turning turn positioned
+    face were should looking look faces looks stands sits me imagining whilst let what so and now consider considering provided visualize envision think by kneeling crouching perched from viewed seen with after once entering coming i you being seated turning turn positioned
     at located lying lie picture imagining having in next by beside beginning starting my
     """
 )
@@ -237,6 +237,8 @@ def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Q
 def _in_context(words: tuple[str, ...], others: list[tuple[str, ...]], nouns: frozenset[str]) -> _Reading | None:
     """The reading of a sentence whose pronoun stands for what another one speaks of ("I lost the mug. Where is it?")."""
     for context in reversed(others):
+        if words[:2] in (("i", "mean"), ("i", "meant")):
+            return _read((*context, ",", *words), nouns)
         for plain in resolved(words, context, nouns):
             found = _read(plain, nouns)
             if found is not None:

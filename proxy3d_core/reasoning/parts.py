@@ -138,7 +138,7 @@ class Text:
             elif word in ("moved", "missing", "new", "removed", "gone", "disappeared") and self.noun_follows(i + 1):
                 state = say.STATES.at(self.words, i)[0][1]
                 wraps.append(partial(Filter, condition=Changed(state)))
-            elif word in say.STOP or word.isdigit():
+            elif word in say.STOP or word in say.UNITS or word.isdigit():
                 break
             else:
                 unknown.append(word)
@@ -886,6 +886,7 @@ _PARTS: dict[str, Callable[[Text, int], list[Reading]]] = {
     "activity": _activities,
     "criterion": _criteria,
     "verb": _verb,
+    "either": lambda text, i: [r for r in text.part("list", i) if "or" in text.words[i : r[0]]],
     "rest_to_length": _up_to_length,
     "length": _length,
     "area": _area,

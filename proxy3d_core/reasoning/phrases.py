@@ -154,6 +154,7 @@ HERE = Phrases(
             "in the entire/whole/same/current room/space/scene/house,in the room i am in,in the room that i am in,in the room i am sitting/standing in": "here",
             "lying/standing/sitting around,lying/standing/sitting around here/somewhere,around somewhere,lying somewhere": "here",
             "over there/here,right here/there,that is there,that are there": "here",
+            "somewhere,somewhere here/around/nearby,somewhere around here,somewhere in here/there,somewhere in the/this room": "here",
             "here,in here,in/ there,in view,in the map,in sight,in your memory,in the world,in my/the surroundings,around,anywhere,nearby me": "here",
             "in the room with me/you,that you have/ seen,you have/ seen,that you can see,you can see,i can see,that i can see,that/ you know,you know of/about": "here",
             "that you have/ found,you have/ found,from here,in all,on the map,at/in your place,in our room/office/lab/kitchen,that exist,that are visible": "here",
@@ -403,7 +404,7 @@ FILLERS = sorted(
               for point in ("points", "point of each object", "points of each object", "points of the objects", "point of each")),
             "measuring from the closest point", "measuring from the nearest point", "estimated", "estimate", "to date", "so far", "up to now", "until now",
             "what do you think", "immediately", "straight away", "as the crow flies", "in a straight line", "kind of", "sort of", "about",
-            "in general", "around you", "around here", "out there", "somewhere", "somewhere around here", "ever", "yet", "already", "still",
+            "in general", "around you", "around here", "out there", "ever", "yet", "already", "still",
         )
     ),
     key=len,

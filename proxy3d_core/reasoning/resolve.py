@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
-from proxy3d_core.reasoning.lexicon import KINDS, NOUNS, RELATED, concept, label_concepts
+from proxy3d_core.reasoning.lexicon import KINDS, LOOSE, NOUNS, RELATED, concept, label_concepts
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def match_labels(name: str, labels: frozenset[str]) -> Match:
     )
     if close:
         first = next(r for r in RELATED[name] if any(r in concepts[label] for label in close))
-        return Match(frozenset(label for label in close if first in concepts[label]), 0.75)
+        certainty = 0.45 if name in LOOSE else 0.75
+        return Match(frozenset(label for label in close if first in concepts[label]), certainty)
     if " " in name:
         head = concept(name.rpartition(" ")[2])
         wider = frozenset(label for label, names in concepts.items() if head in names)

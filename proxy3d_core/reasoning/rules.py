@@ -43,6 +43,7 @@ from proxy3d_core.reasoning.program import (
     Stance,
     The,
     Together,
+    Union,
     Verify,
     Where,
     Within,
@@ -88,7 +89,7 @@ def _stand(
 
 
 _STAND = "(standing|stand|stands|stood|sitting|sit|sits|sat|seated|located|positioned|placed|parked|lying|lie|lies|laying|lay|being|waiting|wait|working|work|staying|stay|beginning|starting|start|begin|leaning|lean|kneeling|kneel|crouching|crouch|perched|resting|rest|stationed|stopped|am|be|go|put|drop|me|myself|yourself|<g:doing>)"
-_POSTURE = "(at|by|near|beside|on|in|inside|under|behind|against|with|from|next to|close to|in front of|in the doorway of|right next to|at the side of|adjacent to|to|next|on top of|around|over)"
+_POSTURE = "(at|by|near|beside|on|in|inside|under|behind|against|from|next to|close to|in front of|in the doorway of|right next to|at the side of|adjacent to|to|next|on top of|around|over)"
 _LOOK = "(facing|face|faces|looking|look|looks|turned|turn|turns|turning|oriented|pointing|point|directed|gazing|gaze|gazes|staring|stare|watching|watch|watches|heading|head|rotated|orient|glancing|glance|peering|eyeing)"
 _AT = "[toward|at|to|in the direction of|out of|out|into|through|straight at|directly at|straight|directly|over at|over to|across at|across to|up at|down at|on]"
 
@@ -125,8 +126,8 @@ STANCE_PART = Grammar(
 )
 add_part("stance_part", STANCE_PART)
 
-_IF = "[and|so|now|ok] [if|when|while|whilst|as|suppose|imagine|assume|assuming|say|supposing|pretend|pretending|given|picture|after|once|imagining|were|let us say|consider|considering|provided|assume that|visualize|envision|think of|what if|by]"
-_I = "[that] [i|you|we|someone|the robot|a robot|a person|somebody|one|me|myself|yourself|us|my robot|robot|he|she|they] [have|having] [am|is|are|was|were|be|would be|had been|will be|can be|been|should] [a robot|the robot] [to] [go and|go]"
+_IF = "[and|so|now|ok] [if|should|were|when|while|whilst|as|suppose|imagine|assume|assuming|say|supposing|pretend|pretending|given|picture|after|once|imagining|were|let us say|consider|considering|provided|assume that|visualize|envision|think of|what if|by]"
+_I = "[that] [i|you|we|someone|the robot|a robot|a person|somebody|one|me|myself|yourself|us|my robot|robot|he|she|they] [have|having] [am|is|are|was|were|be|would be|had been|will be|can be|been|should|happen|were to|am to] [a robot|the robot] [to] [go and|go]"
 _AND = "[and|while|whilst|then|but|or|when|as|so] [then|also|now] [that] [i|you|we|one|he|she|they] [am|is|are|were|was|be|have] [to]"
 
 STANCE = Grammar(
@@ -241,6 +242,8 @@ QUESTIONS = Grammar(
         Rule("what %be there more of [,] <x:np> or <y:np>", lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True)),
         Rule("%be there more <x:np> or [more] <y:np> [<m:modifier>]", lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True)),
         # -- change
+        Rule("(has|have|did|is|are) (anything|something|there anything|there something) [new|else] (appeared|appear|been added|arrived|come in|been brought in|added) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("new", True)),
+        Rule("%be <x:np> where (it used to be|they used to be|i left it|i left them|i put it|i put them|we left it|we put it|i last saw it|it should be|it belongs|it always is|it always was|it has always been)", lambda x: Verify(x, Not(Changed("moved")))),
         Rule("(did|has|have|had|was|were) <x:np> (get|got|gotten) <s:state> [<h:here>] [since <r:rest>]", lambda x, s, h=None, r=None: mean.changed(x, s)),
         Rule("[did|has|have] (somebody|someone|anybody|anyone|people|they) [has|have|had] (took|taken|take|removed|remove|stole|stolen|steal|grabbed|grab|nicked|pinched|borrowed|borrow) <x:np> [away]", lambda x: mean.changed(x, "gone")),
         Rule("[did|has|have] (somebody|someone|anybody|anyone|people|they) [has|have|had] (moved|move|shifted|shift|displaced|touched|relocated|pushed|push|carried off|rearranged) <x:np> [around|away]", lambda x: mean.changed(x, "moved")),
@@ -494,6 +497,8 @@ QUESTIONS = Grammar(
         Rule("<x:np> [,] <s:sides> [of me]", mean.direction),
         Rule("[on|to|at] (which|what) (side|hand) [of me] (%be|do|does) <x:np> [on|at|lie|stand|sit] [, <s:sides>]", lambda x, s=(): mean.direction(x, s or mean.LEFT_RIGHT)),
         # -- turning and going
+        Rule("[at] how many degrees [to the left|to the right|off] %be <x:np>", mean.in_form("angle")),
+        Rule("(turn|rotate|point|face) [me|yourself|the robot] (to|toward) <x:np> [,] how many degrees", mean.in_form("angle")),
         Rule("(where|which way|which direction) (%can|should|do|would|must) %you (have|need) to (turn|go|look|head|walk|move) [to] (see|face|reach|get to|find|look at|look out|use|go to) <x:np>", mean.in_form("go")),
         Rule("(which|what) (direction|way) (%can|should|do|would) %you [go|turn|take] [to] (exit|leave) [the|this] [room|place|building|apartment|house|space]", lambda: Direction(Kind("door"), form="go")),
         Rule("(where|how) (%can|should|do|would) %you [go|turn] [to] (exit|leave|get out of) [the|this] [room|place|building|apartment|house|space] [from here|through the door|through a door]", lambda: Direction(Kind("door"), form="go")),
@@ -574,11 +579,13 @@ QUESTIONS = Grammar(
         Rule("between <xs:list> [,] (which|what) [one|object] %stands <p:comparative>", mean.compare),
         Rule("between <xs:list> [,] (which|what) [one|object] %stands <p:superlative>", mean.compare),
         Rule("(which|what) %be <y:np> <p:comparative> (to|from) [,] <xs:list>", lambda y, p, xs: mean.compare(xs, p, y)),
-        Rule("%be <y:np> (closer|nearer) to <xs:list>", lambda y, xs: Compare(xs, Measure("distance", y), False)),
+        Rule("%be <y:np> (closer|nearer) [to] <xs:list>", lambda y, xs: Compare(xs, Measure("distance", y), False)),
         Rule("%be <x:np> [the] same <d:dimension> as <y:np>", lambda x, d, y: None),
         Rule("(which|what) [one] %be <p:superlative> (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces]", mean.of_options),
         Rule("(which|what) %be <p:superlative> [,] (of|among|out of) [these|the following] [,] <xs:list>", mean.compare),
         # -- existence
+        Rule("(%be there|%do %you have|%do %you see|%can %you see|%have %you got|%have %you seen) <xs:either> [<m:modifier>]", lambda xs, m=None: mean.exists(Union(tuple(strip(x) for x in xs)), m)),
+        Rule("%you [can|do|also] (see|have|spot|know|find) <x:np> [<m:modifier>]", mean.exists),
         Rule("(would|might|could|will|may|must) there be <x:np> [<m:modifier>]", mean.exists),
         Rule("(%be there|%do %you see|%have %you seen) any (sign|trace|signs|hint) of <x:np> [<m:modifier>]", mean.exists),
         Rule("any (sign|trace|signs|hint) of <x:np> [<m:modifier>]", mean.exists),
@@ -611,6 +618,9 @@ QUESTIONS = Grammar(
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", mean.exists),
         Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
         # -- yes/no about a condition
+        Rule("%be there [enough] (space|room) for (a|an|my) <w:length> (wide|broad|long) <y:np> between <a:np> and <b:np>", lambda a, b, w, y: Fits(w, a, b)),
+        Rule("%be <a:np> and <b:np> (more than|over|at least|farther than|farther apart than) <w:length> [apart] [away] [from each other|apart]", lambda a, b, w: mean.apart(a, b, w, True)),
+        Rule("%be <a:np> and <b:np> (less than|under|at most|within|closer than|no more than) <w:length> [apart] [away] [from each other|apart|of each other]", lambda a, b, w: mean.apart(a, b, w, False)),
         Rule("%do <x:np> (face|look at|point at|point to) [toward|to] <y:np>", lambda x, y: Verify(x, Side("front", True)) if isinstance(y, Me) else None if isinstance(x, Me) else Verify(x, Relation("faces", (y,)))),
         Rule("%be <x:np> (turned|pointing|oriented|directed) (toward|to|at) <y:np>", lambda x, y: Verify(x, Relation("faces", (y,))) if not isinstance(x, Me) and not isinstance(y, Me) else None),
         Rule("(am|are|do|is) (i|you|we|the robot) [currently] (facing|looking at|face|look at|turned to|turned toward|pointing at|headed for|looking toward) <y:np>", lambda y: None if isinstance(y, Me) else mean.verify(y, Side("front", True))),
@@ -641,6 +651,11 @@ QUESTIONS = Grammar(
         Rule("(select|pick out|pick|choose|single out|highlight|mark|circle|point me to|point me toward|indicate|spot) <x:np>", mean.where),
         Rule("(whereabouts|where) (in|of) <r:np> %stands <x:np>", lambda r, x: mean.where(x) if mean.is_room(r) else None),
         Rule("(what|which) (part|corner|area|side|end) of <r:np> %stands <x:np> [in|at|on|located]", lambda r, x: mean.where(x) if mean.is_room(r) else None),
+        Rule("[in|at] (what|which) (part|corner|area|end|spot) %stands <x:np> [in|at|on|located]", lambda x: mean.where(x)),
+        Rule("<x:np> (location|position|coordinates|whereabouts)", lambda x: mean.where(x)),
+        Rule("(where|whereabouts|whereabout) (might|could|may|would|can|will) <x:np> be", lambda x: mean.where(x)),
+        Rule("where (do|does|did) <x:np> (sit|stand|lie|hang|go|belong|live|reside|rest) [<h:here>]", lambda x, h=None: mean.where(x)),
+        Rule("where %stands <x:np> (set|affixed|fixed|mounted|attached|installed|parked|resting|lying|leaning|tucked|stationed|standing|hung|laid) [<h:here>]", lambda x, h=None: mean.where(x)),
         Rule("i (lost|misplaced|mislaid|need|dropped|forgot|left|have lost|have misplaced|can not remember) <x:np> [somewhere|<h:here>]", lambda x, h=None: mean.where(x)),
         Rule("where (%can|could|do|would|should) %you <a:activity>", lambda a: mean.where(Kind(a))),
         Rule("where (did|do|have|has|could|might) %you [last|have] (leave|left|put|place|placed|drop|dropped|lay|forget|forgot|misplace) <x:np> [<h:here>|last]", lambda x, h=None: mean.where(x)),
@@ -707,6 +722,9 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> (reachable|accessible)", lambda x: Route(mean.fill(x, Me()), (), True)),
         Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(mean.fill(x, Me()), (), True)),
         # -- what is ...
+        Rule("what %be (that|this|it|the thing|that thing|this thing) [thing|object] <c:condition>", lambda c: mean.what(c=c)),
+        Rule("<x:np> %stands [located|placed] <n:relation> (what|which object|which thing|what object|what thing|which furniture|what other object)", mean.counterpart),
+        Rule("<n:relation> (what|which object|which thing|what object|what thing) %stands <x:np> [located|placed|standing]", mean.counterpart),
         Rule("<c:condition> [,] [there] %stands [there] what", lambda c: mean.what(c=c)),
         Rule("<c:condition> [,] what [%be there|%stands|%can %you see|do %you see|do %you have]", lambda c: mean.what(c=c)),
         Rule("(what|which things|what things|what objects|what stuff) (do|did|have|has) %you [have|got|find|see|know of|keep] <c:condition>", lambda c: mean.what(c=c)),

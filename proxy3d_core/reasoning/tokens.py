@@ -40,6 +40,7 @@ def words(text: str) -> tuple[str, ...]:
     text = (
         text.replace("/", " or ")
         .replace("&", " and ")
+        .replace("->", " to ")
         .replace(" - ", " , ")
         .replace("-", " ")
         .replace("(", " , ")
