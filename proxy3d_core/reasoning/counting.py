@@ -78,7 +78,7 @@ def _doubt_doubles(scene: Evaluator, things: Sequence[Thing]) -> None:
     reach = np.array([t.box.size.max() for t in things])
     near = np.linalg.norm(centers[:, None] - centers[None], axis=-1) < (reach[:, None] + reach[None]) / 4
     for a, b in np.argwhere(np.triu(near, 1)).tolist():
-        if _shared(things[a], things[b]) > _DOUBLE:
+        if things[a].label == things[b].label and _shared(things[a], things[b]) > _DOUBLE:
             scene.doubt(0.45)
             scene.note("some of these lie at the same place and may be the same object")
             return
@@ -91,7 +91,7 @@ def _shared(a: Thing, b: Thing) -> float:
     return shared / max(min(a.box.volume, b.box.volume), 1e-9)
 
 
-_DOUBLE = 0.4
+_DOUBLE = 0.3
 """Boxes of one class that share more of the smaller one's volume may be one object."""
 
 

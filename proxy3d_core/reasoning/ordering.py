@@ -8,7 +8,7 @@ import numpy as np
 
 from proxy3d_core.reasoning import counting
 from proxy3d_core.reasoning.answer import Status
-from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable, said
+from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable, said, shown
 from proxy3d_core.reasoning.index import Thing
 from proxy3d_core.reasoning.lexicon import concept, plural
 from proxy3d_core.reasoning.program import Compare, Kind, Order, Ranking, The
@@ -58,7 +58,11 @@ def compare(scene: Evaluator, query: Compare) -> Result:
 def ranking(scene: Evaluator, query: Ranking) -> Result:
     """All of them, each by its best instance, in the order of the measure."""
     items = query.items or _offered(scene)
-    if len(items) < 2:
+    if len(items) == 1:
+        things = scene.rank(scene.all(items[0]), query.measure, query.most)
+        text = ", ".join(shown(t.label) for t in things)
+        return Result(text or "nothing", tuple(things), names=(text,))
+    if not items:
         raise Unanswerable(Status.NOT_UNDERSTOOD, "the question names nothing to put in order")
     found = []
     for item in items:

@@ -64,6 +64,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         (rf"^(.+?) ,? ?(?:{_WHICH}|{_POINT})$", r"which is \1", 0.95),
         (r"^(?:i mean|i am talking about|i am asking about|i refer to|regarding|concerning|as for|speaking of|about|talking about|of) (.+?) , (.+)$", r"\1 , \2", 0.95),
         # -- clefts
+        (r"^(besides|other than|apart from|except for|except|aside from|not counting) (.+?) , (what .+)$", r"\3 \1 \2", 1.0),
+        (r"^there (is|are) (.+)$", r"\1 there \2", 0.95),
         (r"^(?:can |could |would |will )?(?:you |u )?(?:please )?(?:give|tell|show|get|let|offer) me (?:a |an |some |the )?(?:rough |quick |good |general )?(?:idea|estimate|hint|clue|sense|guess|figure|indication) (?:of|about|as to|for|on) (.+)$", r"\1", 0.95),
         (r"^(?:a |an |some )?(?:rough |quick )?(?:idea|estimate|hint|clue|sense|guess|figure) (?:of|about|as to|for|on) (.+)$", r"\1", 0.95),
         (r"^(?:would|am|was|were) i (?:be )?(?:right|correct|wrong|mistaken) (?:in thinking|in saying|in assuming|to think|to say|to assume|to believe|if i say|if i said|thinking|assuming|that)(?: that)? (.+)$", r"\1", 0.95),
@@ -125,12 +127,13 @@ def _steps(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words, float, 
         topic, rest = words[:i], words[i + 1 :]
         for variant in resolved(rest, topic, nouns, whole=True):
             yield variant, 0.95, ()
-        for variant in resolved(rest, topic, nouns):
-            yield (*topic, ",", *variant), 0.95, ()
         if len(rest) <= 3 and not any(w in _WEIGHTY for w in rest) and not _names(rest, nouns):
             yield topic, 0.8, rest  # a name, a greeting
         if i <= 3 and not any(w in _WEIGHTY for w in topic) and not _names(topic, nouns):
             yield rest, 0.8, topic
+    for i in [i for i, word in enumerate(words) if word in _PRONOUNS and i > 2][:2]:
+        for variant in resolved(words[i:], words[:i], nouns):
+            yield (*words[:i], *variant), 0.95, ()
     idle = [i for i, word in enumerate(words) if word in _IDLE]
     if idle:
         yield tuple(w for w in words if w not in _IDLE), 0.85, tuple(words[i] for i in idle)

@@ -215,7 +215,7 @@ _QUESTION_WORDS = word_set("how what which where when who why is are was were do
 def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Query, Stance | None]]:
     text = Text(words, nouns)
     end = len(words)
-    if words and words[0] in _STANCE_STARTS:
+    if words and (words[0] in _STANCE_STARTS or words[0].endswith("ing")):
         for middle, stance in rules.STANCE.readings(text, 0):
             if middle < end:
                 rest = middle + 1 if text.word(middle) in ("and", "then") else middle
@@ -250,7 +250,7 @@ def _whole_stance(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | Non
     """The viewpoint that a clause states, if that is all it says."""
     while words and words[-1] in (",", "and", "then"):
         words = words[:-1]
-    if not words or words[0] not in _STANCE_STARTS | {"the", "a"}:
+    if not words or (words[0] not in _STANCE_STARTS | {"the", "a"} and not words[0].endswith("ing")):
         return None
     text = Text(words, nouns)
     return next((stance for stop, stance in rules.STANCE.readings(text, 0) if stop == len(words)), None)

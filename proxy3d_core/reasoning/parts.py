@@ -293,6 +293,12 @@ def _activities(text: Text, i: int) -> list[Reading]:
 def _anchored(text: Text, nominals: list[tuple[int, Objects, bool]]) -> Iterator[tuple[int, Objects, bool]]:
     """The nearest object to me: the anchor behind the noun belongs to the superlative before it."""
     for end, objects, many in nominals:
+        if isinstance(objects, Pick) and isinstance(objects.objects, Kind) and objects.objects.name == "object":
+            k = end + 1 if text.word(end) == "one" else end
+            if text.word(k) in ("of", "among") and text.word(k + 1) in ("the", "all", "these", "those", "my"):
+                for stop, several in text.part("np", k + 1):
+                    if isinstance(several, All):
+                        yield stop, replace(objects, objects=several.objects), many
         if (
             isinstance(objects, Pick)
             and objects.measure == Measure("distance")

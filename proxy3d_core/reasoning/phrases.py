@@ -46,7 +46,7 @@ RELATIONS = Phrases(
 
 def _sides() -> dict[str, str]:
     table: dict[str, str] = {}
-    me = ("my", "your", "the", "the robot 's", "its")
+    me = ("my", "your", "the", "the robot 's", "its", "their", "his", "her", "our")
     for side in ("left", "right"):
         for prefix, whose in product(("to", "on", "at", "in", "toward", "from", "off to", "over to", "over on"), me):
             for tail in (
@@ -117,7 +117,24 @@ def _sides() -> dict[str, str]:
     }
     for (word, hour), prefix, tail in product(
         hours.items(),
-        ("", "at my ", "in my ", "to my ", "on my ", "at ", "at the ", "from my ", "in the "),
+        (
+            "",
+            "at my ",
+            "in my ",
+            "to my ",
+            "on my ",
+            "at your ",
+            "on your ",
+            "in your ",
+            "to your ",
+            "on the ",
+            "to the ",
+            "off my ",
+            "at ",
+            "at the ",
+            "from my ",
+            "in the ",
+        ),
         ("", " direction", " position"),
     ):
         table[f"{prefix}{word} o'clock{tail}"] = f"{hour} o'clock"
@@ -179,8 +196,14 @@ SUPERLATIVES = Phrases(
             ("deepest", ("depth", True)),
             ("nearest,closest,most near,most close,least far,nearest by", ("distance", False)),
             ("farthest,most distant,most remote,remotest,farthest away,most far,least close", ("distance", True)),
-            ("leftmost,left most,most left,farthest left", ("leftness", True)),
-            ("rightmost,right most,most right,farthest right", ("leftness", False)),
+            (
+                "leftmost,left most,most left,farthest left,farthest to the left,most to the left,farthest on the left",
+                ("leftness", True),
+            ),
+            (
+                "rightmost,right most,most right,farthest right,farthest to the right,most to the right,farthest on the right",
+                ("leftness", False),
+            ),
             ("newest,most recent,latest,most recently seen,last seen", ("first_seen", True)),
             ("oldest,first seen,earliest,earliest seen", ("first_seen", False)),
         )
@@ -323,7 +346,7 @@ ME = Phrases(
 MANY = word_set("these those all every each both")
 PARTITIVE = word_set(
     """
-    all any some each one both none most pieces piece items item couple pair pairs lots kind type set sets
+    all any some each one both most pieces piece items item couple pair pairs lots kind type set sets
     """
 )
 INDEFINITE = word_set("a an any some no another other")
@@ -342,7 +365,7 @@ STOP = word_set(
     odd even both either neither also only per versus vs compared relative opposite adjacent alongside touching
     gone missing disappeared new changed removed taken vanished appear appears appeared last before after since
     ago ahead back forward until once surrounding surround surrounds want wants need needs 's one's o'clock clock
-    lie lies lay reach reaches hang hangs has whether described stacked arranged parked set stay stays
+    up down else difference several middle left right combined whether lie lies lay reach reaches hang hangs has whether described stacked arranged parked set stay stays
     """
 )  # fmt: skip
 SIZE_WORDS: dict[str, tuple[str, bool]] = {

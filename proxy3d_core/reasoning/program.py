@@ -589,7 +589,7 @@ class Stance:
             return self
         return Stance(
             self.at or other.at,
-            self.facing or other.facing,
+            other.facing if self.facing == Kind("room") and other.facing else self.facing or other.facing,
             self.back_to or other.back_to,
             self.turn + other.turn,
             self.between or other.between,

@@ -88,6 +88,10 @@ def _stand(
     return Stance(at, facing, back)
 
 
+def _enter(at: Objects) -> Stance:
+    return Stance(at, Kind("room"))
+
+
 _STAND = "(standing|stand|stands|stood|sitting|sit|sits|sat|seated|located|positioned|placed|parked|lying|lie|lies|laying|lay|being|waiting|wait|working|work|staying|stay|beginning|starting|start|begin|leaning|lean|kneeling|kneel|crouching|crouch|perched|resting|rest|stationed|stopped|am|be|go|put|drop|me|myself|yourself|<g:doing>)"
 _POSTURE = "(at|by|near|beside|on|in|inside|under|behind|against|from|next to|close to|in front of|in the doorway of|right next to|at the side of|adjacent to|to|next|on top of|around|over)"
 _LOOK = "(facing|face|faces|looking|look|looks|turned|turn|turns|turning|oriented|pointing|point|directed|gazing|gaze|gazes|staring|stare|watching|watch|watches|heading|head|rotated|orient|glancing|glance|peering|eyeing)"
@@ -106,7 +110,9 @@ STANCE_PART = Grammar(
         Rule("(turn|turning|turned|face|facing|look|looking|spin) (around|back|backward|round|directly around|behind me|180 degrees|completely around)", _turned(180)),
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] left [90 degrees]", _turned(90)),
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] right [90 degrees]", _turned(-90)),
-        Rule("(entering|enter|enters|entered|coming|come|comes|walking|walk|walks|stepping|step|steps|coming in|going in|go in|arriving|arrive) [in|into|inside|to] [the room|here] (through|from|by|at|in|via) <at:np>", _stand),
+        Rule("(entering|enter|enters|entered|coming|come|comes|walking|walk|walks|stepping|step|steps|coming in|going in|go in|arriving|arrive) [in|into|inside|to] [the room|here] (through|from|by|at|in|via) <at:np>", _enter),
+        Rule("(entering|enter|enters|entered|coming in|come in|comes in|came in|walking in|walk in|walks in|step in|stepping in|going in|go in) [the room|here|this room|into the room]", lambda: _enter(Kind("door"))),
+        Rule("[with] <facing:np> in front", _stand),
         Rule("[with|have|having|keep|keeping|and] (my|your|his|her|the|its) (eyes|eye|gaze|face|nose|head|front|camera|sensor) [%be] [fixed|directed|pointing|pointed|turned|locked|set] (on|toward|at|to) <facing:np>", _stand),
         Rule("[with] <back:np> (behind|at the back of) (me|you|my back|your back|us)", _stand),
         Rule("[with] <facing:np> (in front of|ahead of|before) (me|you|us)", _stand),
@@ -136,11 +142,14 @@ STANCE = Grammar(
         Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part>", lambda a, b, c: a.joined(b).joined(c)),
         Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part>", lambda a, b: a.joined(b)),
         Rule(f"{_IF} {_I} <a:stance_part>", lambda a: a),
-        Rule("(when|if|as) [viewed|seen|looking|looked|watched|viewing] from <at:np> (toward|to|facing) <facing:np>", _stand),
-        Rule("[viewed|seen|looking|looked|watched|viewing] from <at:np> (facing|looking at|looking to|toward|looking toward|to|and facing|and looking at) <facing:np>", _stand),
+        Rule("(when|if|as) [viewed|seen|looking|looked|watched|viewing] from <at:np> (toward|facing) <facing:np>", _stand),
+        Rule("[viewed|seen|looking|looked|watched|viewing] from <at:np> (facing|looking at|looking to|toward|looking toward|and facing|and looking at) <facing:np>", _stand),
         Rule("[when|if|as] [viewed|seen|looking|looked|watched|viewing] from <at:np>", _stand),
         Rule("from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np> (facing|looking at|toward|looking toward) <facing:np>", _stand),
         Rule("from [the] (perspective|viewpoint|view|position|point of view|location|standpoint|side) of <at:np>", _stand),
+        Rule(f"from [the] (perspective|viewpoint|view|position|point of view|standpoint|eyes) of (someone|somebody|a person|a man|a woman|a robot|one|anyone|a visitor) [who is|that is|who] <a:stance_part> {_AND} <b:stance_part>", lambda a, b: a.joined(b)),
+        Rule("from [the] (perspective|viewpoint|view|position|point of view|standpoint|eyes) of (someone|somebody|a person|a man|a woman|a robot|one|anyone|a visitor) [who is|that is|who] <a:stance_part>", lambda a: a),
+        Rule(f"for (someone|somebody|a person|a man|a woman|a robot|one|anyone|a visitor) [who is|that is|who] <a:stance_part> {_AND} <b:stance_part>", lambda a, b: a.joined(b)),
     ],
     CLASSES,
 )
@@ -157,6 +166,11 @@ _CAME = "%appears [into view|in view|into sight|in sight|up]"
 QUESTIONS = Grammar(
     [
         # -- counting
+        Rule("%which number of <x:nps> %be there [<m:modifier>]", mean.count),
+        Rule("there %be (more than|over) <n:number> <x:np> [<m:modifier>]", mean.counted("more")),
+        Rule("there %be (fewer than|less than|under) <n:number> <x:np> [<m:modifier>]", mean.counted("fewer")),
+        Rule("there %be at least <n:number> <x:np> [<m:modifier>]", mean.counted("at_least")),
+        Rule("there %be more <x:np> than <y:np> [<m:modifier>]", mean.counted("more")),
         Rule("how many <x:nps> %can (people|one|guests|persons|visitors|someone|a person) (use|sit on|sit in|take|have|sleep in|sleep on)", mean.count),
         Rule("<c:condition> [,] how many <x:nps> [%be there|%can %you %see|do you %see]", lambda c, x: mean.count(x, c=c)),
         Rule("there %be how many <x:nps> [<m:modifier>]", mean.count),
@@ -235,13 +249,17 @@ QUESTIONS = Grammar(
         Rule("%be there at least <n:number> <x:np> [<m:modifier>]", mean.counted("at_least")),
         Rule("%be there at most <n:number> <x:np> [<m:modifier>]", mean.counted("at_most")),
         Rule("%be there (exactly|only) <n:number> <x:np> [<m:modifier>]", mean.counted("exactly")),
-        Rule("%be there <n:quantity> <x:np> [<m:modifier>]", mean.counted("exactly")),
+        Rule("%be there [the] <n:quantity> <x:np> [<m:modifier>]", mean.counted("exactly")),
         Rule("%be there (more than|over) one <x:np> [<m:modifier>]", lambda x, m=None: mean.count_test(x, "more", 1, m)),
         Rule("%be there only one <x:np> [<m:modifier>]", lambda x, m=None: mean.count_test(x, "exactly", 1, m)),
         Rule("%be there (multiple|several|many) <x:np> [<m:modifier>]", lambda x, m=None: mean.count_test(x, "more", 1, m)),
         Rule("what %be there more of [,] <x:np> or <y:np>", lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True)),
         Rule("%be there more <x:np> or [more] <y:np> [<m:modifier>]", lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True)),
         # -- change
+        Rule("(have|had|did|has) (you|i|we|the robot) [ever|first] (see|seen|notice|noticed|spot|spotted|observed|met|encountered) <a:np> before <b:np>", lambda a, b: mean.before(a, b)),
+        Rule("(have|had|did|has) (you|i|we|the robot) [ever|first] (see|seen|notice|noticed|spot|spotted|observed|met|encountered) <a:np> after <b:np>", lambda a, b: mean.before(b, a)),
+        Rule("(by how much|how much|how far|by how far) (was|were|did|has|have|had) <x:np> [been] (moved|move|shifted|shift|displaced|relocated)", lambda x: MovedBy(x)),
+        Rule("how many (seconds|minutes|hours) (ago|have passed|passed) [since|did|was|has it been since] [you|i|we] [last] (saw|see|seen|noticed|notice) <x:np>", lambda x: Seen(x)),
         Rule("(has|have|did|is|are) (anything|something|there anything|there something) [new|else] (appeared|appear|been added|arrived|come in|been brought in|added) [<h:here>] [since <r:rest>]", lambda h=None, r=None: Changes("new", True)),
         Rule("%be <x:np> where (it used to be|they used to be|i left it|i left them|i put it|i put them|we left it|we put it|i last saw it|it should be|it belongs|it always is|it always was|it has always been)", lambda x: Verify(x, Not(Changed("moved")))),
         Rule("(did|has|have|had|was|were) <x:np> (get|got|gotten) <s:state> [<h:here>] [since <r:rest>]", lambda x, s, h=None, r=None: mean.changed(x, s)),
@@ -426,6 +444,9 @@ QUESTIONS = Grammar(
         Rule("[how many %meters|how far] [if|when] [%you] [measure|measured|measuring|go|went|walk|walked|going] (from|between) <a:np> (to|and) <b:np> [,] (how many %meters|how far|how much|what distance|what) (would|will|%be|do|does) [that|it|this|i|you] [be|get|measure|make]", mean.distance),
         Rule("how (far|close) [apart|away] [%be] <xs:list>", mean.distance_of_several),
         # -- size
+        Rule("[%which %be] the difference in <d:dimension> (between|of) <x:np> and <y:np>", lambda d, x, y: Difference(x, y, d)),
+        Rule("[%which %be] the <d:dimension> difference (between|of) <x:np> and <y:np>", lambda d, x, y: Difference(x, y, d)),
+        Rule("(give|state|report|tell|say) <x:np> 's <d:dimension>", lambda x, d: mean.size(d, x)),
         Rule("<x:np> %be how <d:how>", lambda x, d: mean.size(d, x)),
         Rule("how <d:how> and [how] <e:how> %be <x:np>", lambda d, e, x: mean.size(Measure("dimensions"), x)),
         Rule("how <d:how> [,] [how] <e:how> and [how] <f:how> %be <x:np>", lambda d, e, f, x: mean.size(Measure("dimensions"), x)),
@@ -516,6 +537,8 @@ QUESTIONS = Grammar(
         Rule("how do i (have to|need to|) turn to face <x:np>", mean.in_form("angle")),
         Rule("[at|in] (what|which) (o'clock|clock|clock direction|clock position|o'clock direction|o'clock position|hour) [direction|position] %be <x:np> [at|in|from me]", mean.in_form("clock")),
         # -- comparison
+        Rule("(which|what) [one] %stands [the] <p:comparative> [one] (of the two|of them|of these|of both|of the pair|of those two|of these two) [,] <xs:list>", mean.compare),
+        Rule("(rank|sort|order|list|arrange|name|show|give) [me] [all] <x:np> <k:criterion>", lambda x, k: mean.ranking(k, (x,))),
         Rule("(rank|sort|order|list|arrange|put|line up|sequence) [me] [the] [following|objects|things|items|these] [,] <xs:list> [in order] <k:criterion>", mean.ranking),
         Rule("(rank|sort|order|list|arrange|put) [me] [these|them|the following|the options|the objects] <k:criterion> [,] [<xs:list>]", mean.ranking),
         Rule("%be <x:np> (closer|nearer) to <a:np> than [it is|they are] to <b:np>", lambda x, a, b: Verify(a, Exceeds(Measure("distance", x), b, less=True))),
@@ -535,7 +558,7 @@ QUESTIONS = Grammar(
         Rule("%which [one|object|thing|of them] (has|have|had|got|with) [the|a] (smallest|lowest|least|shortest|smaller|lower|less|shorter) <d:dimension> [,] [<xs:list>]", lambda d, xs=(): mean.compare(xs, (d, False, 1)) if xs else mean.what_superlative((d, False, 1))),
         Rule("%which <x:np> (has|have|got|with) the (biggest|largest|greatest|highest|most|longest) <d:dimension>", lambda x, d: mean.what_superlative((d, True, 1), x)),
         Rule("%which <x:np> (has|have|got|with) the (smallest|lowest|least|shortest) <d:dimension>", lambda x, d: mean.what_superlative((d, False, 1), x)),
-        Rule("%which [<x:np>] (takes up|takes|occupies|needs|covers|uses) [the] (most|more) (space|room|floor|floor space|area) [<h:here>] [,] [<xs:list>]", lambda x=None, h=None, xs=(): mean.compare(xs, (Measure("area"), True, 1)) if xs else mean.what_superlative((Measure("area"), True, 1), x)),
+        Rule("%which [<x:np>] (takes up|takes|occupies|needs|covers|uses) [the] (most|more) (floor space|space|room|floor|area) [<h:here>] [,] [<xs:list>]", lambda x=None, h=None, xs=(): mean.compare(xs, (Measure("area"), True, 1)) if xs else mean.what_superlative((Measure("area"), True, 1), x)),
         # -- alike
         Rule("(%be|%do|%have) <x:np> [all|both] [have|has] [of] the [very|exact] same color [<h:here>]", lambda x, h=None: mean.alike((x,), "color")),
         Rule("(%be|%do|%have) <x:np> [all|both] [have|has] [of] the [very|exact] same <d:dimension> [<h:here>]", lambda x, d, h=None: mean.alike((x,), d.name)),
@@ -618,6 +641,8 @@ QUESTIONS = Grammar(
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", mean.exists),
         Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
         # -- yes/no about a condition
+        Rule("%be none of <x:np> <c:color>", lambda x, c: Exists(Filter(strip(x), Colored(c)), True)),
+        Rule("%be none of <x:np> <c:condition>", lambda x, c: Exists(Filter(strip(x), c), True)),
         Rule("%be there [enough] (space|room) for (a|an|my) <w:length> (wide|broad|long) <y:np> between <a:np> and <b:np>", lambda a, b, w, y: Fits(w, a, b)),
         Rule("%be <a:np> and <b:np> (more than|over|at least|farther than|farther apart than) <w:length> [apart] [away] [from each other|apart]", lambda a, b, w: mean.apart(a, b, w, True)),
         Rule("%be <a:np> and <b:np> (less than|under|at most|within|closer than|no more than) <w:length> [apart] [away] [from each other|apart|of each other]", lambda a, b, w: mean.apart(a, b, w, False)),
@@ -722,6 +747,8 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> (reachable|accessible)", lambda x: Route(mean.fill(x, Me()), (), True)),
         Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(mean.fill(x, Me()), (), True)),
         # -- what is ...
+        Rule("(what|which) [else] %stands [there] <c:condition> (besides|other than|apart from|except for|except|aside from|not counting|excluding|in addition to|and) <y:np>", lambda c, y: Identify(Filter(Filter(Kind("object"), c), Other(y)))),
+        Rule("(what|which) else %stands [there] <c:condition>", lambda c: mean.what(c=c)),
         Rule("what %be (that|this|it|the thing|that thing|this thing) [thing|object] <c:condition>", lambda c: mean.what(c=c)),
         Rule("<x:np> %stands [located|placed] <n:relation> (what|which object|which thing|what object|what thing|which furniture|what other object)", mean.counterpart),
         Rule("<n:relation> (what|which object|which thing|what object|what thing) %stands <x:np> [located|placed|standing]", mean.counterpart),
