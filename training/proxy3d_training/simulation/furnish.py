@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from proxy3d_training.simulation.footprint import Block, block_of, item_block, part_blocks
-from proxy3d_training.simulation.kinds import KINDS, Kind, make
+from proxy3d_training.simulation.kinds import KINDS, Kind, make, matched
 from proxy3d_training.simulation.plan import Plan, Space, Wall
 from proxy3d_training.simulation.rooms import Item
 from proxy3d_training.simulation.shapes import Part
@@ -537,7 +537,8 @@ def _kitchen_row(f: Furnisher) -> None:
     if f.chance(0.5):
         wanted = wanted[::-1]
     front = make("counter", f.rng)
-    made = {"counter": front}
+    body, top = front[0].material, front[2].material
+    made = {"counter": front, "sink": matched(make("sink", f.rng), body, top, 0.83)}
     best: list[Placed] = []
     for wall in sorted(f.space.walls, key=lambda w: -w.length):
         at = 0.03
@@ -581,7 +582,7 @@ def _kitchen_row(f: Furnisher) -> None:
     for p in best:
         if p.kind.name == "stove" and f.chance(0.6):
             f.on_top("pot", p, (-0.5, 0.5), (-0.5, 0.5), jitter=90)
-    cupboard = make("wall cabinet", f.rng)
+    cupboard = matched(make("wall cabinet", f.rng), body, top, 9.0)
     for p in best:
         if p.kind.name in ("counter", "sink") and f.chance(0.75):
             wall = min(

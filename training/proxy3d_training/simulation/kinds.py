@@ -138,8 +138,12 @@ def make(name: str, rng: Generator) -> list[Part]:
         if old not in cache:
             color = tuple(float(np.clip(c * t, 0.004, 0.9)) for c, t in zip(old.color, tint, strict=True))
             grown = scale if old.pattern in ("painting", "screen", "dial", "rug") else 1.0  # these fit their object
-            keep = old.pattern == "painting" or old.emission > 0
-            cache[old] = replace(old, color=old.color if keep else color, scale=old.scale * grown)  # type: ignore[arg-type]
+            keep = old.emission > 0
+            if old.pattern == "painting":
+                old_look = tuple(float(v) for v in rng.random(3))
+                cache[old] = replace(old, second=old_look, scale=old.scale * grown)  # type: ignore[arg-type]
+            else:
+                cache[old] = replace(old, color=old.color if keep else color, scale=old.scale * grown)  # type: ignore[arg-type]
         made.append(replace(part, vertices=part.vertices * scale, material=cache[old]))
     return made
 
@@ -155,6 +159,18 @@ _HUES = (
     (348, 360, "red"),
 )
 """Ranges of hue, degrees, that have a name which nobody disputes."""
+
+
+def matched(parts: Sequence[Part], body: Material, top: Material, height: float) -> list[Part]:
+    """A unit in the colours of its neighbours: all but metal, glass and black parts get those of ``body``; what ends
+    above ``height`` metres those of ``top``.
+    """
+    made = []
+    for part in parts:
+        if part.material not in _SHARED:
+            part = replace(part, material=top if part.vertices[:, 2].max() > height else body)
+        made.append(part)
+    return made
 
 
 def color_name(color: Color) -> str:

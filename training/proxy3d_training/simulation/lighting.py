@@ -19,6 +19,7 @@ from proxy3d_training.simulation.materials import albedo, sky
 from proxy3d_training.simulation.rooms import Geometry, Pane, Scene
 
 Array = NDArray[np.float64]
+Single = NDArray[np.float32]
 
 SUN = np.array([9.0, 8.2, 6.6])
 """Irradiance of the sun on a surface that faces it, in the units of ``materials.sky``."""
@@ -35,11 +36,12 @@ class Caster:
         self._scene = EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(triangles, np.float32))
 
-    def first(self, origins: Array, directions: Array) -> tuple[NDArray[np.int64], Array, Array]:
+    def first(self, origins: Array, directions: Array) -> tuple[NDArray[np.int64], Single, Single]:
         """First hits of rays (N, 3).
 
         Returns:
             Faces (N,), -1 for none; distances (N,) in lengths of the direction; weights (N, 3) of the face's corners.
+            The numbers are float32, as Embree's.
         """
         hit = self._scene.run(
             np.ascontiguousarray(origins, np.float32),
@@ -47,8 +49,8 @@ class Caster:
             query="INTERSECT",
             output=1,
         )
-        u, v = hit["u"].astype(np.float64), hit["v"].astype(np.float64)
-        return hit["primID"].astype(np.int64), hit["tfar"].astype(np.float64), np.stack([1 - u - v, u, v], axis=1)
+        u, v = hit["u"], hit["v"]
+        return hit["primID"].astype(np.int64), hit["tfar"], np.stack([1 - u - v, u, v], axis=1)
 
     def blocked(self, origins: Array, directions: Array, reach: Array) -> NDArray[np.bool_]:
         """(N,) whether anything stands within ``reach`` (lengths of the direction) along each ray."""
@@ -66,7 +68,7 @@ class Light:
     """Irradiance (V, 3) at the vertices of a geometry; the direct sun is left out, the renderer adds it per pixel."""
 
     irradiance: Array
-    sun: Array | None
+    sun: Sun
 
 
 def _on_window(pane: Pane, places: Array) -> tuple[Array, Array, float]:
@@ -125,12 +127,8 @@ def light_room(
                 np.asarray(lamp.intensity) * (facing[lit] / np.maximum(square[lit], 0.01) / shadow_rays)[:, None]
             )
 
-    sun = None
-    if room.sun is not None:
-        sun = np.asarray(room.sun) / np.linalg.norm(room.sun)
-        bounced_sun = SUN * (sunlit(geometry, caster, origins, geometry.normals, sun))[:, None]
-    else:
-        bounced_sun = np.zeros_like(direct)
+    sun = Sun(room, geometry)
+    bounced_sun = SUN * sun.shines(origins, geometry.normals)[:, None]
 
     hits, buried = _gather_rays(geometry, caster, origins, rays)
     direct, bounced_sun = _spread(geometry, direct, buried), _spread(geometry, bounced_sun, buried)
@@ -149,15 +147,37 @@ def light_room(
     return Light(geometry.neighbours @ (geometry.neighbours @ direct) + indirect, sun)
 
 
-def sunlit(geometry: Geometry, caster: Caster, points: Array, normals: Array, sun: Array) -> Array:
-    """(N,) cosine of the sun's angle where it reaches the points through a window, else 0."""
-    facing = np.maximum(normals @ sun, 0)
-    out = np.zeros(len(points))
-    ask = np.flatnonzero(facing > 0)
-    face, _, _ = caster.first(points[ask], np.broadcast_to(sun, (len(ask), 3)))
-    through = np.array([not m.opaque for m in geometry.materials])[geometry.face_material[face]] & (face >= 0)
-    out[ask[through]] = facing[ask[through]]
-    return out
+class Sun:
+    """Sunshine through the windows of a scene."""
+
+    def __init__(self, scene: Scene, geometry: Geometry) -> None:
+        """No shine on a cloudy day, or where all windows look away from the sun."""
+        self.direction = np.zeros(3) if scene.sun is None else np.asarray(scene.sun) / np.linalg.norm(scene.sun)
+        panes = [] if scene.sun is None else scene.panes()
+        turns = [yaw_matrix(np.deg2rad(p.yaw)) for p in panes]
+        self._panes = [(p, t) for p, t in zip(panes, turns, strict=True) if t[:, 0] @ self.direction < -1e-3]
+        if self._panes:
+            opaque = np.array([m.opaque for m in geometry.materials])[geometry.face_material]
+            self._solid = Caster(geometry.vertices[geometry.faces[opaque]])
+
+    def shines(self, points: Array, normals: Array) -> Array:
+        """(N,) cosine of the sun's angle where it reaches points through a window, else 0."""
+        out = np.zeros(len(points))
+        if not self._panes:
+            return out
+        facing = normals @ self.direction
+        reached = np.zeros(len(points), bool)
+        for pane, turn in self._panes:  # where the way to the sun leads through the window's rectangle
+            local = (points - np.asarray(pane.position)) @ turn
+            way = self.direction @ turn
+            steps = -local[:, 0] / way[0]
+            y, z = local[:, 1] + steps * way[1], local[:, 2] + steps * way[2]
+            reached |= (steps > 0) & (np.abs(y) < pane.width / 2) & (z > 0) & (z < pane.height)
+        ask = np.flatnonzero(reached & (facing > 0))
+        ways = np.broadcast_to(self.direction, (len(ask), 3))
+        free = ask[~self._solid.blocked(points[ask], ways, np.full(len(ask), 100.0))]
+        out[free] = facing[free]
+        return out
 
 
 def _spread(geometry: Geometry, light: Array, buried: NDArray[np.bool_], steps: int = 8) -> Array:

@@ -24,9 +24,7 @@ def _volume() -> NDArray[np.float32]:
 
 def noise(points: Array, size: float | tuple[float, float, float]) -> Array:
     """(N,) smooth noise, deviation about 1, whose blotches measure ``size`` metres (per axis)."""
-    return ndimage.map_coordinates(_volume(), (points / np.asarray(size)).T, order=1, mode="grid-wrap").astype(
-        np.float64
-    )
+    return ndimage.map_coordinates(_volume(), (points / np.asarray(size)).T, order=1, mode="grid-wrap")
 
 
 def _across(points: Array, axis: int) -> tuple[Array, Array, Array]:
@@ -118,17 +116,56 @@ def _speckle(p: Array, m: Material) -> Array:
 
 
 def _painting(p: Array, m: Material) -> Array:
-    """An abstract landscape on the item's y-z plane; ``scale`` is half its width."""
+    """A picture on the item's y-z plane; ``scale`` is half its width, ``second`` chooses what it shows."""
+    style, phase, shade = m.second
     y, z = p[:, 1] / m.scale, (p[:, 2] - p[:, 2].mean()) / m.scale
+    color = (
+        _landscape(y, z, m.scale * 9 + 6 * phase)
+        if style < 0.4
+        else _blocks(y, z, phase)
+        if style < 0.7
+        else _discs(y, z, phase)
+    )
+    color = np.roll(color, int(3 * shade), axis=1) * np.asarray(m.color)
+    return color * np.clip(1 + 0.08 * noise(p, 0.02), 0.5, 1.5)[:, None]
+
+
+def _landscape(y: Array, z: Array, phase: float) -> Array:
+    """Hills under a low sun."""
     sky = np.array([0.75, 0.55, 0.35]) * (0.6 + 0.4 * np.clip(z + 0.4, 0, 1))[:, None]
     sun = np.hypot(y - 0.3, z - 0.25) < 0.16
     color = np.where(sun[:, None], (0.9, 0.35, 0.1), sky)
     for i, (height, tone) in enumerate(
         ((0.05, (0.25, 0.36, 0.42)), (-0.15, (0.10, 0.24, 0.28)), (-0.38, (0.03, 0.10, 0.12)))
     ):
-        ridge = height + 0.11 * np.sin(y * (3 + i) + 2 * i + m.scale * 9) + 0.05 * np.sin(y * 9 + i)
+        ridge = height + 0.11 * np.sin(y * (3 + i) + 2 * i + phase) + 0.05 * np.sin(y * 9 + i)
         color = np.where((z < ridge)[:, None], tone, color)
-    return color * np.clip(1 + 0.08 * noise(p, 0.02), 0.5, 1.5)[:, None]
+    return color
+
+
+_INKS = np.array(
+    [(0.75, 0.1, 0.06), (0.85, 0.6, 0.08), (0.05, 0.16, 0.5), (0.8, 0.78, 0.7), (0.1, 0.3, 0.22), (0.03, 0.03, 0.04)]
+)
+
+
+def _blocks(y: Array, z: Array, phase: float) -> Array:
+    """Coloured rectangles between dark bars."""
+    u, v = (y + 1) * 1.7 + phase, (z + 1) * 1.7 + 2 * phase
+    column = np.floor(u + 0.3 * np.sin(np.floor(v) * 5.1))
+    number = np.abs(np.sin(column * 12.99 + np.floor(v) * 78.23 + 9 * phase) * 43758.5453) % 1
+    bar = ((u + 0.3 * np.sin(np.floor(v) * 5.1)) % 1 < 0.08) | (v % 1 < 0.08)
+    return np.where(bar[:, None], _INKS[5], _INKS[(number * 5).astype(np.int64)])
+
+
+def _discs(y: Array, z: Array, phase: float) -> Array:
+    """Rings that overlap on a light ground."""
+    color = np.broadcast_to(_INKS[3], (len(y), 3))
+    for i in range(5):
+        a = phase * 20 + i * 2.4
+        radius = 0.16 + 0.1 * (i % 3)
+        inside = np.abs(np.hypot(y - 0.55 * np.cos(a), z - 0.35 * np.sin(a * 1.3)) - radius * (i % 2)) < radius * 0.8
+        color = np.where(inside[:, None], _INKS[(i + int(phase * 5)) % 5 if i != 3 else 4], color)
+    return color
 
 
 def _screen(p: Array, m: Material) -> Array:

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from proxy3d_core.geometry import Intrinsics
 from proxy3d_core.geometry.camera import pixel_rays
-from proxy3d_training.simulation.lighting import SUN, Caster, light_room, sunlit
+from proxy3d_training.simulation.lighting import SUN, Caster, light_room
 from proxy3d_training.simulation.materials import albedo, sky
 from proxy3d_training.simulation.rooms import Geometry, Scene
 
 Array = NDArray[np.float64]
+Single = NDArray[np.float32]
+
+_LIFT = np.float32(2e-3)  # where rays start off a surface, metres
+_FAINT = 0.02  # reflections with a smaller share are left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +57,15 @@ class Renderer:
         self._caster = Caster(self.geometry.vertices[self.geometry.faces])
         self.light = light_room(room, self.geometry, self._caster, rays, shadow_rays, smoothing=smoothing)
         g = self.geometry
-        self._normals = np.ascontiguousarray(g.normals)
-        self._vertex_values = np.hstack([g.normals, self.light.irradiance])
+        self._normals = g.normals.astype(np.float32)
+        self._vertex_values = np.hstack([g.normals, self.light.irradiance]).astype(np.float32)
         self._opaque = np.array([m.opaque for m in g.materials])
-        self._gloss = np.array([m.gloss for m in g.materials])
-        self._emission = np.array([m.emission for m in g.materials])
-        # Index -1 (floor, walls, ceiling) is the last row: no item, the room's own frame.
+        self._gloss = np.array([m.gloss for m in g.materials], np.float32)
+        self._emission = np.array([m.emission for m in g.materials], np.float32)
+        # Index -1 (floor, walls, ceiling) is the last entry: no item.
         self._ids = np.array([item.id for item in g.items] + [0], np.int32)
-        self._rotations = np.stack([item.rotation for item in g.items] + [np.eye(3)])
-        self._positions = np.array([item.position for item in g.items] + [(0.0, 0.0, 0.0)])
+        self._rotations = np.array([item.rotation for item in g.items], np.float32).reshape(-1, 3, 3)
+        self._positions = np.array([item.position for item in g.items], np.float32).reshape(-1, 3)
 
     def render(self, pose: Array, k: Intrinsics, samples: int = 1, adaptive: bool = False) -> Picture:
         """A view from ``pose`` (4x4 room_from_camera, optical axes).
@@ -70,9 +74,9 @@ class Renderer:
             samples: colour samples per pixel and axis (2 = four per pixel); depth and instances belong to the centre.
             adaptive: only pixels at edges get more than one.
         """
-        rays = pixel_rays(k).astype(np.float64).reshape(-1, 3)
-        count, eye = len(rays), pose[:3, 3]
-        directions = rays @ pose[:3, :3].T
+        rays = pixel_rays(k).astype(np.float32).reshape(-1, 3)
+        count, eye, rotation = len(rays), pose[:3, 3].astype(np.float32), pose[:3, :3].astype(np.float32)
+        directions = rays @ rotation.T
         face, depth, weights = self._caster.first(np.broadcast_to(eye, (count, 3)), directions)
         material = self.geometry.face_material[face]
         solid = (face >= 0) & self._opaque[material]
@@ -87,17 +91,16 @@ class Renderer:
             if adaptive:
                 surface = np.where(solid, self.geometry.face_item[face] * len(self._opaque) + material, -(10**9))
                 ask = np.flatnonzero(_edges(surface.reshape(shape), normals.reshape(*shape, 3)))
-            total = np.zeros((len(ask), 3))
             steps = (np.arange(samples) + 0.5) / samples - 0.5
-            for dy in steps:
-                for dx in steps:
-                    shifted = (rays[ask] + np.array([dx / k.fx, dy / k.fy, 0.0])) @ pose[:3, :3].T
-                    hit = self._caster.first(np.broadcast_to(eye, shifted.shape), shifted)
-                    # Very bright pixels would leave jagged edges; displays cannot show them anyway.
-                    total += np.minimum(self._shade(eye, shifted, *hit), 4.0)
-            if not adaptive:
-                radiance = np.empty((count, 3))
-            radiance[ask] = total / samples**2
+            offsets = np.array([(dx / k.fx, dy / k.fy, 0.0) for dy in steps for dx in steps], np.float32)
+            shifted = ((rays[ask] + offsets[:, None]) @ rotation.T).reshape(-1, 3)
+            hit = self._caster.first(np.broadcast_to(eye, shifted.shape), shifted)
+            # Very bright pixels would leave jagged edges; displays cannot show them anyway.
+            fine = np.minimum(self._shade(eye, shifted, *hit), 4.0).reshape(len(offsets), -1, 3).mean(axis=0)
+            if adaptive:
+                radiance[ask] = fine
+            else:
+                radiance = fine
         return Picture(
             radiance.reshape(*shape, 3),
             np.where(solid, depth, 0).reshape(shape),
@@ -106,7 +109,7 @@ class Renderer:
             np.where(solid, self._gloss[material], 0).reshape(shape),
         )
 
-    def _at_hits(self, face: NDArray[np.int64], weights: Array, values: Array) -> Array:
+    def _at_hits(self, face: NDArray[np.int64], weights: Single, values: Single) -> Single:
         """(N, C) what ``values`` (V, C) of the vertices are where rays met the faces."""
         corners = self.geometry.faces[face]
         out = weights[:, 0, None] * values[corners[:, 0]]
@@ -116,50 +119,53 @@ class Renderer:
 
     def _shade(
         self,
-        eye: Array,
-        directions: Array,
+        eye: Single,
+        directions: Single,
         face: NDArray[np.int64],
-        distance: Array,
-        weights: Array,
+        distance: Single,
+        weights: Single,
         mirror: bool = True,
-    ) -> Array:
+    ) -> Single:
         """(N, 3) radiance that comes back along the rays."""
         g = self.geometry
-        out = np.empty(directions.shape)
+        out = np.empty(directions.shape, np.float32)
         material = g.face_material[face]
         is_solid = (face >= 0) & self._opaque[material]
         out[~is_solid] = sky(directions[~is_solid])
         solid = np.flatnonzero(is_solid)
         face, material, weights, view = face[solid], material[solid], weights[solid], directions[solid]
-        points = eye[solid] if eye.ndim == 2 else eye
-        points = points + distance[solid, None] * view
+        points = (eye[solid] if eye.ndim == 2 else eye) + distance[solid, None] * view
         surface = self._at_hits(face, weights, self._vertex_values)
         normals, irradiance = surface[:, :3], surface[:, 3:]
-        if self.light.sun is not None:
-            irradiance = (
-                irradiance + SUN * sunlit(g, self._caster, points + 2e-3 * normals, normals, self.light.sun)[:, None]
-            )
+        shine = self.light.sun.shines(points + _LIFT * normals, normals)
+        lit = np.flatnonzero(shine)
+        irradiance[lit] += SUN * shine[lit, None]
 
         item = g.face_item[face]
-        local = np.einsum("nji,nj->ni", self._rotations[item], points - self._positions[item])
-        color = np.empty((len(solid), 3))
+        local = points.copy()  # of floor, walls and ceiling: the room's own frame
+        things = np.flatnonzero(item >= 0)
+        moved = points[things] - self._positions[item[things]]
+        local[things] = np.einsum("nji,nj->ni", self._rotations[item[things]], moved)
+        color = np.empty((len(solid), 3), np.float32)
         order = np.argsort(material, kind="stable")
         bounds = np.flatnonzero(np.diff(material[order], prepend=-1, append=-1))
         for low, high in itertools.pairwise(bounds):
             rows = order[low:high]
             color[rows] = albedo(local[rows], g.materials[material[rows[0]]])
-        radiance = color * (irradiance / np.pi + self._emission[material, None])
+        radiance = color * (irradiance / np.float32(np.pi) + self._emission[material, None])
 
         if mirror:
             shiny = np.flatnonzero(self._gloss[material] > 0)
             unit = view[shiny] / np.linalg.norm(view[shiny], axis=1, keepdims=True)
-            cosine = (unit * normals[shiny]).sum(axis=1)
-            reflected = unit - 2 * cosine[:, None] * normals[shiny]
-            start = points[shiny] + 2e-3 * normals[shiny]
-            hit = self._caster.first(start, reflected)
+            cosine = np.einsum("ij,ij->i", unit, normals[shiny])
             # Fresnel reflection (Schlick 1994) of a coating with refractive index 1.5, scaled by the gloss.
             share = np.clip(self._gloss[material[shiny]] * (0.04 + 0.5 * (1 - np.abs(cosine)) ** 5), 0, 0.7)
-            radiance[shiny] += share[:, None] * (self._shade(start, reflected, *hit, mirror=False) - radiance[shiny])
+            seen = share > _FAINT
+            shiny, unit, cosine, share = shiny[seen], unit[seen], cosine[seen], share[seen, None]
+            reflected = unit - 2 * cosine[:, None] * normals[shiny]
+            start = points[shiny] + _LIFT * normals[shiny]
+            hit = self._caster.first(start, reflected)
+            radiance[shiny] += share * (self._shade(start, reflected, *hit, mirror=False) - radiance[shiny])
         out[solid] = radiance
         return out
 

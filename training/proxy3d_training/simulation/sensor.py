@@ -47,7 +47,7 @@ class StereoDepth:
         hidden = np.zeros_like(solid)
         hidden[:, :-1] = partner[:, :-1] > ahead[:, 1:] + 0.5
 
-        blurred = ndimage.gaussian_filter(rng.standard_normal(depth.shape), 1.6)
+        blurred = ndimage.gaussian_filter(rng.standard_normal(depth.shape, np.float32), 1.6)
         rough = blurred / blurred.std() * self.noise * (1 + 1.5 * (1 - picture.cosine) ** 2)
         # Beside an edge the matching window holds both surfaces, so the border of the nearer one frays.
         fray = rng.integers(-1, 2, (2, *depth.shape)) * (rng.random(depth.shape) < 0.35)
@@ -57,7 +57,7 @@ class StereoDepth:
         measured = np.where(seen > 0, k.fx * self.baseline / np.maximum(seen, 1e-6), 0)
 
         slanted = rng.random(depth.shape) > np.clip(picture.cosine / 0.12, 0, 1)
-        patches = ndimage.gaussian_filter(rng.standard_normal(depth.shape), 3)
+        patches = ndimage.gaussian_filter(rng.standard_normal(depth.shape, np.float32), 3)
         shiny = (picture.gloss > 2) & (patches / patches.std() > 0.6)
         lost = ~solid | hidden | slanted | shiny | (measured < self.near) | (measured > self.far)
         lost |= rng.random(depth.shape) < 0.002
@@ -80,7 +80,7 @@ def photograph(
     if smear > 0.5:
         radiance = ndimage.convolve1d(radiance, _shutter(smear), axis=1, mode="nearest")
     image = develop(radiance, gain)
-    image = image + rng.standard_normal(image.shape) * (noise + noise * np.sqrt(image))
+    image = image + rng.standard_normal(image.shape, np.float32) * (noise + noise * np.sqrt(image))
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
@@ -114,7 +114,7 @@ class Segmenter:
         for number, label in sorted(labels.items()):
             found = rng.random() >= self.miss and count[number] >= self.smallest
             table[number] = self.classes.get(label, 0) if found else 0
-        strays = ndimage.gaussian_filter(rng.standard_normal((2, *instance.shape)), (0, 3, 3))
+        strays = ndimage.gaussian_filter(rng.standard_normal((2, *instance.shape), np.float32), (0, 3, 3))
         strays = np.round(strays / strays.std() * self.wobble).astype(int)
         rows, columns = np.indices(instance.shape)
         rows = np.clip(rows + strays[0], 0, instance.shape[0] - 1)

@@ -176,7 +176,7 @@ def _stations(plan: Plan, floor: FreeFloor, rng: Generator, budget: int) -> list
     flat = floor.cells.reshape(-1, 2)
     stations: list[int] = []
     for number in _room_order(plan):
-        cells = floor.of_room(number, 0.15)
+        cells = floor.of_room(number, 0.35)
         if not len(cells):
             raise Blocked(f"room {number} cannot be reached")
         space = plan.space(number)
