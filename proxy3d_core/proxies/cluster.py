@@ -97,7 +97,7 @@ def cluster_points(
         return Clustering(np.zeros(0, np.int64), np.zeros(0, np.int64))
     if not (np.isfinite(p).all() and np.isfinite(w).all() and (w > 0).all()):
         raise BadInput("points and weights must be finite, weights positive")
-    names, rank = np.unique(g, return_inverse=True)
+    names, rank = _ranks(g)
     counts = share_budget(np.bincount(rank), budget, per_group)
     label = grouped_kmeans(p, w, rank, counts, rounds)
     left = label < 0
@@ -157,6 +157,15 @@ def cluster_proxies(
         extents=np.sqrt(squares / weight).astype(np.float32),
         groups=found.groups,
     )
+
+
+def _ranks(groups: Ints) -> tuple[Ints, Ints]:
+    """The group numbers that occur, ascending, and (N,) which of them each point has."""
+    low = int(groups.min())
+    if int(groups.max()) - low > 16 * len(groups):
+        return np.unique(groups, return_inverse=True)
+    present = np.bincount(groups - low) > 0  # no sorting
+    return np.flatnonzero(present) + low, (np.cumsum(present) - 1)[groups - low]
 
 
 def _means(points: Floats, weights: Floats, label: Ints, clusters: int) -> Floats:

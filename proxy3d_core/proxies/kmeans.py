@@ -55,24 +55,23 @@ def grouped_kmeans(points: Floats, weights: Floats, group: Ints, counts: Ints, r
     label = np.full(len(points), -1, np.int64)
     order = _order_by_value(points, weights, group)
     order = order[counts[group[order]] > 0]
-    moving = _to_moving_frame(np.ascontiguousarray(points.T)[:, order], weights[order])
+    moving = _to_moving_frame(points.T.take(order, axis=1), weights[order])
     rank = group[order]
     z_order, level = _octree_order(moving, rank)
-    order, moving, rank = order[z_order], moving[:, z_order], rank[z_order]
+    order, moving, rank = order[z_order], moving.take(z_order, axis=1), rank[z_order]
     weight = weights[order]
     cell = _cells(rank, level, OVERSAMPLING * counts)
     begin = np.flatnonzero(np.diff(cell, prepend=-1))
     total = np.add.reduceat(weight, begin)
     center = np.add.reduceat(weight * moving, begin, axis=1) / total
     seeded = _bisect(center, total, rank[begin], counts)
-    of_cluster = np.repeat(np.arange(len(counts)), counts)
-    coarse = _Clusters(center, total, seeded, of_cluster)
+    clusters = _Clusters(center, total, seeded, np.repeat(np.arange(len(counts)), counts))
     for _ in range(rounds):
-        coarse.iterate(ITERATIONS)
-        coarse.rearrange()
-    fine = _Clusters(moving, weight, coarse.label[cell], of_cluster)
-    fine.iterate(FINAL_ITERATIONS)
-    label[order] = fine.label
+        clusters.iterate(ITERATIONS)
+        clusters.rearrange()
+    clusters.refine(moving, weight, cell)
+    clusters.iterate(FINAL_ITERATIONS)
+    label[order] = clusters.label
     return label
 
 
@@ -123,7 +122,7 @@ def _octree_order(points: Floats, rank: Ints) -> tuple[Ints, Ints]:
     # Off by a part of a cell, so that points of a regular grid do not lie on the borders of cells.
     x, y, z = ((points - low) / cell + 0.37).astype(np.int64)
     code = (rank << (3 * bits)) | (_spread(x) << 2) | (_spread(y) << 1) | _spread(z)
-    order = np.argsort(code, kind="stable")
+    order = np.argsort(code)
     code = code[order]
     level = np.full(len(code), _CODES, np.int64)
     differing = code[1:] ^ code[:-1]
@@ -211,13 +210,21 @@ class _Clusters:
         """``points`` (3, N), ``weights`` (N,), ``label`` (N,) 0..K-1, ``rank`` (K,) group of each cluster."""
         self.label = label
         self._rank = rank
-        self._points = points.astype(np.float32)
-        self._weights = weights
-        self._weighted = [weights * column for column in self._points]
+        self._set_points(points, weights)
         # The group is a fourth coordinate, so far apart that no centre is nearest to one of another group.
         self._apart = 4.0 * float(np.ptp(points)) + 1.0
         self._weight, self._mean = self._means()
         self._near = self._neighbours()
+
+    def refine(self, points: Floats, weights: Floats, cell: Ints) -> None:
+        """Go from cells to the points (3, N) with ``weights`` (N,) that lie in them; ``cell`` (N,) of each point."""
+        self.label = self.label[cell]
+        self._set_points(points, weights)
+
+    def _set_points(self, points: Floats, weights: Floats) -> None:
+        self._points = points.astype(np.float32)
+        self._weights = weights
+        self._weighted = [weights * column for column in self._points]
 
     def iterate(self, iterations: int) -> None:
         """Lloyd iterations, in each of which a point may change to a neighbour of its cluster in the same group."""
@@ -299,14 +306,14 @@ class _Clusters:
 
     def _assign(self, center: Floats) -> None:
         """Each point to the nearest of its centre's neighbours; to its own unless another is nearer."""
-        apart = ((center[self._near] - center[:, None]) ** 2).sum(axis=2)
+        apart = sum((x[self._near] - x[:, None]) ** 2 for x in center.T.copy())
         apart[self._near == np.arange(len(center))[:, None]] = np.inf
         safe = (apart.min(axis=1) / 4).astype(np.float32)  # within half the way to the next centre nothing is nearer
         columns = center.astype(np.float32).T.copy()
         label = self.label
         least = _squares(self._points, columns, label)
         doubtful = np.flatnonzero(least > safe[label])
-        points, label, least = self._points[:, doubtful], label[doubtful], least[doubtful]
+        points, label, least = self._points.take(doubtful, axis=1), label[doubtful], least[doubtful]
         nearest = label
         for neighbour in self._near.T.copy():
             other = neighbour[label]

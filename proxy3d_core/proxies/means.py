@@ -38,7 +38,8 @@ def cluster_means(
     Returns:
         (K, C) float32.
     """
-    member = np.argsort(label, kind="stable")[np.count_nonzero(label < 0) :]
+    kind = np.int16 if clusters < 2**15 else np.int64  # 16 bits are sorted by radix
+    member = np.argsort(label.astype(kind), kind="stable")[np.count_nonzero(label < 0) :]
     own = label[member]
     begin = np.searchsorted(own, np.arange(clusters + 1))
     share = weights[member] / np.bincount(own, weights[member], clusters)[own]
