@@ -39,10 +39,12 @@ class VisionTower(SemanticEncoder):
         cells: int | tuple[int, int],
         batch: int,
     ) -> None:
-        """Arguments as for ``load_encoder``; ``stage`` one of ``stages``. Raises BadInput: cells that do not fit."""
+        """Arguments as for ``load_encoder``, which also says what is raised; ``stage`` is one of ``stages``."""
         self.model: transformers.PreTrainedModel = model
         self._normalise, self.stage, self._batch = normalise, stage, batch
         channels, self._pixels, step = self._layout()
+        if not isinstance(self._pixels, int):
+            raise ModelError(f"{name} has patches of {self.model.config.patch_size} pixels; only square ones are known")
         super().__init__(f"{name}:{stage}", channels, cells, step)
 
     def _layout(self) -> tuple[int, int, int]:

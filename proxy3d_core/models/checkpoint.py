@@ -84,9 +84,7 @@ class Checkpoint:
         index: dict[str, str] | None = None
         names = [WEIGHTS]
         if self._file(WEIGHTS) is None:
-            index = (self.read_json(INDEX) or {}).get("weight_map")
-            if index is None:
-                raise self._no_weights(WEIGHTS)
+            index = self._shards()
             prefix = _first_used(prefixes, index)
             names = sorted({file for key, file in index.items() if prefix is not None and key.startswith(prefix)})
         tensors: dict[str, torch.Tensor] = {}
@@ -106,6 +104,17 @@ class Checkpoint:
         if not tensors:
             raise ModelError(f"{self.name} holds no such model: no weight begins with {' or '.join(prefixes)}")
         return tensors
+
+    def _shards(self) -> dict[str, str]:
+        """File of each weight. Raises ModelError: there is no index, or a damaged one."""
+        content = self.read_json(INDEX)
+        if content is None:
+            raise self._no_weights(WEIGHTS)
+        index = content.get("weight_map")
+        # a name with a folder in it would lead out of the checkpoint
+        if not isinstance(index, dict) or not all(isinstance(f, str) and Path(f).name == f for f in index.values()):
+            raise ModelError(f"{self.name}: {INDEX} is damaged (no weight_map of file names); copy the file anew")
+        return index
 
     def _no_weights(self, name: str) -> ModelError:
         pickled = sorted(p.name for p in self._folder.iterdir() if p.suffix in _PICKLED) if self._folder else []

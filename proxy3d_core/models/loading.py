@@ -37,16 +37,22 @@ class Normalisation:
     @classmethod
     def from_processor(cls, settings: Mapping[str, Any]) -> Normalisation:
         """From preprocessor_config.json; what it leaves out is as in transformers. Raises ModelError."""
-        normalised = settings.get("do_normalize", True)
-        mean, std = (settings.get("image_mean"), settings.get("image_std")) if normalised else ([0.0] * 3, [1.0] * 3)
-        resample = settings.get("resample", 3)
-        if not mean or not std or len(mean) != 3 or len(std) != 3 or resample not in _FILTERS:
+        normalised, scaled = settings.get("do_normalize", True), settings.get("do_rescale", True)
+        try:
+            red, green, blue = settings["image_mean"] if normalised else (0, 0, 0)
+            mean = float(red), float(green), float(blue)
+            red, green, blue = settings["image_std"] if normalised else (1, 1, 1)
+            std = float(red), float(green), float(blue)
+            scale = float(settings.get("rescale_factor", 1 / 255)) if scaled else 1.0
+            resize = _FILTERS[settings.get("resample", 3)]
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                f"preprocessor_config.json: image_mean {mean}, image_std {std} or resample {resample} is not usable; "
-                "three numbers, three numbers and 0, 2 or 3 (nearest, bilinear, bicubic) are"
-            )
-        scale = settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 1.0
-        return cls(float(scale), tuple(map(float, mean)), tuple(map(float, std)), _FILTERS[resample])
+                f"preprocessor_config.json is not usable ({error!r}): it needs image_mean and image_std of three "
+                "numbers, and resample 0, 2 or 3 (nearest, bilinear, bicubic)"
+            ) from None
+        if min(std) <= 0:
+            raise ModelError(f"preprocessor_config.json: image_std {std} must be positive")
+        return cls(scale, mean, std, resize)
 
     def __call__(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         """(N, H, W, 3) uint8 resized to ``size`` (rows, columns) [px]: (N, 3, *size) float32."""
@@ -79,7 +85,7 @@ def load_weights(checkpoint: Checkpoint, model_name: str, prefixes: tuple[str, .
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever a strange config.json makes the library stumble over
         raise ModelError(f"{checkpoint.name}: config.json does not describe a {model_name} ({error})") from None
     if report["mismatched_keys"]:
         name, stored, wanted = sorted(report["mismatched_keys"])[0]

@@ -182,13 +182,54 @@ def test_a_language_model_has_no_tower(copied: Callable[[str], Path]) -> None:
         load_encoder(folder)
 
 
-def test_errors_of_the_image_processor(copied: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"resample": 1}, r"not usable \(KeyError\(1\)\).*resample 0, 2 or 3"),
+        ({"image_mean": [0.5, 0.5]}, "not usable.*three numbers"),
+        ({"image_std": ["a", "b", "c"]}, "not usable.*three numbers"),
+        ({"image_std": [1, 0, 1]}, "must be positive"),
+        ({"rescale_factor": None}, "not usable"),
+    ],
+)
+def test_errors_of_the_image_processor(copied: Callable[[str], Path], values: dict[str, Any], message: str) -> None:
     folder = copied("dinov2")
-    rewrite(folder / "preprocessor_config.json", lambda c: c.update(resample=1))
-    with pytest.raises(ModelError, match="resample 1 is not usable"):
+    rewrite(folder / "preprocessor_config.json", lambda c: c.update(values))
+    with pytest.raises(ModelError, match=message):
         load_encoder(folder)
+
+
+def test_a_checkpoint_without_an_image_processor(copied: Callable[[str], Path]) -> None:
+    folder = copied("dinov2")
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(ModelError, match=r"has no preprocessor_config\.json.*copy it from"):
+        load_encoder(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"hidden_size": "big"}, "does not describe a Dinov2Model.*hidden_size"),
+        ({"num_attention_heads": 0}, "does not describe a Dinov2Model"),
+        ({"hidden_act": "none such"}, "does not describe a Dinov2Model"),
+        ({"num_hidden_layers": 9}, r"incomplete: \d+ weights are missing"),
+        ({"patch_size": 7}, "do not belong together"),
+        ({"patch_size": [14, 14]}, "only square ones"),
+    ],
+)
+def test_errors_of_the_config(copied: Callable[[str], Path], values: dict[str, Any], message: str) -> None:
+    folder = copied("dinov2")
+    rewrite(folder / "config.json", lambda c: c.update(values))
+    with pytest.raises(ModelError, match=f"(?s){message}"):
+        load_encoder(folder)
+
+
+@pytest.mark.parametrize("index", [{}, {"weight_map": 3}, {"weight_map": {"a": 3}}, {"weight_map": {"a": "../secret"}}])
+def test_errors_of_the_index(copied: Callable[[str], Path], index: dict[str, Any]) -> None:
+    folder = copied("dinov2")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=r"index\.json is damaged"):
         load_encoder(folder)
 
 
