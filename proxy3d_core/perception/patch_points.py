@@ -68,14 +68,15 @@ def patch_points(frame: Frame, grid: tuple[int, int], min_depth: float = 0.25, m
     z = middle[:, columns]
     limit = z * np.float32(_STEEPEST / min(k.fx, k.fy))
     good = (z > max(min_depth, 0.0)) & (z < max_depth)
-    for neighbour in (
-        middle[:, columns - 1],
-        middle[:, columns + 1],
-        frame.depth[rows - 1][:, columns],
-        frame.depth[rows + 1][:, columns],
-    ):
-        good &= np.abs(neighbour - z) <= limit
-        good &= neighbour > 0
+    with np.errstate(invalid="ignore"):  # infinite depths are farther from their neighbours than anything
+        for neighbour in (
+            middle[:, columns - 1],
+            middle[:, columns + 1],
+            frame.depth[rows - 1][:, columns],
+            frame.depth[rows + 1][:, columns],
+        ):
+            good &= np.abs(neighbour - z) <= limit
+            good &= neighbour > 0
     inside = _dominant(by_cell(np.where(good, z, np.float32(0))))
     count = inside.sum(axis=1)
     valid = count >= max(1.0, _LEAST_SHARE * n * n)
@@ -91,8 +92,9 @@ def patch_points(frame: Frame, grid: tuple[int, int], min_depth: float = 0.25, m
 
     around = np.arange(-1, 2)
     near = frame.depth[(v[:, None] + np.repeat(around, 3)), (u[:, None] + np.tile(around, 3))]
-    own = near[:, 4:5]
     # A corner of the neighbourhood may be missing or lie beyond an edge: the pixel itself stands in for it.
+    near = np.where(np.isfinite(near), near, np.float32(0))
+    own = near[:, 4:5]
     near = np.where(np.abs(near - own) <= 2 * own * np.float32(_STEEPEST / min(k.fx, k.fy)), near, own)
     depth = np.where(valid, np.partition(near, 4, axis=1)[:, 4], 0).astype(np.float64)
 

@@ -115,6 +115,16 @@ def test_cells_without_depth_in_range_are_invalid(depth: float, share: float) ->
     assert np.isfinite(found.points).all() and (found.points[~found.valid] == 0).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("hole", [0.0, np.nan, np.inf, -1.0])
+def test_holes_of_any_kind(hole: float) -> None:
+    depth = np.full((480, 640), 2.0, np.float32)
+    depth[:240] = hole
+    found = patch_points(Frame(0, depth, VGA, np.eye(4)), GRID)
+    assert not found.valid[:16].any() and found.valid[16:].all()
+    assert (found.points[16:, :, 2] == 2.0).all()
+
+
 def test_a_speck_of_depth_is_not_enough() -> None:
     depth = np.zeros((480, 640), np.float32)
     depth[100:105, 100:105] = 2.0
