@@ -76,6 +76,11 @@ class PerceptionConfig(_Section):
     depth_scale: float = Field(
         1.0, ge=0, le=100, description="The model's depth is multiplied by this; 0 = by what a depth sensor says."
     )
+    segmenter: str = Field(
+        "",
+        description="SAM 2 (folder or hub id), which tells single things apart; empty = labels, boxes and geometry do.",
+    )
+    segmenter_device: str = Field("auto", description="Where the segmenter runs: auto, cpu, cuda, cuda:1 ...")
 
 
 class EncoderConfig(_Section):

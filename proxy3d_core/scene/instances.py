@@ -6,8 +6,9 @@ Masks of single frames are wrong in two ways: one covers several things, or seve
   one; where several masks of a frame lie on one fragment, the best keeps it and the others begin their own. So a
   fragment that was seen whole once and in two parts ten times falls apart, and the other way round it stays.
 * For every two fragments it is counted in how many views one mask covered both, and in how many each had a mask of its
-  own: the view consensus of MaskClustering (Yan et al., CVPR 2024), kept up to date frame by frame. Fragments with
-  enough consensus become one; a single mask over two known things joins nothing.
+  own and these touched (what hides the middle of a thing makes no two of it): the view consensus of MaskClustering
+  (Yan et al., CVPR 2024), kept up to date frame by frame. Fragments with enough consensus become one; a single mask
+  over two known things joins nothing.
 
 Counts do not depend on the order of the frames, only the moment of a decision does.
 """
@@ -15,6 +16,7 @@ Counts do not depend on the order of the frames, only the moment of a decision d
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +32,27 @@ _LEAST_INSIDE = 0.5  # share of a mask's voxels in a fragment
 _COVERED = 0.7  # share of a fragment's visible voxels in one mask
 _OTHER_CLASS = 0.5  # factor on the overlap of a mask and a fragment of two classes: labels never veto
 _LEAST_VOXELS = 3  # a mask of fewer voxels says nothing
+_LEAST_CONTACT = 3  # neighbouring voxels of two masks that touch
 _VIEWS = 3  # as many views must agree
 _CONSENSUS = 0.6  # share of the views in which one mask covered both
 _UNMASKED_VOTE = 0.4  # a segmenter misses more often than it invents
 _MOST_VOTES = 20.0  # older votes fade, so that a moved thing is followed
 _PRUNE_EVERY = 32  # updates
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceEvidence:
+    """Which places were seen as which thing.
+
+    Attributes:
+        groups: (N,) int64 instance group of each place, 0 = none.
+        present: (G,) the groups among them, sorted.
+        two: (G, G) whether two groups were seen in masks of their own in enough views, and rarely in one.
+    """
+
+    groups: NDArray[np.int64]
+    present: NDArray[np.int64]
+    two: NDArray[np.bool_]
 
 
 def stuff_group(label: int) -> int:
@@ -141,16 +159,14 @@ class InstanceMap:
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.where(self._keys[at] == keys, self._winners(at), 0).reshape(points.shape[:-1])
 
-    def are_two(self, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """For groups (G,): which pairs (G, G) are two things, seen in masks of their own in enough views."""
-        at = np.searchsorted(self._fragments, groups)
-        at[at == len(self._fragments)] = 0
-        known = self._fragments[at] == groups if len(self._fragments) else np.zeros(len(groups), bool)
-        if not known.any():
-            return np.zeros((len(groups), len(groups)), bool)
+    def evidence_at(self, points: NDArray[np.floating]) -> InstanceEvidence:
+        """What is known of instances at points (N, 3), as it is now."""
+        groups = np.maximum(self.groups_at(points), 0)
+        present = np.unique(groups[groups > 0])
+        at = np.searchsorted(self._fragments, present)
         together, apart = self._together[np.ix_(at, at)], self._apart[np.ix_(at, at)]
-        two = (apart >= _VIEWS) & (together < (1 - _CONSENSUS) * (together + apart)) & known & known[:, None]
-        return np.asarray(two & ~np.eye(len(groups), dtype=bool))
+        two = (apart >= _VIEWS) & (together < (1 - _CONSENSUS) * (together + apart))
+        return InstanceEvidence(groups, present, two & ~np.eye(len(present), dtype=bool))
 
     def _add(
         self, mask: NDArray[np.int64], points: NDArray[np.floating], label: NDArray[np.int64], count: int
@@ -172,7 +188,7 @@ class InstanceMap:
         overlap, visible = self._overlaps(rows, of_voxel, count)
         home = self._match(thing, size, overlap, visible, mask_label)
         covered = self._covered(thing, overlap, visible)
-        self._count_views(covered[thing], home[thing])
+        self._count_views(covered[thing], home, _touching(cells, of_voxel, count))
 
         vote = np.full(len(cells), UNMASKED, np.int64)
         vote[stuff[of_voxel]] = -2 - mask_label[of_voxel[stuff[of_voxel]]]
@@ -264,13 +280,18 @@ class InstanceMap:
         covered[thing, : len(visible)] = (overlap[thing] >= _COVERED * visible) & (overlap[thing] >= _LEAST_VOXELS)
         return covered
 
-    def _count_views(self, covered: NDArray[np.bool_], home: NDArray[np.int64]) -> None:
-        """Count which fragments this view shows in one mask, and which in masks of their own."""
+    def _count_views(
+        self, covered: NDArray[np.bool_], home: NDArray[np.int64], touching: tuple[NDArray[np.int64], ...]
+    ) -> None:
+        """Count which fragments this view shows in one mask, and which in masks of their own that touch."""
         for row in covered[covered.sum(axis=1) > 1]:
             both = np.flatnonzero(row)
             self._together[np.ix_(both, both)] += 1
-        own = np.searchsorted(self._fragments, home)
-        self._apart[np.ix_(own, own)] += 1
+        first, second = (home[m] for m in touching)
+        both_known = (first > 0) & (second > 0)
+        a, b = (np.searchsorted(self._fragments, f[both_known]) for f in (first, second))
+        self._apart[a, b] += 1  # every pair of masks is there once, and every mask has a fragment of its own
+        self._apart[b, a] += 1
 
     def _merge(self, covered: NDArray[np.bool_]) -> None:
         """Make fragments one that enough views show as one; the older number stays.
@@ -357,6 +378,24 @@ class InstanceMap:
     def _keep_voxels(self, keep: NDArray[np.bool_]) -> None:
         self._keys, self._slots = self._keys[keep], self._slots[keep]
         self._votes, self._seen = self._votes[keep], self._seen[keep]
+
+
+def _touching(
+    cells: NDArray[np.int64], of_voxel: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs (first < second) of masks that lie within two voxels of each other along an axis; ``cells`` are sorted."""
+    steps = pack(np.concatenate([np.eye(3, dtype=np.int64), 2 * np.eye(3, dtype=np.int64)])) - pack(
+        np.zeros((1, 3), np.int64)
+    )
+    pairs = [np.zeros(0, np.int64)]
+    for step in steps:
+        at = np.minimum(np.searchsorted(cells, cells + step), len(cells) - 1)
+        one, other = of_voxel, of_voxel[at]
+        meet = (cells[at] == cells + step) & (one != other) & (one > 0) & (other > 0)
+        pairs.append(np.minimum(one[meet], other[meet]) * count + np.maximum(one[meet], other[meet]))
+    found, contacts = np.unique(np.concatenate(pairs), return_counts=True)
+    found = found[contacts >= _LEAST_CONTACT]
+    return found // count, found % count
 
 
 def _majority(part: NDArray[np.int64], label: NDArray[np.int64], parts: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@
 3. Voxels of one class that touch form parts; parts that belong together are joined: fragments to their neighbour, and
    parts of one object that something hides the middle of (a chair's back over the table, its legs under it).
 4. What has no class forms parts by touching alone.
+5. Parts that were seen as several instances, view after view, are cut: two monitors side by side.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.scene.instances import InstanceEvidence
 from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface
 from proxy3d_core.scene.structure import Structure, find_structure
 from proxy3d_core.scene.supports import find_supports, things_on
@@ -32,6 +34,7 @@ _STACK_GAP = 0.20  # m on the floor plane between two parts of one half-hidden o
 _STACK_HEIGHT = 0.6  # m between them vertically
 _STACK_OVERLAP = 0.3  # of the smaller part's height
 _MIN_VOXELS = 12
+_PIECE = 0.1  # of a part's voxels must have been seen as one thing to be cut from it
 _REACH = 0.35  # m from a named object: what touches it and lies this near is part of it
 _CONTACT = 0.3  # of the square root of a part's size must touch
 _MOST_ABSORBED = 6  # times its own size
@@ -66,7 +69,13 @@ class Segmentation:
     structure: Structure
 
 
-def segment(surface: Surface, vocabulary: list[str], min_size: float, robot_height: float | None) -> Segmentation:
+def segment(
+    surface: Surface,
+    vocabulary: list[str],
+    min_size: float,
+    robot_height: float | None,
+    instances: InstanceEvidence | None = None,
+) -> Segmentation:
     """Segment the surface.
 
     Args:
@@ -74,6 +83,7 @@ def segment(surface: Surface, vocabulary: list[str], min_size: float, robot_heig
         vocabulary: label names by index.
         min_size: smallest longest edge of an object, metres.
         robot_height: z of the robot's base if it is known.
+        instances: which voxels were seen as which thing, if that was seen.
     """
     label, share = surface.best_label()
     stuff = np.array([name in STRUCTURE for name in vocabulary] + [False])
@@ -99,8 +109,12 @@ def segment(surface: Surface, vocabulary: list[str], min_size: float, robot_heig
 
     named: list[Candidate] = []
     for c in np.unique(label[left & (label >= 0)]):
-        parts = connected(surface, np.flatnonzero(left & (label == c)))
-        named += [Candidate(part, int(c)) for part in _join(surface, [p for p in parts if len(p) >= _MIN_VOXELS])]
+        pieces = [
+            piece
+            for part in _whole(surface, np.flatnonzero(left & (label == c)))
+            for piece in _cut(surface, part, instances)
+        ]
+        named += [Candidate(piece, int(c)) for piece in pieces]
     unnamed = [p for p in connected(surface, np.flatnonzero(left & (label < 0))) if len(p) >= _MIN_VOXELS]
     named, unnamed = _absorb(surface, named, unnamed)
     for candidate in named:
@@ -110,6 +124,31 @@ def segment(surface: Surface, vocabulary: list[str], min_size: float, robot_heig
             unnamed.append(candidate.members)
     candidates += [Candidate(p, -1) for p in unnamed if _solid(surface, p)]
     return Segmentation([c for c in candidates if _large_enough(surface, c, min_size)], label, structure)
+
+
+def _cut(surface: Surface, part: NDArray[np.int64], instances: InstanceEvidence | None) -> list[NDArray[np.int64]]:
+    """Pieces of a part that were seen as single things; what was seen as none of them goes to the nearest."""
+    if instances is None or not instances.two.any():
+        return [part]
+    group = instances.groups[part]
+    numbers, counts = np.unique(group[group > 0], return_counts=True)
+    large = counts >= max(_MIN_VOXELS, _PIECE * len(part))
+    numbers = numbers[large][np.argsort(-counts[large], kind="stable")]
+    two = instances.two[np.ix_(*[np.searchsorted(instances.present, numbers)] * 2)]
+    piece = np.zeros(len(numbers), np.int64)  # of each group: the first whose groups may all be the same thing
+    for i in range(1, len(numbers)):
+        apart = {int(p) for p in piece[:i][two[i, :i]]}
+        piece[i] = next(p for p in range(i + 1) if p not in apart)
+    if not piece.any():
+        return [part]
+    order = np.argsort(numbers)
+    known = np.isin(group, numbers)
+    of_voxel = np.zeros(len(part), np.int64)
+    of_voxel[known] = piece[order][np.searchsorted(numbers[order], group[known])]
+    position = surface.position[part]
+    of_voxel[~known] = of_voxel[known][cKDTree(position[known]).query(position[~known])[1]]
+    # Groups that never touched may share a number: the first and the third chair of a row.
+    return [whole for p in range(piece.max() + 1) for whole in _whole(surface, part[of_voxel == p])]
 
 
 def _solid(surface: Surface, part: NDArray[np.int64]) -> bool:
@@ -167,6 +206,11 @@ def _absorb(
             extra = np.zeros(0, np.int64)
         merged.append(Candidate(np.sort(np.concatenate([candidate.members, extra])), candidate.label))
     return merged, rest
+
+
+def _whole(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Connected parts, those of one object joined."""
+    return _join(surface, [part for part in connected(surface, members) if len(part) >= _MIN_VOXELS])
 
 
 def _join(surface: Surface, parts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:

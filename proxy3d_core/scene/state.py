@@ -14,11 +14,13 @@ from proxy3d_core.encoders import load_encoder, to_numpy
 from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.boxes import motion_between
+from proxy3d_core.perception.masks import load_mask_model
 from proxy3d_core.perception.observation import NO_CLASS, Observation, Observer
 from proxy3d_core.perception.patch_points import patch_points
 from proxy3d_core.proxies.streaming import Atoms, Occupied, ProxyMap
 from proxy3d_core.proxies.triplets import Triplets
 from proxy3d_core.scene.floorplan import floor_plan
+from proxy3d_core.scene.instances import InstanceMap
 from proxy3d_core.scene.labels import normalise
 from proxy3d_core.scene.regions import RecentViews, View
 from proxy3d_core.scene.segmentation import segment
@@ -35,6 +37,7 @@ _EVIDENCE_LIMIT = 0.25  # s; a long pause between two frames is not a long look
 _STEP = 0.1  # m
 _TURN = 0.1  # rad
 _STEP_EVIDENCE = 0.1  # s
+_VIEW = 0.2  # s of looking; frames that follow each other sooner show the same instances once more
 _LEAST_SEEN = 0.25  # s; voxels seen for less are noise
 _MOST_LABELS = 10_000  # an open-vocabulary detector must not fill the memory with names; later ones are ignored
 
@@ -62,6 +65,9 @@ class SceneState:
         self._epoch = 0
         self._next_id = 1
         self._clear()
+        seen = self._config.perception
+        masked = bool(seen.segmenter) and not read_only
+        self._mask_model = load_mask_model(seen.segmenter, seen.segmenter_device) if masked else None
         self._snapshot = Snapshot(frame_id=frame_id)
 
     def _clear(self) -> None:
@@ -74,6 +80,8 @@ class SceneState:
         self._objects: tuple[SceneObject, ...] = ()
         self._proxies = ProxySet.empty()
         self._floor = FloorPlan()
+        self._instances = InstanceMap(self._config.map.voxel_size, max_voxels=self._config.map.max_voxels)
+        self._since_view = _VIEW
         self._robot_pose: NDArray[np.float64] | None = None
         self.clear_buffers()
 
@@ -124,9 +132,13 @@ class SceneState:
         """
         with self.times.measure("encode"):
             patches = self._encode(frame)
+        masks = None
+        if self._mask_model is not None and frame.rgb is not None:
+            with self.times.measure("segmenter"):
+                masks = self._mask_model.segment(frame.rgb, self._observer.grid(frame))
         with self._lock:
             with self.times.measure("observe"):
-                observation = self._observer.observe(frame, self._index_of(frame))
+                observation = self._observer.observe(frame, self._index_of(frame), masks)
             if not len(observation.points):
                 limits = self._config.perception
                 raise BadInput(
@@ -146,6 +158,11 @@ class SceneState:
             with self.times.measure("carve"):
                 self._tracker.carve(self._voxels.carve(observation, evidence, self._config.map.gone_after))
                 self._voxels.evict()
+            self._since_view += evidence
+            if observation.instances is not None and self._since_view >= _VIEW:
+                self._since_view = 0.0
+                with self.times.measure("instances"):
+                    self._instances.update(observation.instances, observation.points)
             with self.times.measure("proxies.update"):
                 self._atoms.update(self._triplets(*patches))
             self._views.add(observation, frame.intrinsics.width, frame.intrinsics.height)
@@ -243,10 +260,11 @@ class SceneState:
             with self._lock, self.times.measure("segment.copy"):
                 voxels, vocabulary = self._voxels, list(self._vocabulary)
                 surface = Surface.of(voxels, min(settings.min_seen, _LEAST_SEEN))
+                instances = self._instances.evidence_at(surface.position) if len(self._instances) else None
                 height = None if self._robot_pose is None else float(self._robot_pose[2, 3])
                 self._extracted_ns = stamp_ns
             with self.times.measure("segment"):
-                segmentation = segment(surface, vocabulary, settings.min_size, height)
+                segmentation = segment(surface, vocabulary, settings.min_size, height, instances)
                 sightings = [describe(surface, c, segmentation, vocabulary) for c in segmentation.candidates]
             with self._lock, self.times.measure("track"):
                 if voxels is not self._voxels:

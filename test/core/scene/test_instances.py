@@ -99,7 +99,9 @@ def test_a_mask_over_two_known_things_does_not_join_them(views: list[tuple[np.nd
     found = groups_of(instances, views)
     assert len(found[1]) == len(found[2]) == 1
     assert found[1] != found[2]
-    assert instances.are_two(np.array([found[1][0], found[2][0]])).tolist() == [[False, True], [True, False]]
+    evidence = instances.evidence_at(np.array([LEFT.center, RIGHT.center]) - [0.051, 0.0, 0.0])
+    assert evidence.groups.tolist() == [found[1][0], found[2][0]]
+    assert evidence.two.tolist() == [[False, True], [True, False]]
 
 
 def test_two_things_first_taken_for_one_come_apart_when_more_frames_say_so(
@@ -155,4 +157,5 @@ def test_nothing_known_is_no_group() -> None:
     instances = InstanceMap()
     assert instances.groups_at(np.zeros((4, 3))).tolist() == [0, 0, 0, 0]
     assert instances.update(np.zeros((2, 2), int), np.full((2, 2, 3), np.nan)).tolist() == [[-1, -1], [-1, -1]]
-    assert not instances.are_two(np.array([1, 2])).any()
+    evidence = instances.evidence_at(np.zeros((4, 3)))
+    assert evidence.groups.tolist() == [0, 0, 0, 0] and evidence.two.shape == (0, 0)
