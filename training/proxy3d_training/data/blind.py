@@ -14,6 +14,7 @@ the best constant for numbers.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits
 
-from proxy3d_training.data.schema import ChoiceAnswer, IdAnswer, NumberAnswer, Sample
+from proxy3d_training.data.schema import LETTERS, MARKER, Answer, ChoiceAnswer, IdAnswer, NumberAnswer, Sample
 from proxy3d_training.evaluation.scorers import MRA_THRESHOLDS
 
 FOLDS = 5
@@ -60,17 +62,38 @@ class Guesses:
 
 def asked_of(sample: Sample) -> Asked:
     """A sample as a blind guesser sees it."""
-    answer = sample.answer
-    text = " ".join(part for part in (sample.situation.text if sample.situation else "", sample.question) if part)
     room = sample.scene.space if sample.scene else sample.id
-    options = tuple(option.partition(". ")[2] for option in sample.options)
+    situation = sample.situation.text if sample.situation else ""
+    return seen_blindly(room, sample.question, situation, sample.options, sample.answer)
+
+
+def seen_blindly(room: str, question: str, situation: str, options: Sequence[str], answer: Answer) -> Asked:
+    """A question as a blind guesser sees it: with the answers it can choose from, where the words name them."""
+    text = f"{situation} {question}".strip()
+    texts = tuple(option.partition(". ")[2] for option in options)
     if isinstance(answer, ChoiceAnswer):
-        return Asked(room, text, options["ABCDEFGHIJ".index(answer.letter)], options)
+        return Asked(room, text, texts[LETTERS.index(answer.letter)], texts)
     if isinstance(answer, NumberAnswer):
         return Asked(room, text, answer.text, (), None if answer.unit == "count" else answer.value)
     if isinstance(answer, IdAnswer):
+        named, right = MARKER.findall(question), MARKER.findall(answer.text)
+        if len(right) == 1 and right[0] in named[:2]:
+            # One of the two that the question names; which number stands there tells nothing.
+            return Asked(room, text, ("first", "second")[named.index(right[0])])
+        if answer.text.startswith(("Yes.", "No.")):
+            return Asked(room, text, ("none", "one", "several")[min(len(right), 2)])
         return Asked(room, text, answer.text)
-    return Asked(room, text, answer.references[0])
+    truth = answer.references[0]
+    return Asked(room, text, truth, _alternatives(question, truth))
+
+
+_OR = re.compile(r"\bthe ([^,:?]+?) or the ([^,:?]+?)\?")
+
+
+def _alternatives(question: str, truth: str) -> tuple[str, ...]:
+    """The two answers of "the sofa or the lamp?"."""
+    found = _OR.search(question)
+    return found.groups() if found is not None and truth in found.groups() else ()
 
 
 def relative_accuracy(guess: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,8 +136,10 @@ def guesses(asked: Sequence[Asked]) -> Guesses:
         test = np.flatnonzero(folds == fold)
         train = np.flatnonzero(folds != fold)
         if len(test) and len(train):
-            with warnings.catch_warnings():
+            # The models are small; more threads than one only get into each other's way.
+            with warnings.catch_warnings(), threadpool_limits(1):
                 warnings.simplefilter("ignore", ConvergenceWarning)
+                warnings.filterwarnings("ignore", "The number of unique classes")
                 found = fit([asked[i] for i in train], [asked[i] for i in test])
             if asked[0].value is not None:
                 values[test] = found
@@ -138,12 +163,12 @@ def _features(train: Sequence[Asked], test: Sequence[Asked]):  # type: ignore[no
 
 def _classify(train: Sequence[Asked], test: Sequence[Asked]) -> NDArray[np.bool_]:
     truths = [entry.truth for entry in train]
-    common = {truth for truth, _ in Counter(truths).most_common(50)}
+    common = {truth for truth, _ in Counter(truths).most_common(30)}
     kept = [i for i, truth in enumerate(truths) if truth in common]
     if len(common) < 2:
         return np.array([entry.truth in common for entry in test])
     seen, unseen = _features([train[i] for i in kept], test)
-    model = LogisticRegression(C=1.0, max_iter=60).fit(seen, [truths[i] for i in kept])
+    model = LogisticRegression(C=1.0, max_iter=40).fit(seen, [truths[i] for i in kept])
     return np.asarray(model.predict(unseen) == np.array([entry.truth for entry in test]))
 
 
@@ -170,7 +195,7 @@ def _choose(train: Sequence[Asked], test: Sequence[Asked]) -> NDArray[np.bool_]:
         return found
 
     truths = [option == entry.truth for entry in train for option in entry.options]
-    model = LogisticRegression(C=1.0, max_iter=60).fit(hashed.transform(rows(train)), truths)
+    model = LogisticRegression(C=1.0, solver="liblinear").fit(hashed.transform(rows(train)), truths)
     scores = iter(model.decision_function(hashed.transform(rows(test))))
     right = []
     for entry in test:

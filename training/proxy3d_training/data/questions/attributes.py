@@ -70,7 +70,7 @@ def _text(asker: Asker, kind: str, templates: Sequence[str], answer: str, named:
 
 
 def _ids(
-    asker: Asker, kind: str, question: str, template: str, found: Sequence[Item], named: Sequence[Item], about: str
+    asker: Asker, kind: str, question: str, template: str, found: Sequence[Item], named: Sequence[Item], content: str
 ) -> Iterator[Candidate]:
     answer = asker.ids(found)
     if answer is not None and found:
@@ -81,11 +81,15 @@ def _ids(
             question,
             answer,
             tuple(everything.values()),
-            about,
+            "",
             template,
-            str(len(found)),
+            content,
             stages=(3, 4),
         )
+
+
+def _position(right: Item, first: Item) -> str:
+    return "first" if right.id == first.id else "second"
 
 
 def _attributes(asker: Asker, named: list[Item]) -> Iterator[Candidate]:
@@ -133,7 +137,7 @@ def _support(asker: Asker, named: list[Item]) -> Iterator[Candidate]:
 
 def _comparisons(asker: Asker, named: list[Item]) -> Iterator[Candidate]:
     room = asker.room
-    for first, second in asker.some(list(itertools.permutations(named, 2)), 3 * asker.wanted):
+    for first, second in asker.some(list(itertools.permutations(named, 2))):
         for kind, templates, sizes in (
             ("taller", _TALLER, [float(item.size[2]) for item in (first, second)]),
             ("bigger", _BIGGER, [float(np.prod(item.size)) for item in (first, second)]),
@@ -143,7 +147,7 @@ def _comparisons(asker: Asker, named: list[Item]) -> Iterator[Candidate]:
                 text, template = asker.worded(templates)
                 filled = text.format(_name(room, first), _name(room, second))
                 larger = first if sizes[0] > sizes[1] else second
-                yield from _ids(asker, kind, filled, template, [larger], (first, second), "")
+                yield from _ids(asker, kind, filled, template, [larger], (first, second), _position(larger, first))
         if abs(first.center[2] - second.center[2]) >= NEARER and first.bottom > second.top + 0.05:
             yield _text(asker, "higher", _HIGHER, "yes", (first, second))
             yield _text(asker, "higher", _HIGHER, "no", (second, first))
@@ -155,4 +159,4 @@ def _comparisons(asker: Asker, named: list[Item]) -> Iterator[Candidate]:
             text, template = asker.worded(_CLOSER)
             filled = text.format(*(_name(room, item) for item in (first, second, third)))
             nearer = first if gaps[0] < gaps[1] else second
-            yield from _ids(asker, "closer", filled, template, [nearer], (first, second, third), "")
+            yield from _ids(asker, "closer", filled, template, [nearer], (first, second, third), _position(nearer, first))

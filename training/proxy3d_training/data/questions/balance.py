@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from proxy3d_training.data.blind import Asked, chance, guesses
+from proxy3d_training.data.blind import Asked, chance, guesses, seen_blindly
 from proxy3d_training.data.questions.candidates import Candidate
 from proxy3d_training.data.schema import NumberAnswer
 
@@ -26,8 +26,11 @@ ROUNDS = 3
 """Times that the blind model is fitted anew to what is left."""
 FEWEST = 60
 """With fewer questions of a kind the blind model learns nothing, and no filter is applied."""
-FREE = frozenset({"caption", "symbol_category", "symbol_marker", "coordinates_of"})
-"""Kinds without answers to guess from words: captions, and symbols, where the answer is the whole picture."""
+FREE = frozenset(
+    """caption symbol_category symbol_marker coordinates_of category_marker object_at grounding_unique
+    grounding_multiple carries carried_by find_color find_material find_shape find_category""".split()
+)
+"""Kinds with nothing to guess from words: captions, coordinates, and markers, which are shuffled in every room."""
 BINS = 8
 """Numbers are balanced over so many classes of equal width in log scale, between the 2nd and the 98th percentile."""
 
@@ -38,15 +41,8 @@ Entry = tuple[Room, Candidate]
 def as_asked(entry: Entry) -> Asked:
     """What the blind models see of a candidate."""
     room, candidate = entry
-    answer = candidate.answer
-    value = answer.value if isinstance(answer, NumberAnswer) and candidate.kind not in COUNTED else None
-    options = tuple(option.partition(". ")[2] for option in candidate.options)
-    situation = candidate.situation.text + " " if candidate.situation else ""
-    return Asked(room, f"{situation}{candidate.question}", candidate.content, options, value)
-
-
-COUNTED = frozenset({"object_counting"})
-"""Numbers that are counts: classes of their own, not lengths."""
+    situation = candidate.situation.text if candidate.situation else ""
+    return seen_blindly(room, candidate.question, situation, candidate.options, candidate.answer)
 
 
 def balance(entries: Sequence[Entry], rng: random.Random) -> list[Entry]:
@@ -146,8 +142,3 @@ def shares(sizes: dict[str, int], total: int) -> dict[str, int]:
         taken[kind] = min(sizes[kind], left // (len(hungry) - position))
         left -= taken[kind]
     return taken
-
-
-def content_counts(entries: Iterable[Entry]) -> Counter[str]:
-    """How often each answer occurs."""
-    return Counter(candidate.content for _, candidate in entries)

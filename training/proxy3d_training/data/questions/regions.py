@@ -98,7 +98,7 @@ class _Frames:
 
     def instances(self, view: View) -> np.ndarray | None:
         if view.name not in self._instances:
-            file = self.room.folder / f"{view.name}.instances.png"
+            file = self.room.folder / f"{view.name}.instance.png"
             self._instances[view.name] = cv2.imread(str(file), cv2.IMREAD_UNCHANGED) if file.is_file() else None
         return self._instances[view.name]
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 
 from proxy3d_training.data.questions.candidates import SHORT, Asker, Candidate, a, count_words, plural, words
@@ -132,7 +132,7 @@ def _beside(asker: Asker, item: Item) -> Array | None:
         local = np.array([cos * ray[0] + sin * ray[1], -sin * ray[0] + cos * ray[1]])
         edge = float(np.min(item.size[:2] / 2 / np.maximum(np.abs(local), 1e-9)))
         place = item.spot + ray * (edge + asker.rng.uniform(*STEP))
-        if outline is not None and not Polygon(outline).contains_point(place):
+        if outline is not None and cv2.pointPolygonTest(outline.astype(np.float32), place.tolist(), False) < 0:
             continue
         if not (contains(room.corners, place[None])[:, 0] & np.array(low)).any():
             return np.asarray(place)
