@@ -406,7 +406,7 @@ class Evaluator:
             if condition.directly:
                 return [self._straight(position, facing, t, rel.SIDE_ANGLES[condition.direction]) for t in things]
             half = _half_sector(condition, self.naming)
-            return [self._side(position, facing, t, rel.SIDE_ANGLES[condition.direction], half) for t in things]
+            return self._sides(position, facing, things, rel.SIDE_ANGLES[condition.direction], half)
         if isinstance(condition, Within):
             values = self.measures(things, Measure("distance", condition.anchor))
             sign = -1 if condition.farther else 1
@@ -432,15 +432,20 @@ class Evaluator:
         except_for = [] if condition.than is None else self.all(condition.than)
         return [(-1.0 if any(same(t, e) for e in except_for) else 1.0, 0.0) for t in things]
 
-    def _side(self, position: Array, facing: Array, thing: Thing, middle: float, half: float) -> tuple[float, float]:
-        """Margin in degrees to the edge of a sector, and the angle's standard deviation."""
-        angle = rel.angle_to(position, facing, thing.center)
-        away = float(np.linalg.norm((thing.center - position)[:2]))
-        return half - rel.turn_between(angle, middle), math.degrees(math.atan2(self.sigma(thing), max(away, 0.05)))
+    def _sides(
+        self, position: Array, facing: Array, things: Sequence[Thing], middle: float, half: float
+    ) -> list[tuple[float, float]]:
+        """Margins in degrees to the edges of a sector, and the standard deviations of the angles."""
+        to = np.array([t.center for t in things]).reshape(-1, 3)[:, :2] - position[:2]
+        angles = np.degrees(np.arctan2(facing[0] * to[:, 1] - facing[1] * to[:, 0], to @ facing))
+        margins = half - np.abs((angles - middle + 180.0) % 360.0 - 180.0)
+        away = np.maximum(np.hypot(to[:, 0], to[:, 1]), 0.05).tolist()
+        sigmas = [math.degrees(math.atan2(self.sigma(t), d)) for t, d in zip(things, away, strict=True)]
+        return list(zip(margins.tolist(), sigmas, strict=True))
 
     def _straight(self, position: Array, facing: Array, thing: Thing, middle: float) -> tuple[float, float]:
         """Margin in degrees by which any part of a thing lies in the cone of "directly", and its standard deviation."""
-        center, sigma = self._side(position, facing, thing, middle, 180.0)
+        center, sigma = self._sides(position, facing, [thing], middle, 180.0)[0]
         offset = 180.0 - center  # of the centre from the middle of the cone
         angles = [rel.angle_to(position, facing, c) for c in thing.box.corners]
         reach = max(rel.turn_between(a, rel.angle_to(position, facing, thing.center)) for a in angles)

@@ -84,6 +84,20 @@ def _optional(element: Element) -> Element:
 _LEXEME = re.compile(r"<[^>]+>|[\[\]()]|\||[^\s\[\]()|<>]+")
 
 
+@dataclass(frozen=True)
+class _Compiled:
+    """A pattern ready to match.
+
+    Attributes:
+        first: words that it can begin with; None = anything.
+        needs: of each of these sets a word must be in the text, else it cannot match.
+    """
+
+    element: Element
+    first: frozenset[str] | None
+    needs: tuple[frozenset[str], ...]
+
+
 class _Compiler:
     """Recursive descent over the pattern language."""
 
@@ -91,28 +105,32 @@ class _Compiler:
         self.lexemes = _LEXEME.findall(pattern)
         self.pattern, self.classes, self.at = pattern, classes, 0
 
-    def compile(self) -> tuple[Element, frozenset[str] | None]:
-        element, first = self.alternatives("")
+    def compile(self) -> _Compiled:
+        compiled = self.alternatives("")
         if self.at != len(self.lexemes):
             raise ValueError(f"unbalanced pattern: {self.pattern}")
-        return element, first
+        return compiled
 
-    def alternatives(self, close: str) -> tuple[Element, frozenset[str] | None]:
-        options, firsts = [], []
+    def alternatives(self, close: str) -> _Compiled:
+        options = []
         while True:
-            element, first = self.sequence(close)
-            options.append(element)
-            firsts.append(first)
+            options.append(self.sequence(close))
             if self.at < len(self.lexemes) and self.lexemes[self.at] == "|":
                 self.at += 1
                 continue
             break
-        first = None if any(f is None for f in firsts) else frozenset().union(*(f for f in firsts if f is not None))
-        return (options[0] if len(options) == 1 else _choice(options)), first
+        if len(options) == 1:
+            return options[0]
+        first: frozenset[str] | None = frozenset()
+        for option in options:
+            first = None if first is None or option.first is None else first | option.first
+        needs = [min(option.needs, key=len, default=None) for option in options]
+        either = frozenset().union(*(n for n in needs if n is not None))
+        return _Compiled(_choice([o.element for o in options]), first, () if None in needs else (either,))
 
-    def sequence(self, close: str) -> tuple[Element, frozenset[str] | None]:
-        """Elements up to ``close`` or a bar, and the words that can come first (None = anything)."""
+    def sequence(self, close: str) -> _Compiled:
         elements: list[Element] = []
+        needs: list[frozenset[str]] = []
         first: frozenset[str] | None = frozenset()
         open_start = True  # nothing obligatory read yet
         while self.at < len(self.lexemes) and self.lexemes[self.at] not in ("|", close):
@@ -122,23 +140,28 @@ class _Compiler:
             starts: frozenset[str] | None
             if lexeme in ("(", "["):
                 closing = ")" if lexeme == "(" else "]"
-                element, starts = self.alternatives(closing)
+                inner = self.alternatives(closing)
+                element, starts = inner.element, inner.first
                 if self.at >= len(self.lexemes):
                     raise ValueError(f"unbalanced pattern: {self.pattern}")
                 self.at += 1
                 if lexeme == "[":
                     element, optional = _optional(element), True
+                else:
+                    needs += inner.needs
             elif lexeme.startswith("<"):
                 name, _, part = lexeme[1:-1].rpartition(":")
                 element, starts = _part(name, part), None
             else:
                 starts = self.classes[lexeme[1:]] if lexeme.startswith("%") else frozenset((lexeme,))
                 element = _literal(starts)
+                needs.append(starts)
             elements.append(element)
             if open_start:
                 first = None if first is None or starts is None else first | starts
                 open_start = optional
-        return _sequence(elements or [lambda parts, i: iter([(i, ())])]), None if open_start else first
+        element = _sequence(elements or [lambda parts, i: iter([(i, ())])])
+        return _Compiled(element, None if open_start else first, tuple(needs))
 
 
 @dataclass(frozen=True)
@@ -156,24 +179,26 @@ class Grammar:
 
     def __init__(self, rules: list[Rule], classes: Mapping[str, frozenset[str]]) -> None:
         self.rules = tuple(rules)
-        self._elements: list[Element] = []
+        self._compiled = [_Compiler(rule.pattern, classes).compile() for rule in rules]
         self._by_word: dict[str, list[int]] = {}
         self._any: list[int] = []
-        for index, rule in enumerate(rules):
-            element, first = _Compiler(rule.pattern, classes).compile()
-            self._elements.append(element)
-            if first is None:
+        for index, compiled in enumerate(self._compiled):
+            if compiled.first is None:
                 self._any.append(index)
             else:
-                for word in first:
+                for word in compiled.first:
                     self._by_word.setdefault(word, []).append(index)
 
     def readings(self, parts: Parts, start: int = 0) -> Iterator[tuple[int, Any]]:
         """(end, meaning) of all readings from word ``start``, best rule first."""
         start = _skip_comma(parts, start)
         word = parts.words[start] if start < len(parts.words) else ""
+        words = frozenset(parts.words[start:])
         for index in sorted({*self._by_word.get(word, ()), *self._any}):
-            for end, captures in self._elements[index](parts, start):
+            compiled = self._compiled[index]
+            if any(words.isdisjoint(needed) for needed in compiled.needs):
+                continue
+            for end, captures in compiled.element(parts, start):
                 meaning = self.rules[index].build(**dict(captures))
                 if meaning is not None:
                     yield end, meaning

@@ -85,16 +85,19 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         # -- quantities and names in the manner of a form
         (r"^(?:inventory|count|tally|headcount|number|quantity|total|how many) , (.+?)(?: , (?:quantity|count|number|how many|total))?$", r"how many \1", 0.9),
         (r"^(.+?) , (?:quantity|count|number|how many|how many of them|total|amount|tally)$", r"how many \1", 0.95),
-        (r"^(?:color|distance|size|height|width|location|position|direction|length|depth|volume|area) (?:check )?, (.+)$", None, 0.9),
+        (r"^(color|size|height|width|location|position|direction|length|depth|volume|area) (?:check )?, (.+)$", r"what is the \1 of \2", 0.9),
         (r"^(?:task|query|request|job|mission|next|first|second|also|and|plus|another one|one more|last one|last question|follow up) , (.+)$", r"\1", 1.0),
         (r"^(.+?) (?:is|are|equals|would be|comes to|amounts to|is equal to|measures)$", r"\1", 0.9),
         (r"^(?:the )?answer to (.+)$", r"\1", 0.9),
     )
-    if plainer is not None
 )  # fmt: skip
 
 _IDLE = word_set(
-    "just really quite rather very pretty fairly also even only simply actually basically literally kindly now then currently presently overall there here maybe perhaps probably possibly somehow ever yet still again together exactly precisely approximately roughly about around directly"
+    """
+    just really quite rather very pretty fairly also even only simply actually basically literally kindly now then
+    currently presently overall there here maybe perhaps probably possibly somehow ever yet still again together
+    exactly precisely approximately roughly about around directly
+    """
 )
 _PRONOUNS = word_set("it they them that this these those one")
 _OWN = {"its": "'s", "their": "'s", "his": "'s", "her": "'s"}

@@ -33,15 +33,17 @@ MAX_WORDS = 120
 
 _STANCE_STARTS = word_set(
     """
-    if when while as suppose imagine assume assuming supposing given say pretend standing stand sitting sit facing
-    face were should looking look faces looks stands sits me imagining whilst let what so and now consider considering provided visualize envision think by kneeling crouching perched from viewed seen with after once entering coming i you being seated turning turn positioned
-    at located lying lie picture imagining having in next by beside beginning starting my
+    if when while whilst as suppose imagine imagining assume assuming supposing given say let pretend picture
+    visualize envision consider considering provided think what so and now standing stand stands sitting sit sits
+    facing face faces were should look looking looks from viewed seen with after once by entering coming i you me
+    being seated turning turn positioned at located lying lie kneeling crouching perched having in next beside
+    beginning starting my
     """
 )
 _STANCE_ENDS = word_set(
     """
-    if when while whilst as standing sitting kneeling leaning lying gazing staring watching facing looking from seen viewed with assuming given provided supposing after
-    once positioned
+    if when while whilst as standing sitting kneeling leaning lying facing gazing staring watching looking from seen
+    viewed with assuming given provided supposing after once positioned
     """
 )
 _QUESTION_STARTS = word_set(
@@ -235,7 +237,7 @@ def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Q
 
 
 def _in_context(words: tuple[str, ...], others: list[tuple[str, ...]], nouns: frozenset[str]) -> _Reading | None:
-    """The reading of a sentence whose pronoun stands for what another one speaks of ("I lost the mug. Where is it?")."""
+    """The reading of a sentence whose pronoun another sentence explains ("I lost the mug. Where is it?")."""
     for context in reversed(others):
         if words[:2] in (("i", "mean"), ("i", "meant")):
             return _read((*context, ",", *words), nouns)

@@ -274,9 +274,16 @@ def _for_an_activity(text: Text, i: int) -> Iterator[Reading]:
 
 _LEADS = tuple(
     tuple(lead.split())
-    for lead in ("to", "where i can", "where you can", "where one can", "i can", "you can", "one can", "that i can", "for me to", "where to",
-                 "where i could", "i could", "in which to", "on which to", "in order to", "which i can", "we can")
-)  # fmt: skip
+    for lead in (
+        *("to", "for me to", "where to", "in order to", "in which to", "on which to"),
+        *(
+            f"{which}{who}"
+            for which in ("", "where ", "that ", "which ")
+            for who in ("i can", "you can", "one can", "we can")
+        ),
+        *("where i could", "i could"),
+    )
+)
 _ACTIVITIES = Phrases(ACTIVITIES)
 
 
@@ -677,10 +684,13 @@ def _criteria(text: Text, i: int) -> list[Reading]:
     out += [(end, (measure, True)) for end, measure in text.part("dimension", j)]
     if text.word(i) in ("from", "starting", "beginning"):
         k = i + 2 if text.word(i + 1) in ("with", "from") else i + 1
-        for end, (measure, most, _) in text.part("superlative", k):
-            for stop, _ in text.part("superlative", end + 1) if text.word(end) == "to" else []:
-                out.append((stop, (_to_me(measure), most)))
-            out.append((end, (_to_me(measure), most)))
+        k += 1 if text.word(k) == "the" else 0
+        first = text.superlative(k)
+        if first is not None:
+            end, name, most, _ = first
+            to = end + 2 if text.word(end + 1) == "the" else end + 1
+            last = text.superlative(to) if text.word(end) == "to" else None
+            out.append((end if last is None else last[0], (_to_me(Measure(name)), most)))
     out += [
         (stop, (measure, most))
         for end, (measure, _) in list(out)

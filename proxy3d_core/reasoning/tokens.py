@@ -15,7 +15,9 @@ _SENTENCE = re.compile(r"(?<!\d)\.(?!\d)|\.(?=\s|$)|[?!;\n。？！]+|\.{2,}")
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|o'clock|[^\W\d_]+'[^\W\d_]+|[^\W\d_]+'?|,|'s")
 _ENUMERATION = re.compile(r"(?:^|\s)\(?[a-h][.):]\s", re.IGNORECASE)
 
-_FIRST_FILLERS = {f[0] for f in FILLERS}
+_FILLERS_BY_WORD: dict[str, list[tuple[str, ...]]] = {}
+for _filler in FILLERS:  # longest first
+    _FILLERS_BY_WORD.setdefault(_filler[0], []).append(_filler)
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ def without_fillers(items: tuple[str, ...]) -> tuple[str, ...]:
     out: list[str] = []
     i = 0
     while i < len(items):
-        if items[i] in _FIRST_FILLERS:
-            for filler in FILLERS:
+        if items[i] in _FILLERS_BY_WORD:
+            for filler in _FILLERS_BY_WORD[items[i]]:
                 if items[i : i + len(filler)] == filler and not _has_an_object(filler, items[i + len(filler) :]):
                     i += len(filler)
                     break
