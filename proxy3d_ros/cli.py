@@ -28,6 +28,7 @@ from proxy3d_core.errors import MissingExtra, Proxy3DError
 if TYPE_CHECKING:
     from proxy3d_core.frame import Frame
     from proxy3d_core.reasoning.answer import Viewpoint
+    from proxy3d_core.sequences import Sequence
     from proxy3d_ros.client import FoundObject
 
 TRAINING = {
@@ -458,44 +459,129 @@ def convert(
         out.print(f"{written.path}: {written.frames} frames, {sum(written.dropped.values())} dropped")
 
 
-@app.command(epilog="Example: proxy3d bench --json > bench.json")
+@app.command(epilog="Example: proxy3d bench proxies --json > proxies.json; proxy3d bench proxies --quality DIR")
 def bench(
+    what: Annotated[
+        Literal["node", "proxies"], typer.Argument(help="The live node, or the making of proxies.")
+    ] = "node",
     sequence: Annotated[
         list[Path] | None,
         typer.Option(help="A recorded sequence; default: the demo's and, where it is, redkitchen.", metavar="SEQUENCE"),
     ] = None,
     frames: Annotated[int, typer.Option(help="Length of the long run; 0 = leave it out.", min=0)] = 10_000,
     live: Annotated[
-        float, typer.Option(help="Seconds for which the live node is measured; 0 = leave it out.", min=0)
+        float, typer.Option(help="node: seconds for which the live node is measured; 0 = leave it out.", min=0)
     ] = 20.0,
+    quality: Annotated[
+        list[Path] | None,
+        typer.Option(help="proxies: what they keep of this sequence, instead of speed.", metavar="SEQUENCE"),
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="proxies --quality: folder or hub id of a visual encoder; empty = built-in features.")
+    ] = "",
     params: Params = None,
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
-    """Measure speed and memory on this machine: stages, frames a second, the long run, answers, the live node."""
+    """Measure speed and memory on this machine, beside other programs and what the hardware allows."""
     from proxy3d_core.sequences import open_sequence
-    from proxy3d_ros import bench as measure
+    from proxy3d_ros.bench import measure
 
     config = load_config(params, settings)
-    sources = [open_sequence(path) for path in sequence or measure.default_sequences()]
-    if not sources:
-        fail("there is no sequence to measure with; name one: proxy3d bench --sequence DIR")
-    figures: dict[str, dict[str, Any]] = {"machine": measure.machine()}
+    if what == "proxies":
+        if quality:
+            figures = _quality_figures(quality, encoder, config)
+        else:
+            figures = _proxy_figures((sequence or measure.default_sequences())[-1:], config, frames)
+    else:
+        sources = [open_sequence(path) for path in sequence or measure.default_sequences()]
+        if not sources:
+            fail("there is no sequence to measure with; name one: proxy3d bench --sequence DIR")
+        figures = _node_figures(sources, config, frames, live)
+    figures = {"machine": measure.machine(), **figures}
+    if json_:
+        print_json(figures)
+    elif quality:
+        print_quality(figures)
+    else:
+        print_figures(figures)
+
+
+def _node_figures(sources: list[Sequence], config: Config, frames: int, live: float) -> dict[str, dict[str, Any]]:
+    from proxy3d_ros.bench import node
+
+    figures: dict[str, dict[str, Any]] = {}
     for source in sources:
         err.print(f"{source.name}: {len(source)} frames")
-        figures |= measure.bench_sequence(source, source.name, config)
-    figures |= measure.bench_proxies(sources[-1], config)
+        figures |= node.bench_sequence(source, source.name, config)
     if live:
         err.print(f"live node for {live:g} s")
         with extra("dds"):
-            figures |= measure.bench_live(sources[0], config, live)
+            figures |= node.bench_live(sources[0], config, live)
     if frames:
         with progress("long run", frames) as step:
-            figures |= measure.bench_long(sources[0], frames, config, step)
-    if json_:
-        print_json(figures)
-    else:
-        print_figures(figures)
+            figures |= node.bench_long(sources[0], frames, config, step)
+    return figures
+
+
+def _proxy_figures(paths: list[Path], config: Config, frames: int) -> dict[str, dict[str, Any]]:
+    from proxy3d_core.encoders import PAPER_CELLS
+    from proxy3d_core.sequences import open_sequence
+    from proxy3d_ros.bench.scenes import sample_scene
+
+    with extra("models"):
+        from proxy3d_ros.bench import proxies
+
+    if not paths:
+        fail("there is no sequence to measure with; name one: proxy3d bench proxies --sequence DIR")
+    if missing := proxies.missing_peers():
+        err.print(f"without {' and '.join(missing)} to compare with; install: pip install 'proxy3d_ros[bench]'")
+    source = open_sequence(paths[0])
+    scene = sample_scene(source)
+    per_group = config.proxies.per_object
+    figures: dict[str, dict[str, Any]] = {}
+    for setting in (proxies.CHEAP, proxies.FULL):
+        err.print(f"{setting.name}, points of {source.name}")
+        figures |= proxies.bench_offline(scene, setting, per_group)
+    figures |= proxies.bench_sequence_steps(scene, 1000, per_group)
+    if frames:
+        with progress("streaming", frames) as step:
+            figures |= proxies.bench_streaming(sample_scene(source, cells=PAPER_CELLS), config, frames, step)
+    return figures
+
+
+def _quality_figures(paths: list[Path], encoder: str, config: Config) -> dict[str, dict[str, Any]]:
+    from proxy3d_core.encoders import load_encoder
+    from proxy3d_core.sequences import open_sequence
+    from proxy3d_ros.bench import quality
+    from proxy3d_ros.bench.scenes import CELLS, sample_scene
+
+    eyes = load_encoder(encoder, cells=CELLS)
+    figures: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        source = open_sequence(path)
+        err.print(f"{source.name}: features: {eyes.name}")
+        scene = sample_scene(source, eyes)
+        for budget in quality.BUDGETS:
+            found = quality.quality(scene, budget, config.proxies.per_object)
+            figures |= {f"{source.name}/{budget}/{way}": values for way, values in found.items()}
+            figures[f"{source.name}/{budget}/order"] = quality.order_of_reading(
+                scene, budget, config.proxies.per_object
+            )
+            figures[f"{source.name}/{budget}/tokens"] = quality.tokens(scene, budget)
+    return figures
+
+
+def print_quality(figures: dict[str, dict[str, Any]]) -> None:
+    """Tables of what proxies keep, one for each kind of figures."""
+    kinds: dict[tuple[str, ...], Table] = {}
+    for name, values in figures.items():
+        if name != "machine":
+            table = kinds.setdefault(tuple(values), Table("what", *values, box=SIMPLE))
+            table.add_row(name, *map(str, values.values()))
+    wide = Console(width=max(out.width, 140))  # nine columns, also where the output is a file
+    for table in kinds.values():
+        wide.print(table)
 
 
 def print_figures(figures: dict[str, dict[str, Any]]) -> None:

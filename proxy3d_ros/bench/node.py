@@ -1,14 +1,12 @@
-"""``proxy3d bench``: how fast the node is and how much memory it takes, measured here and now.
+"""``proxy3d bench``: how fast the node is and how much memory it takes.
 
-Every entry of the result is ``{name: {figure: value}}``; bench/README.md says what each one is. The same run measures
-what to compare with: how long reading the frames takes, and k-means of SciPy.
+The same run measures what to compare with: how long reading the frames takes.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-import platform
 import resource
 import signal
 import subprocess
@@ -17,24 +15,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-from scipy.cluster.vq import kmeans2
 
 from proxy3d_core.config import Config
 from proxy3d_core.frame import Frame
-from proxy3d_core.geometry.camera import unproject
-from proxy3d_core.geometry.transforms import robot_from_camera, transform_points
+from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.level import estimate_up
-from proxy3d_core.proxies.cluster import cluster_proxies
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
-from proxy3d_core.sequences.frames import level_frame
+from proxy3d_ros.bench.measure import Figures, cpu_seconds, memory_mib, percentiles
 from proxy3d_ros.replay import answer_question
-
-Figures = dict[str, float]
 
 QUESTIONS = (
     "How many chairs are there?",
@@ -53,52 +43,6 @@ _KEPT = 120
 """Frames held in memory for looping, so that reading files is not measured."""
 _WINDOW = 300
 """Frames over which figures are taken at each mark of the long run."""
-
-
-def default_sequences() -> list[Path]:
-    """The demo's sequence and, where the recorded test data is, redkitchen."""
-    checkout = Path(__file__).resolve().parent.parent
-    data = Path(os.environ.get("PROXY3D_TEST_DATA") or checkout.parent / "shared" / "data")
-    places = (Path(__file__).resolve().parent / "demo" / "room", data / "redkitchen")
-    return [place for place in places if place.exists()]
-
-
-def percentiles(seconds: list[float]) -> Figures:
-    """Median and 95th percentile in milliseconds, and how many."""
-    p50, p95 = np.percentile(np.asarray(seconds) * 1e3, [50, 95])
-    return {"p50_ms": round(float(p50), 3), "p95_ms": round(float(p95), 3), "n": len(seconds)}
-
-
-def machine() -> dict[str, Any]:
-    """What this was measured on."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        cpu = names[0] if names else cpu
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(memory, 1),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-
-
-def memory_mib(pid: int | str = "self") -> float:
-    """Resident memory of a process, MiB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def bench_sequence(sequence: Sequence, name: str, config: Config) -> dict[str, Figures]:
@@ -143,35 +87,6 @@ def bench_answers(scene: SceneState, repeats: int = 20) -> Figures:
         answer_question(snapshot, question)
         spent.append(time.perf_counter() - start)
     return percentiles(spent)
-
-
-def bench_proxies(sequence: Sequence, config: Config, points_wanted: int = 100_000) -> dict[str, Figures]:
-    """Clustering of what a sequence shows, by label, beside SciPy's k-means with as many clusters on these points."""
-    level = estimate_up(sequence)
-    points, groups = [], []
-    for record in sequence.sample(32):
-        frame = level_frame(record, sequence, level)
-        if frame is not None:
-            seen = frame.depth > 0
-            points.append(transform_points(frame.pose, unproject(frame.depth, frame.intrinsics)[seen]))
-            groups.append(frame.labels[seen] if frame.labels is not None else np.zeros(len(points[-1]), int))
-    step = max(1, sum(map(len, points)) // points_wanted)
-    position, group = np.concatenate(points)[::step], np.concatenate(groups)[::step]
-    features, weights = np.ones((len(position), 6), np.float32), np.ones(len(position))
-    ours, peer = [], []
-    for _ in range(5):
-        start = time.perf_counter()
-        cluster_proxies(position, features, weights, group, config.proxies.budget, config.proxies.per_object)
-        ours.append(time.perf_counter() - start)
-    first = position[np.linspace(0, len(position) - 1, config.proxies.budget).astype(int)]
-    for _ in range(3):
-        start = time.perf_counter()
-        kmeans2(position, first, iter=10, minit="matrix")
-        peer.append(time.perf_counter() - start)
-    return {
-        "proxies/ours": {**percentiles(ours), "points": len(position)},
-        "proxies/scipy kmeans2": {**percentiles(peer), "points": len(position)},
-    }
 
 
 def looped(kept: list[Frame], total: int) -> Iterator[Frame]:
