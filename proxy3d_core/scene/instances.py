@@ -15,7 +15,7 @@ Counts do not depend on the order of the frames, only the moment of a decision d
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,8 @@ _CONSENSUS = 0.6  # share of the views in which one mask covered both
 _UNMASKED_VOTE = 0.4  # a segmenter misses more often than it invents
 _MOST_VOTES = 20.0  # older votes fade, so that a moved thing is followed
 _PRUNE_EVERY = 32  # updates
+_VOXEL_COLUMNS = ("keys", "slots", "votes", "seen")
+_FRAGMENT_COLUMNS = ("fragments", "label", "label_votes", "fragment_seen")
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +169,36 @@ class InstanceMap:
         together, apart = self._together[np.ix_(at, at)], self._apart[np.ix_(at, at)]
         two = (apart >= _VIEWS) & (together < (1 - _CONSENSUS) * (together + apart))
         return InstanceEvidence(groups, present, two & ~np.eye(len(present), dtype=bool))
+
+    def state_dict(self) -> dict[str, NDArray[np.generic]]:
+        """All that a saved map holds."""
+        n = len(self._fragments)
+        return {
+            **{name: getattr(self, f"_{name}").copy() for name in (*_VOXEL_COLUMNS, *_FRAGMENT_COLUMNS)},
+            "together": self._together[:n, :n].copy(),
+            "apart": self._apart[:n, :n].copy(),
+            "counters": np.array([self._updates, self._next], np.int64),
+        }
+
+    def load_state_dict(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Replace everything by what was saved. Raises KeyError or ValueError on missing or misshapen arrays."""
+        voxels, fragments = len(arrays["keys"]), len(arrays["fragments"])
+        shapes = {
+            **dict.fromkeys(_VOXEL_COLUMNS, (voxels,)),
+            **dict.fromkeys(_FRAGMENT_COLUMNS, (fragments,)),
+            **dict.fromkeys(("slots", "votes"), (voxels, _SLOTS)),
+            **dict.fromkeys(("together", "apart"), (fragments, fragments)),
+            "counters": (2,),
+        }
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise ValueError(f"instances.{name} has shape {arrays[name].shape}, expected {shape}")
+        keys, known, slots = (np.asarray(arrays[name], np.int64) for name in ("keys", "fragments", "slots"))
+        if (np.diff(keys) <= 0).any() or (np.diff(known) <= 0).any() or not np.isin(slots[slots > 0], known).all():
+            raise ValueError("instances are not sorted, or vote for what is not there")
+        self._updates, self._next = (int(c) for c in arrays["counters"])
+        for name in shapes.keys() - {"counters"}:
+            setattr(self, f"_{name}", arrays[name].astype(getattr(self, f"_{name}").dtype))
 
     def _add(
         self, mask: NDArray[np.int64], points: NDArray[np.floating], label: NDArray[np.int64], count: int

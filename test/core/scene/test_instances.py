@@ -153,6 +153,25 @@ def test_memory_is_bounded(views: list[tuple[np.ndarray, np.ndarray]]) -> None:
         assert instances.group_count <= 20 + 40
 
 
+def test_saved_and_loaded_it_goes_on_as_before(views: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    first, second = InstanceMap(), InstanceMap()
+    for points, true in views[:20]:
+        first.update(true, points)
+    saved = first.state_dict()
+    second.load_state_dict(saved)
+    for points, true in views[20:]:
+        assert (first.update(true, points) == second.update(true, points)).all()
+    with pytest.raises(KeyError):
+        second.load_state_dict({k: v for k, v in saved.items() if k != "votes"})
+    for name, damaged in (
+        ("votes", saved["votes"][:-1]),
+        ("keys", saved["keys"][::-1]),
+        ("slots", saved["slots"] + 99),
+    ):
+        with pytest.raises(ValueError, match="instances"):
+            second.load_state_dict({**saved, name: damaged})
+
+
 def test_nothing_known_is_no_group() -> None:
     instances = InstanceMap()
     assert instances.groups_at(np.zeros((4, 3))).tolist() == [0, 0, 0, 0]

@@ -70,3 +70,10 @@ def test_touching_things_are_several(things: list[Thing], label: str, edge: floa
 def test_class_labels_alone_do_not_tell_them_apart() -> None:
     (pair,) = (o for o in drive([DESK, *MONITORS], "labels").snapshot().present if o.label == "monitor")
     assert max(pair.box.size[:2]) == pytest.approx(1.0, abs=0.1)
+
+
+def test_they_stay_several_in_a_saved_map() -> None:
+    scene, again = drive([DESK, *MONITORS], "boxes"), SceneState()
+    again.load_state_dict(*scene.state_dict())
+    pairs = [sorted(o.id for o in s.snapshot().present if o.label == "monitor") for s in (scene, again)]
+    assert len(pairs[0]) == 2 and pairs[0] == pairs[1]
