@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
@@ -84,3 +87,15 @@ def test_normals_stand_where_they_are_known() -> None:
     assert not encoder().encode(uniform(9, 9, 9))[..., 10:].any()
     with pytest.raises(BadInput, match=r"normals are \(1, 4, 3, 3\) but the grid is \(1, 3, 4, 3\)"):
         encoder().encode(uniform(9, 9, 9), np.zeros((1, 4, 3, 3)))
+
+
+@pytest.mark.data
+def test_pictures_of_one_place_are_alike(data_dir: Path) -> None:
+    """In a real sequence a picture is more like the next one than like any taken far away in time."""
+    files = sorted((data_dir / "redkitchen").rglob("*.color.jpg"))
+    pictures = [cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in (*files[:2], *files[10::20])]
+    features = load_encoder().encode(pictures)
+    assert features.shape[1:] == (16, 21, 13)
+    assert np.isfinite(features).all()
+    distance = np.linalg.norm(features[1:] - features[0], axis=-1).mean((1, 2))
+    assert distance[0] < distance[1:].min()

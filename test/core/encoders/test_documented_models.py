@@ -62,3 +62,14 @@ def test_the_table_of_models() -> None:
             pixels, channels = "28 merged, 14 patches", f"{config.out_hidden_size} merged, {config.hidden_size} patches"
         expected = [pixels, channels, f"{count / 1e6:.0f} M", f"{count * 2e-9:.2f} GB", f"{count * 4e-9:.2f} GB"]
         assert [cell.strip() for cell in row.split("|")][:5] == expected, name
+
+
+def test_versions_are_the_same_everywhere() -> None:
+    root = DOCUMENT.parent.parent
+    extra = re.search(
+        r'^models = \["(torch[^"]+)", "(transformers[^"]+)"', (root / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert extra
+    for requirement in extra.groups():
+        assert requirement in DOCUMENT.read_text(encoding="utf-8")
+        assert f'"{requirement}"' in (root / "training" / "pyproject.toml").read_text(encoding="utf-8")
