@@ -152,7 +152,7 @@ FAMILIES = {
     "siglip2_vision_model": _Family(NaflexTower, "Siglip2VisionModel", ("vision_model.", "")),
     "dinov2": _Family(DinoTower, "Dinov2Model", ("dinov2.", "")),
     "dinov2_with_registers": _Family(DinoTower, "Dinov2WithRegistersModel", ("dinov2_with_registers.", "")),
-    "dinov3_vit": _Family(DinoTower, "DINOv3ViTModel", ("dinov3_vit.", "")),
+    "dinov3_vit": _Family(DinoTower, "DINOv3ViTModel", ("",)),
 }
 """By ``model_type`` of config.json."""
 

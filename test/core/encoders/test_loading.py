@@ -20,6 +20,7 @@ from proxy3d_core.encoders import load_encoder
 from proxy3d_core.errors import BadInput, MissingExtra, ModelError
 
 torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402 - only where torch is
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 60, 80, 3), dtype=np.uint8)
@@ -60,6 +61,19 @@ def test_only_the_tower_is_read(checkpoints: dict[str, Path], tmp_path: Path, ki
 def test_a_tower_that_was_saved_alone(checkpoints: dict[str, Path], tmp_path: Path, kind: str) -> None:
     whole = make_model(kind)
     (whole.model.visual if kind == "qwen2_5_vl" else whole.vision_model).save_pretrained(tmp_path)
+    shutil.copy(checkpoints[kind] / "preprocessor_config.json", tmp_path)
+    torch.testing.assert_close(load_encoder(tmp_path).encode(IMAGE), load_encoder(checkpoints[kind]).encode(IMAGE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "classifier"),
+    [
+        ("dinov2", "Dinov2ForImageClassification"),
+        ("dinov2_with_registers", "Dinov2WithRegistersForImageClassification"),
+    ],
+)
+def test_the_tower_of_a_classifier(checkpoints: dict[str, Path], tmp_path: Path, kind: str, classifier: str) -> None:
+    getattr(transformers, classifier).from_pretrained(checkpoints[kind]).save_pretrained(tmp_path)
     shutil.copy(checkpoints[kind] / "preprocessor_config.json", tmp_path)
     torch.testing.assert_close(load_encoder(tmp_path).encode(IMAGE), load_encoder(checkpoints[kind]).encode(IMAGE))
 
