@@ -273,7 +273,7 @@ class Evaluator:
                 raise Unanswerable(
                     Status.AMBIGUOUS, f"the map does not know which {kind.name} is '{' '.join(kind.unknown)}'", things
                 )
-            self.doubt(0.7)
+            self.doubt(0.5)
             self.note(f"'{' '.join(kind.unknown)}' was not checked")
         return things
 

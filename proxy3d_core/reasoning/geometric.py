@@ -23,6 +23,9 @@ from proxy3d_core.scene.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
 
+_PASSED_OVER = 0.9
+"""Words without an answer are named where they make the understanding less sure than this."""
+
 MAX_LENGTH = 4000
 """Longer texts are not read [characters]."""
 
@@ -107,7 +110,9 @@ class GeometricAnswerer:
         scores = [o.certainty for o in objects[:8]]
         confidence = program.certainty * scene.certainty * (sum(scores) / len(scores) if scores else 1.0)
         spelled = (f"'{word}' read as '{meant}'" for word, meant in program.corrected)
-        message = "; ".join(m for m in (result.message, *scene.notes, *spelled) if m)
+        left = " ".join(program.skipped).replace(" ,", ",")
+        passed_over = f"passed over '{left}'" if left and program.certainty < _PASSED_OVER else ""
+        message = "; ".join(m for m in (result.message, *scene.notes, *spelled, passed_over) if m)
         if confidence < self.min_confidence:
             guess = f"not sure enough ({confidence:.2f}); it may be '{text}'"
             raise Unanswerable(Status.NOT_FOUND, "; ".join(x for x in (guess, message) if x), result.things)

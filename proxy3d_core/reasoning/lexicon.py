@@ -94,7 +94,7 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("picture", "painting", "picture frame", "photo", "photograph", "photo frame", "framed picture", "artwork"),
     ("whiteboard", "white board", "dry erase board", "marker board"),
     ("blackboard", "chalkboard"),
-    ("person", "human", "man", "woman", "somebody", "someone", "guy"),
+    ("person", "human", "man", "woman", "somebody", "someone", "anyone", "anybody", "guy"),
     ("bicycle", "bike", "cycle", "push bike"),
     ("motorcycle", "motorbike"),
     ("airplane", "aeroplane", "plane"),

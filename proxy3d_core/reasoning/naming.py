@@ -19,6 +19,7 @@ from proxy3d_core.reasoning.program import (
     Identify,
     Kind,
     Objects,
+    Other,
     Pick,
     Region,
     Relation,
@@ -130,7 +131,7 @@ def _looked_at(objects: Objects) -> bool:
             conditions.append(objects.condition)
         objects = objects.objects
     visible = all(
-        isinstance(c, Side | Within | Colored | Exceeds) or (isinstance(c, Relation) and c.name != "in")
+        isinstance(c, Side | Within | Colored | Exceeds | Other) or (isinstance(c, Relation) and c.name != "in")
         for c in conditions
     )
     return isinstance(objects, Kind) and objects.name == "object" and bool(conditions) and visible

@@ -25,7 +25,7 @@ from proxy3d_core.reasoning.program import (
     Stance,
     Step,
 )
-from proxy3d_core.reasoning.spelling import corrected
+from proxy3d_core.reasoning.spelling import corrected, is_known
 from proxy3d_core.reasoning.tokens import Sentence, sentences, without_fillers
 
 MAX_WORDS = 120
@@ -116,6 +116,7 @@ def _respelled(sentence: Sentence, read_as: dict[str, str]) -> Sentence:
 
 
 def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
+    said = _with_corrections(said)
     route = _route_steps(said, nouns)
     readings = [(*_without_units(sentence.words), sentence) for sentence in said if len(sentence.words) <= MAX_WORDS]
     units = [in_unit for words, in_unit, _ in readings if not words]  # "How tall is it? In cm."
@@ -123,10 +124,15 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
     asking = [r for r in readings if r[2].asks] or readings
     reading: _Reading | None = None
     unit, asked = "", None
+    others: list[str] = []  # further questions, which get no answer
     for words, in_unit, sentence in asking:
-        found = _read(words, nouns) or _in_context(words, [w for w, _, s in readings if s is not sentence], nouns)
-        if found is not None and (reading is None or found.certainty > reading.certainty):
-            reading, unit, asked = found, in_unit, sentence
+        found = _read(words, nouns)
+        told = None if found else _in_context(words, [w for w, _, s in readings if s is not sentence], nouns)
+        if found is not None and reading is not None and str(found.query) != str(reading.query):
+            others.append(" ".join(sentence.words))
+        if told is not None or (found is not None and (reading is None or found.certainty > reading.certainty)):
+            reading, unit, asked = told or found, in_unit, sentence
+            others = [] if told else others
     stance: Stance | None = None
     for words, _, sentence in readings:
         if sentence is asked:
@@ -144,7 +150,19 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
     looks = reading.stance is not None and (reading.stance.facing is not None or reading.stance.turn)
     if isinstance(query, Describe) and looks:  # "if I look at the door, what do I see?"
         query = Identify(Filter(Kind("object"), Side("front")))
-    return Program(query, reading.stance, stance, unit, reading.certainty, reading.skipped)
+    certainty = reading.certainty * (0.5 if others else 1.0)
+    return Program(query, reading.stance, stance, unit, certainty, (*reading.skipped, *others))
+
+
+def _with_corrections(said: tuple[Sentence, ...]) -> tuple[Sentence, ...]:
+    """ "How many computers? I mean laptops." is one sentence."""
+    out: list[Sentence] = []
+    for sentence in said:
+        if out and sentence.words[:2] in (("i", "mean"), ("i", "meant")):
+            out[-1] = Sentence((*out[-1].words, ",", *sentence.words), out[-1].asks or sentence.asks)
+        else:
+            out.append(sentence)
+    return tuple(out)
 
 
 def _route_steps(said: tuple[Sentence, ...], nouns: frozenset[str]) -> tuple[Objects, tuple[Step, ...]] | None:
@@ -239,8 +257,8 @@ def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Q
 def _in_context(words: tuple[str, ...], others: list[tuple[str, ...]], nouns: frozenset[str]) -> _Reading | None:
     """The reading of a sentence whose pronoun another sentence explains ("I lost the mug. Where is it?")."""
     for context in reversed(others):
-        if words[:2] in (("i", "mean"), ("i", "meant")):
-            return _read((*context, ",", *words), nouns)
+        if len(words) <= 3 and words[0] in ("where", "how", "what", "which"):  # "The bed. How wide?"
+            words = (*words, "is", "it")
         for plain in resolved(words, context, nouns):
             found = _read(plain, nouns)
             if found is not None:
@@ -302,7 +320,7 @@ def _without_units(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
 
 
 def _missed(failed: list[Sentence], nouns: frozenset[str]) -> str:
-    """The words behind the part that could be read."""
+    """From the first word on that nobody knows, else the words behind the part that could be read."""
     asking = [s for s in failed if s.asks] or failed
     if not asking:
         return ""
@@ -310,7 +328,9 @@ def _missed(failed: list[Sentence], nouns: frozenset[str]) -> str:
     text = Text(words, nouns)
     for _ in rules.QUESTIONS.readings(text, 0):
         pass
-    rest = words[text.reached :] if 0 < text.reached < len(words) else words
+    strange = next((i for i, word in enumerate(words) if not is_known(word, nouns)), None)
+    start = text.reached if strange is None else strange
+    rest = words[start:] if 0 < start < len(words) else words
     return " ".join(rest[:30])
 
 

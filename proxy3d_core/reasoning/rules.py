@@ -166,6 +166,8 @@ _CAME = "%appears [into view|in view|into sight|in sight|up]"
 QUESTIONS = Grammar(
     [
         # -- counting
+        Rule("%be there (equally many|equal numbers of|as many of) <x:np> (and|as) <y:np> [<m:modifier>]", mean.counted("equal")),
+        Rule("%be (the|an) (same|equal) number of <x:np> and <y:np> [<m:modifier>]", mean.counted("equal")),
         Rule("%which number of <x:nps> %be there [<m:modifier>]", mean.count),
         Rule("there %be (more than|over) <n:number> <x:np> [<m:modifier>]", mean.counted("more")),
         Rule("there %be (fewer than|less than|under) <n:number> <x:np> [<m:modifier>]", mean.counted("fewer")),
@@ -560,6 +562,8 @@ QUESTIONS = Grammar(
         Rule("%which <x:np> (has|have|got|with) the (smallest|lowest|least|shortest) <d:dimension>", lambda x, d: mean.what_superlative((d, False, 1), x)),
         Rule("%which [<x:np>] (takes up|takes|occupies|needs|covers|uses) [the] (most|more) (floor space|space|room|floor|area) [<h:here>] [,] [<xs:list>]", lambda x=None, h=None, xs=(): mean.compare(xs, (Measure("area"), True, 1)) if xs else mean.what_superlative((Measure("area"), True, 1), x)),
         # -- alike
+        Rule("%do <x:np> [all|both] (look|appear|seem) [to be|to have] [of|in] the [very|exact] same color", lambda x: mean.alike((x,), "color")),
+        Rule("%do <xs:list> [all|both] (look|appear|seem) [to be|to have] [of|in] the [very|exact] same color", lambda xs: mean.alike(xs, "color")),
         Rule("(%be|%do|%have) <x:np> [all|both] [have|has] [of] the [very|exact] same color [<h:here>]", lambda x, h=None: mean.alike((x,), "color")),
         Rule("(%be|%do|%have) <x:np> [all|both] [have|has] [of] the [very|exact] same <d:dimension> [<h:here>]", lambda x, d, h=None: mean.alike((x,), d.name)),
         Rule("(%be|%do|%have) <xs:list> [all|both] [have|has] [of|in] the [very|exact] same color", lambda xs: mean.alike(xs, "color")),
@@ -607,6 +611,8 @@ QUESTIONS = Grammar(
         Rule("(which|what) [one] %be <p:superlative> (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces]", mean.of_options),
         Rule("(which|what) %be <p:superlative> [,] (of|among|out of) [these|the following] [,] <xs:list>", mean.compare),
         # -- existence
+        Rule("(anyone|anybody|someone|somebody) [here] <c:condition>", lambda c: Exists(Filter(Kind("person"), c))),
+        Rule("(anyone|anybody|someone|somebody) <h:here>", lambda h: Exists(Kind("person"))),
         Rule("(%be there|%do %you have|%do %you see|%can %you see|%have %you got|%have %you seen) <xs:either> [<m:modifier>]", lambda xs, m=None: mean.exists(Union(tuple(strip(x) for x in xs)), m)),
         Rule("%you [can|do|also] (see|have|spot|know|find) <x:np> [<m:modifier>]", mean.exists),
         Rule("(would|might|could|will|may|must) there be <x:np> [<m:modifier>]", mean.exists),
@@ -646,7 +652,7 @@ QUESTIONS = Grammar(
         Rule("%be there [enough] (space|room) for (a|an|my) <w:length> (wide|broad|long) <y:np> between <a:np> and <b:np>", lambda a, b, w, y: Fits(w, a, b)),
         Rule("%be <a:np> and <b:np> (more than|over|at least|farther than|farther apart than) <w:length> [apart] [away] [from each other|apart]", lambda a, b, w: mean.apart(a, b, w, True)),
         Rule("%be <a:np> and <b:np> (less than|under|at most|within|closer than|no more than) <w:length> [apart] [away] [from each other|apart|of each other]", lambda a, b, w: mean.apart(a, b, w, False)),
-        Rule("%do <x:np> (face|look at|point at|point to) [toward|to] <y:np>", lambda x, y: Verify(x, Side("front", True)) if isinstance(y, Me) else None if isinstance(x, Me) else Verify(x, Relation("faces", (y,)))),
+        Rule("%do <x:np> (face|look at|look|point at|point to|point) [toward|to] <y:np>", lambda x, y: Verify(x, Side("front", True)) if isinstance(y, Me) else None if isinstance(x, Me) else Verify(x, Relation("faces", (y,)))),
         Rule("%be <x:np> (turned|pointing|oriented|directed) (toward|to|at) <y:np>", lambda x, y: Verify(x, Relation("faces", (y,))) if not isinstance(x, Me) and not isinstance(y, Me) else None),
         Rule("(am|are|do|is) (i|you|we|the robot) [currently] (facing|looking at|face|look at|turned to|turned toward|pointing at|headed for|looking toward) <y:np>", lambda y: None if isinstance(y, Me) else mean.verify(y, Side("front", True))),
         Rule("<x:np> %be [also|all|both] <c:color>", lambda x, c: Verify(x, Colored(c))),
@@ -726,7 +732,7 @@ QUESTIONS = Grammar(
         Rule("(what|which) [<x:np>] (do|does|would|will|must) %you (pass|go past|drive past|walk past|come by|pass by) [on the way] [going|walking|driving|when %you go|if %you go] from <a:np> to <b:np>", lambda a, b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Relation("between", (a, b))))),
         Rule("(go|walk|drive|move) from <a:np> to <b:np> [,] (what|which) [<x:np>] (do|does|would|will|must) %you (pass|go past|come by|pass by) [on the way]", lambda a, b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Relation("between", (a, b))))),
         Rule("(what|which) [<x:np>] (%stands in|%stands on|%be blocking|blocks|%be obstructing|obstructs) (my|the) (way|path) (to|toward) <b:np>", lambda b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Relation("between", (Me(), b))))),
-        Rule("%be (there|<x:np>) [anything|something|an obstacle] (in|on) (my|the) (way|path) (to|toward) <b:np>", lambda b, x=None: Exists(Filter(Kind("object"), Relation("between", (Me(), b)))) if x is None else Verify(x, Relation("between", (Me(), b)))),
+        Rule("%be (there|<x:np>) [anything|something|an obstacle] (in|on|blocking|obstructing|barring) (my|the) (way|path) (to|toward) <b:np>", lambda b, x=None: Exists(Filter(Kind("object"), Relation("between", (Me(), b)))) if x is None else mean.verify(x, Relation("between", (Me(), b)))),
         Rule("(%can|could) %you (%go|get|drive|walk|pass) from <s:np> to <x:np> without (bumping into|hitting|touching|colliding with) (anything|things|something|furniture)", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(mean.fill(x, s), (), True, s)),
         Rule("%be the (way|path|route) from <s:np> to <x:np> (clear|free|open|passable|unobstructed)", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(mean.fill(x, s), (), True, s)),
         Rule("(%can|could) %you (%go|get|drive|walk) from <s:np> to <x:np>", lambda x, s: None if isinstance(s, Me) or isinstance(x, Me) else Route(mean.fill(x, s), (), True, s)),
@@ -737,7 +743,7 @@ QUESTIONS = Grammar(
         Rule("how (%can|do|could|would|should) %you [%go] [to] from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
         Rule("how (%can|do|could|would|should) %you %go [to] <x:np> from <s:np>", lambda x, s: None if isinstance(s, Me) else Route(mean.fill(x, s), start=s)),
         Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) from <s:np> to <x:np>", lambda x, s: Route(x, start=s)),
-        Rule("how (%can|do|could|would|should) %you [%go] [to|at|into] [%go] [to|at] <x:np> [from here]", lambda x: None if isinstance(x, Me) else Route(mean.fill(x, Me()))),
+        Rule("how (%can|do|could|would|should) %you %go [to|at|into] [%go] [to|at] <x:np> [from here]", lambda x: None if isinstance(x, Me) else Route(mean.fill(x, Me()))),
         Rule("[%which %be|find|plan|compute|give me|show me|describe] [the|a|my|me] [shortest|best|quickest|fastest|free] (way|route|path|directions) [to|toward] <x:np>", lambda x: Route(mean.fill(x, Me()))),
         Rule("(guide|lead|take|bring|direct|navigate|drive|walk|send) [me|yourself|the robot|us] [to|toward] <x:np>", lambda x: None if isinstance(x, Me) else Route(mean.fill(x, Me()))),
         Rule("(go|drive|navigate|walk|move) to <x:np>", lambda x: Route(mean.fill(x, Me()))),
@@ -747,6 +753,7 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> (reachable|accessible)", lambda x: Route(mean.fill(x, Me()), (), True)),
         Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(mean.fill(x, Me()), (), True)),
         # -- what is ...
+        Rule("(what|which things|what things|which objects|what objects) %can %you (reach|touch|grab) [from here|from my seat|from where i am|without moving|from where i sit|from where i stand]", lambda: mean.what(c=Within(Me(), ARM))),
         Rule("(what|which) [else] %stands [there] <c:condition> (besides|other than|apart from|except for|except|aside from|not counting|excluding|in addition to|and) <y:np>", lambda c, y: Identify(Filter(Filter(Kind("object"), c), Other(y)))),
         Rule("(what|which) else %stands [there] <c:condition>", lambda c: mean.what(c=c)),
         Rule("what %be (that|this|it|the thing|that thing|this thing) [thing|object] <c:condition>", lambda c: mean.what(c=c)),

@@ -69,6 +69,11 @@ def _words_of(names: Iterable[str]) -> frozenset[str]:
     return frozenset(w for name in names for one in name.split() for w in (one, plural(one)))
 
 
+def is_known(word: str, nouns: frozenset[str]) -> bool:
+    """True of words that questions are made of, and of names of things."""
+    return not word.isalpha() or word in _known() or word in _other_words() or word in _words_of(nouns)
+
+
 def _slips(word: str) -> tuple[set[str], set[str], set[str]]:
     """What may have been meant, likeliest first: letters swapped or one too few, a doubled letter, a wrong one."""
     letters = "abcdefghijklmnopqrstuvwxyz"
