@@ -23,10 +23,10 @@ RESOLUTION = 0.005
 OVERSAMPLING = 4
 """Seeds are found on at least this many cells per cluster, or on the points where a group has no more."""
 
-ITERATIONS = 2
+ITERATIONS = 4
 """Lloyd iterations on the cells before each round of joining and splitting."""
 
-FINAL_ITERATIONS = 3
+FINAL_ITERATIONS = 5
 """Lloyd iterations on the points at the end."""
 
 ROUNDS = 2

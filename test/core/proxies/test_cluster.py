@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.vq import kmeans2
 from scipy.spatial.transform import Rotation
 
 from proxy3d_core.errors import BadInput
-from proxy3d_core.proxies.cluster import cluster_proxies, share_budget
+from proxy3d_core.perception.level import estimate_up, level_frame
+from proxy3d_core.perception.masks import patch_masks
+from proxy3d_core.perception.patch_points import patch_points
+from proxy3d_core.proxies.cluster import cluster_points, cluster_proxies, share_budget
+from proxy3d_core.sequences import open_sequence
 
 FIELDS = ("positions", "features", "weights", "extents", "groups")
 
@@ -39,6 +46,7 @@ def test_budget_exact_no_mixing_weights_kept(data: tuple[np.ndarray, ...], budge
     proxies = cluster_proxies(points, features, weights, groups, budget, per_group)
     assert len(proxies) == min(budget, len(points))
     assert (proxies.weights > 0).all()
+    assert proxies.weights.sum() == pytest.approx(weights.sum(), rel=1e-5)
     present = np.unique(groups)
     if budget >= len(present):
         assert np.array_equal(np.unique(proxies.groups), present)
@@ -154,3 +162,68 @@ def test_empty_and_unusable_input() -> None:
         cluster_proxies(*good[:2], -good[2], good[3], 10, 5)
     with pytest.raises(BadInput, match="budget"):
         cluster_proxies(*good, 0, 5)
+
+
+def test_more_groups_than_budget() -> None:
+    """Of four groups the two largest keep a proxy; what the others hold goes to the nearest one."""
+    points = np.array([[0, 0, 0], [0.1, 0, 0], [0.2, 0, 0], [9, 0, 0], [9.1, 0, 0], [1, 0, 0], [8, 0, 0.0]])
+    groups = np.array([5, 5, 5, 3, 3, 1, 2])
+    proxies = cluster_proxies(points, points, np.ones(7), groups, 2, 5)
+    assert proxies.groups.tolist() == [3, 5]
+    assert proxies.weights.tolist() == [3, 4]
+    assert proxies.positions[:, 0] == pytest.approx([26.1 / 3, 1.3 / 4], abs=1e-5)
+
+
+def test_a_moved_lattice() -> None:
+    """Regular points are full of ties; a box sampled on a grid still gets the same proxies after a motion."""
+    axes = np.arange(12) * 0.05, np.arange(9) * 0.05, np.arange(5) * 0.05
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = np.concatenate([points, [[1.3, 0.4, 0.9], [0.2, 1.1, -0.3]]])  # or the box would have no front
+    features, weights, groups = points, np.ones(len(points)), np.zeros(len(points))
+    rotation = Rotation.from_euler("xyz", [0.3, -1.1, 2.0]).as_matrix()
+    here = cluster_proxies(points, features, weights, groups, 30, 5)
+    there = cluster_proxies(points @ rotation.T + (3, -2, 1), features, weights, groups, 30, 5)
+    assert there.positions == pytest.approx(here.positions @ rotation.T + (3, -2, 1), abs=1e-4)
+    assert there.features == pytest.approx(here.features, abs=1e-4)
+
+
+def test_narrow_clusters() -> None:
+    """As narrow as those of textbook k-means (SciPy, k-means++ seeds, the mean of ten runs) on surfaces of a room."""
+    rng = np.random.default_rng(2)
+    floor = rng.uniform((-3, -2, 0), (3, 2, 0.01), (4000, 3))
+    wall = rng.uniform((-3, 2, 0), (3, 2.01, 2.5), (2500, 3))
+    ball = rng.normal(0, 1, (1500, 3))
+    points = np.concatenate([floor, wall, 0.4 * ball / np.linalg.norm(ball, axis=1, keepdims=True) + (0, 0, 0.4)])
+
+    def squares(label: np.ndarray) -> float:
+        center = np.stack([points[label == k].mean(axis=0) for k in np.unique(label)])
+        return float(((points - center[np.unique(label, return_inverse=True)[1]]) ** 2).sum())
+
+    ours = cluster_points(points, np.ones(len(points)), np.zeros(len(points)), 80, 5).label
+    runs = [squares(kmeans2(points, 80, iter=50, minit="++", rng=i)[1]) for i in range(10)]
+    assert squares(ours) <= 1.01 * np.mean(runs)
+
+
+@pytest.mark.data
+def test_real_room(data_dir: Path) -> None:
+    """What random scenes promise, on patches of a recorded kitchen: budget, groups, motion, order."""
+    sequence = open_sequence(data_dir / "redkitchen")
+    level = estimate_up(sequence)
+    points, groups = [], []
+    for record in sequence.sample(12):
+        frame = level_frame(record, sequence, level)
+        found = patch_points(frame, (32, 42))
+        points.append(found.points[found.valid])
+        groups.append(patch_masks(frame.labels, (32, 42))[found.valid])
+    place, group = np.concatenate(points).astype(np.float64), np.concatenate(groups).astype(np.int64)
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(place))
+    here = cluster_points(place, weights, group, 450, 5)
+    assert len(here.groups) == 450
+    assert np.array_equal(here.groups[here.label], group)
+    assert set(np.unique(here.label)) == set(range(450))
+    rotation = Rotation.from_euler("xyz", [0.4, 1.2, -2.0]).as_matrix()
+    there = cluster_points(place @ rotation.T + (2, 3, -1), weights, group, 450, 5)
+    assert np.array_equal(there.label, here.label)
+    shuffled = np.random.default_rng(1).permutation(len(place))
+    again = cluster_points(place[shuffled], weights[shuffled], group[shuffled], 450, 5)
+    assert np.array_equal(again.label, here.label[shuffled])
