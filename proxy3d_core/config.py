@@ -72,6 +72,9 @@ class PerceptionConfig(_Section):
         "",
         description="Metric depth model (folder or hub id) that gives the depth; empty = depth images do.",
     )
+    point_maps: str = Field(
+        "", description="Multi-view predictor module:function that gives a replay its depth and poses; empty = none."
+    )
     depth_device: str = Field("auto", description="Where the depth model runs: auto, cpu, cuda, cuda:1 ...")
     depth_scale: float = Field(
         1.0, ge=0, le=100, description="The model's depth is multiplied by this; 0 = by what a depth sensor says."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.depth_models import DepthSource
 from proxy3d_core.perception.level import Level, estimate_up
+from proxy3d_core.perception.point_maps import MetricScale
 from proxy3d_core.reasoning.answer import Answer, Question, Viewpoint
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.snapshot import SceneObject, Snapshot
@@ -23,6 +24,7 @@ from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
 from proxy3d_core.sequences.base import NO_DEPTH
 from proxy3d_core.sequences.model_depth import NO_POSE, ModelDepthSequence
+from proxy3d_core.sequences.point_maps import PointMapSequence, predicted
 
 Array = NDArray[np.float64]
 
@@ -42,6 +44,7 @@ class Replay:
         level: how its world lies in the scene's frame, which has z up.
         scene: the scene after the last frame.
         depth_source: the depth model in use, or None.
+        scale: metric scale of point maps, or None.
         frames: how many frames it was made from.
         dropped: how many frames were not used, by reason.
         path: poses of the robot in the scene's frame (4x4, x forward, z up), one per frame.
@@ -52,6 +55,7 @@ class Replay:
     level: Level
     scene: SceneState
     depth_source: DepthSource | None = None
+    scale: MetricScale | None = None
     frames: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     path: list[Array] = field(default_factory=list)
@@ -86,10 +90,15 @@ def replay(
     """
     config = config or Config()
     depth_source = DepthSource.from_config(config.perception)
-    if depth_source is not None:
+    scale = None
+    if config.perception.point_maps:
+        sequence = predicted(sequence, config.perception.point_maps)
+    if isinstance(sequence, PointMapSequence):
+        scale = sequence.make_metric(depth_source)
+    elif depth_source is not None:
         sequence = ModelDepthSequence(sequence, depth_source)
     level = estimate_up(sequence)
-    run = Replay(sequence, level, SceneState(config), depth_source)
+    run = Replay(sequence, level, SceneState(config), depth_source, scale)
     floor = level.floor if level.found else None
     stream = frames(sequence, level)
     for frame in stream:
@@ -132,6 +141,7 @@ def document(run: Replay) -> dict[str, Any]:
         "answers": [answer_entry(text, answer) for text, answer in run.asked],
         "timing_ms": run.scene.times.summary(),
         "depth_model": None if run.depth_source is None else run.depth_source.report(),
+        "metric_scale": None if run.scale is None else asdict(run.scale),
     }
 
 

@@ -11,6 +11,7 @@ from proxy3d_core.sequences import (
     condition,
     image_pair,
     numbered,
+    point_maps,
     scannet,
     seven_scenes,
     sun3d,
@@ -31,7 +32,7 @@ class _Format(NamedTuple):
 # A folder can hold the marks of two formats (poses.txt beside trajectory.log): the more particular mark comes first.
 _FORMATS = [
     _Format(m.FORMAT, m.LOOKS_LIKE, m.recognise, m.read)
-    for m in (seven_scenes, tum, condition, scannet, trajectory_log, sun3d, numbered, video, image_pair)
+    for m in (seven_scenes, tum, condition, point_maps, scannet, trajectory_log, sun3d, numbered, video, image_pair)
 ]
 
 
