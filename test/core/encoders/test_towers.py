@@ -122,11 +122,9 @@ def test_a_cell_sees_its_part_of_the_image(
 @pytest.mark.parametrize(("kind", "stage"), STAGES)
 def test_a_batch_is_its_images(checkpoints: dict[str, Path], kind: str, stage: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 90, 120, 3), dtype=np.uint8)
-    at_once = load_encoder(checkpoints[kind], stage=stage, cells=48, batch=5).encode(images)
-    in_parts = load_encoder(checkpoints[kind], stage=stage, cells=48, batch=2).encode(list(images))
-    alone = torch.cat(
-        [load_encoder(checkpoints[kind], stage=stage, cells=48).encode(images[i : i + 1]) for i in range(5)]
-    )
+    whole, parts = (load_encoder(checkpoints[kind], stage=stage, cells=48, batch=batch) for batch in (5, 2))
+    at_once, in_parts = whole.encode(images), parts.encode(list(images))
+    alone = torch.cat([whole.encode(images[i : i + 1]) for i in range(5)])
     torch.testing.assert_close(at_once, in_parts, atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(at_once, alone, atol=2e-5, rtol=1e-4)
 
