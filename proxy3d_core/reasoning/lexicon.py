@@ -466,6 +466,7 @@ PLAINER: dict[str, str] = {
         ("facing away from", "looking away from"),
         ("on top off,ontop of", "on top of"),
         ("next too", "next to"),
+        ("in my vicinity,in my proximity,in your vicinity,in my surroundings,all around me,round me", "near me"),
         ("be looking", "look"),
         ("or more to the", "or to the"),
         ("out of place,out of its place", "moved"),

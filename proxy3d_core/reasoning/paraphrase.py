@@ -64,6 +64,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         (rf"^(.+?) ,? ?(?:{_WHICH}|{_POINT})$", r"which is \1", 0.95),
         (r"^(?:i mean|i am talking about|i am asking about|i refer to|regarding|concerning|as for|speaking of|about|talking about|of) (.+?) , (.+)$", r"\1 , \2", 0.95),
         # -- clefts
+        (r"^(is|was) it (.+?) (?:that|which|who) (?:is|was|stands|lies|sits|hangs) (.+)$", r"\1 \2 \3", 0.95),
         (r"^(besides|other than|apart from|except for|except|aside from|not counting) (.+?) , (what .+)$", r"\3 \1 \2", 1.0),
         (r"^there (is|are) (.+)$", r"\1 there \2", 0.95),
         (r"^(?:can |could |would |will )?(?:you |u )?(?:please )?(?:give|tell|show|get|let|offer) me (?:a |an |some |the )?(?:rough |quick |good |general )?(?:idea|estimate|hint|clue|sense|guess|figure|indication) (?:of|about|as to|for|on) (.+)$", r"\1", 0.95),
@@ -99,6 +100,10 @@ _IDLE = word_set(
     exactly precisely approximately roughly about around directly
     """
 )
+_TURNS = word_set(
+    "left right front back behind ahead around facing face turn turned looking look stand standing sit at"
+)
+"""Of a viewpoint, not of an occasion."""
 _PRONOUNS = word_set("it they them that this these those one")
 _OWN = {"its": "'s", "their": "'s", "his": "'s", "her": "'s"}
 _DETERMINERS = word_set("a an any some another the my your our his her their this that these those")
@@ -137,6 +142,10 @@ def _steps(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words, float, 
     for i in [i for i, word in enumerate(words) if word in _PRONOUNS and i > 2][:2]:
         for variant in resolved(words[i:], words[:i], nouns):
             yield (*words[:i], *variant), 0.95, ()
+    if "," in words and words[0] in ("if", "when", "because", "since", "in", "for", "as"):
+        i = words.index(",")
+        if not _names(words[:i], nouns) and not any(w in _TURNS for w in words[:i]):
+            yield words[i + 1 :], 0.8, words[:i]  # an occasion, no place: "if there is a fire, ..."
     idle = [i for i, word in enumerate(words) if word in _IDLE]
     if idle:
         yield tuple(w for w in words if w not in _IDLE), 0.85, tuple(words[i] for i in idle)

@@ -14,6 +14,7 @@ from proxy3d_core.reasoning.parts import Text, scene_nouns
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
     Describe,
+    Exists,
     Filter,
     Identify,
     Kind,
@@ -151,6 +152,11 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
     if isinstance(query, Describe) and looks:  # "if I look at the door, what do I see?"
         query = Identify(Filter(Kind("object"), Side("front")))
     certainty = reading.certainty * (0.5 if others else 1.0)
+    if isinstance(query, Exists) and reading.stance is not None and {"see", "seen"} & set(asked.words if asked else ()):
+        if looks and "side(" not in str(query):  # "when I sit on the sofa and face the door, can I see the tv?"
+            query = replace(query, objects=Filter(query.objects, Side("front")))
+        elif not looks:
+            certainty *= 0.5  # what hides what is not computed
     return Program(query, reading.stance, stance, unit, certainty, (*reading.skipped, *others))
 
 

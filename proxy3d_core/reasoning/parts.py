@@ -346,6 +346,9 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
             out += _unchecked(text, start)
         if text.words[start : start + 3] in (("i", "am", "facing"), ("i", "face"), ("you", "are", "facing")):
             out.append((start + 3, partial(Filter, condition=Side("front", directly=True))))
+        for place in _WHERE_ONE_IS:
+            if text.words[start : start + len(place)] == place:
+                out.append((start + len(place), partial(Pick, measure=Measure("distance", Me()), most=False)))
         for tail in (
             ("you", "saw", "first"),
             ("you", "saw", "last"),
@@ -359,6 +362,15 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
     for end, _ in say.HERE.at(text.words, i):
         out.append((end, lambda o: o))
     return sorted(out, key=lambda r: -r[0])
+
+
+_WHERE_ONE_IS = tuple(
+    (who, be, how, at)
+    for who, be in (("i", "am"), ("you", "are"), ("we", "are"))
+    for how in ("sitting", "standing", "seated", "leaning", "lying", "working", "parked")
+    for at in ("at", "on", "in", "by", "near", "beside")
+)
+"""The table I am sitting at: the nearest."""
 
 
 def _unchecked(text: Text, i: int) -> Iterator[Reading]:
@@ -460,8 +472,8 @@ def _relation(text: Text, i: int, name: str) -> list[Reading]:
                 "right_of": "right",
                 "across": "front",
             }.get(name)
-            if side or name in ("beside", "near", "touching"):
-                out.append((end, Side(side) if side else Relation(name, (anchor,))))
+            if side or name in ("beside", "near", "touching", "at"):
+                out.append((end, Side(side) if side else Relation("near" if name == "at" else name, (anchor,))))
         elif not (isinstance(base := strip(anchor), Kind) and base.name in ROOM_WORDS and base.name not in text.nouns):
             out.append((end, Relation(name, (anchor,))))
     return out

@@ -365,7 +365,7 @@ STOP = word_set(
     odd even both either neither also only per versus vs compared relative opposite adjacent alongside touching
     gone missing disappeared new changed removed taken vanished appear appears appeared last before after since
     ago ahead back forward until once surrounding surround surrounds want wants need needs 's one's o'clock clock
-    up down else difference several middle left right combined whether lie lies lay reach reaches hang hangs has whether described stacked arranged parked set stay stays
+    vicinity itself themselves yourself myself up down else difference several middle left right combined whether lie lies lay reach reaches hang hangs has whether described stacked arranged parked set stay stays
     """
 )  # fmt: skip
 SIZE_WORDS: dict[str, tuple[str, bool]] = {
