@@ -24,9 +24,12 @@ from proxy3d_training.data.schema import MARKER, ChoiceAnswer, IdAnswer, NumberA
 from proxy3d_training.evaluation.scorers import clean_answer
 
 NOT_ASKED = frozenset(
-    """caption symbol_category symbol_marker marker_category category_marker coordinates_of object_at height_of
-    centers_apart higher_of material shape attribute_color attribute_material attribute_shape find_color find_material
-    find_shape same_color color""".split()
+    {
+        *("caption", "symbol_category", "symbol_marker", "marker_category", "category_marker"),
+        *("coordinates_of", "object_at", "height_of", "centers_apart", "higher_of"),
+        *("color", "material", "shape", "same_color"),
+        *("attribute_color", "attribute_material", "attribute_shape", "find_color", "find_material", "find_shape"),
+    }
 )
 """Kinds that are not the geometric answerer's: looks, symbols and coordinates."""
 
@@ -158,6 +161,9 @@ def _same_objects(answer: Answer, truth: IdAnswer, sample: Sample) -> bool:
     if said and named:
         ids = {thing.marker: thing.id for thing in sample.objects}
         return {ids[int(named[int(i)])] for i in said if int(i) < len(named)} == set(truth.objects)
+    if sample.kind == "carried_by":
+        label = next(thing.label for thing in sample.objects if thing.id == truth.objects[0])
+        return label is not None and clean_answer(_PLACES.sub("", answer.text)) == clean_answer(label)
     if len(truth.objects) == 1:
         return answer.object_ids[:1] == truth.objects
     return set(answer.object_ids) == set(truth.objects)
@@ -169,7 +175,9 @@ def _same_number(answer: Answer, truth: NumberAnswer) -> bool:
     value = answer.value * (100 if (answer.unit, truth.unit) == ("m", "cm") else 1)
     # Equal as far as the truth is written, or within 2 % (an answer may round to other units).
     digits = len(truth.text.partition(".")[2])
-    return abs(value - truth.value) <= max(0.51 * 10.0**-digits, 0.02 * abs(truth.value) if truth.unit != "count" else 0.0)
+    return abs(value - truth.value) <= max(
+        0.51 * 10.0**-digits, 0.02 * abs(truth.value) if truth.unit != "count" else 0.0
+    )
 
 
 def _same_words(answer: Answer, truth: TextAnswer, scene: Snapshot) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from rich.table import Table
 
 from proxy3d_core.errors import BadInput, Proxy3DError
 
+if TYPE_CHECKING:
+    from proxy3d_training.data.schema import Split
+
 data = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,10 +27,11 @@ data = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Questions about scenes in one format (SpaceSpan): make, convert, check, count, show.",
 )
-T = TypeVar("T")
-_out = Console()
+T = TypeVar("T")_out = Console()
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of samples (JSON lines).", show_default=False)]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Files of samples (JSON lines).", show_default=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
@@ -204,7 +208,12 @@ def check(
     percent = round(100 * found.share, 2)
     if as_json:
         rows = {
-            name: {"n": row.n, "right": row.right, "answered": row.answered, "percent": round(100 * row.right / row.n, 2)}
+            name: {
+                "n": row.n,
+                "right": row.right,
+                "answered": row.answered,
+                "percent": round(100 * row.right / row.n, 2),
+            }
             for name, row in sorted(found.rows.items())
         }
         document = {"percent": percent, "kinds": rows, "not_asked": found.not_asked}
@@ -235,3 +244,102 @@ def _all(files: Sequence[Path]) -> Iterable[Any]:
 
     for file in files:
         yield from read_samples(file)
+
+
+class Source(str, Enum):
+    """What can be converted."""
+
+    scanqa = "scanqa"
+    sqa3d = "sqa3d"
+    scanrefer = "scanrefer"
+    multi3drefer = "multi3drefer"
+    scan2cap = "scan2cap"
+    mmscan = "mmscan"
+    sr91k = "sr91k"
+    vsi590k = "vsi590k"
+    scannet = "scannet"
+    scannetpp = "scannetpp"
+    arkitscenes = "arkitscenes"
+    rscan = "3rscan"
+
+
+class SplitName(str, Enum):
+    """Splits."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+@data.command(
+    epilog="Examples: proxy3d data convert scannet scans/ --out boxes.json; "
+    "proxy3d data convert scanrefer ScanRefer_filtered_train.json --boxes boxes.json --out scanrefer.jsonl"
+)
+def convert(
+    source: Annotated[Source, typer.Argument(show_default=False, help="Dataset.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Its questions; of scans their folder.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Samples (JSON lines); of scans their boxes (JSON).")],
+    answers: Annotated[Path | None, typer.Option(metavar="FILE", help="sqa3d: its annotations.")] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="True boxes by scan (of convert; or attributes, .pt or JSON)."),
+    ] = None,
+    proposals: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Proposed boxes by scan, to whose numbers objects are mapped.")
+    ] = None,
+    least_iou: Annotated[float, typer.Option(metavar="IOU", help="A proposal is an object from this IoU on.")] = 0.75,
+    scans: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the scans lie, each in its folder.")] = None,
+    split: Annotated[SplitName | None, typer.Option(help="Where the file's name does not tell it.")] = None,
+    seed: Annotated[int, typer.Option(metavar="S", help="Of the choice among wordings.")] = 0,
+    images: Annotated[bool, typer.Option("--images", help="vsi590k: also questions about single images.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read a public dataset from its published layout. Nothing is downloaded; its terms are yours to keep."""
+    from proxy3d_training.data.convert import mmscan, qa, referring, scenes, video
+    from proxy3d_training.data.convert.proposals import Matcher, read_boxes
+    from proxy3d_training.data.files import write_samples
+
+    needs_boxes = source in (Source.scanrefer, Source.multi3drefer, Source.scan2cap)
+    if source is Source.sqa3d and answers is None:
+        raise typer.BadParameter("sqa3d keeps its answers in a file of their own: give --answers")
+    if needs_boxes and boxes is None:
+        raise typer.BadParameter(f"{source.value} names objects: give --boxes (from: proxy3d data convert scannet)")
+
+    def run() -> dict[str, Any]:
+        name = source.value
+        if name in scenes.READERS:
+            document = scenes.annotated(name, path, lambda found: _tracked(list(found), "Reading"))
+            try:
+                out.write_text(json.dumps(document) + "\n", encoding="utf-8")
+            except OSError as error:
+                raise BadInput(f"cannot write {out}: {error.strerror}") from error
+            objects = sum(len(scene["objects"]) for scene in document["scenes"])
+            return {"scenes": len(document["scenes"]), "objects": objects, "file": str(out)}
+        matcher = None
+        if boxes is not None:
+            matcher = Matcher(read_boxes(boxes), read_boxes(proposals) if proposals else None, least_iou)
+        given = cast("Split | None", split.value if split else None)
+        if name == "scanqa":
+            samples = qa.scanqa(path, out, given, scans, matcher)
+        elif name == "sqa3d":
+            assert answers is not None
+            samples = qa.sqa3d(path, answers, out, given, scans, seed)
+        elif name == "mmscan":
+            samples = mmscan.mmscan(path, out, matcher, given, scans, seed)
+        elif name == "sr91k":
+            samples = video.sr91k(path, out, given or "train", scans)
+        elif name == "vsi590k":
+            samples = video.vsi590k(path, out, given or "train", scans, images)
+        else:
+            assert matcher is not None
+            make = {"scanrefer": referring.scanrefer, "multi3drefer": referring.multi3drefer}
+            samples = make.get(name, referring.scan2cap)(path, out, matcher, given, scans, seed)
+        return {"samples": write_samples(out, samples), "file": str(out)}
+
+    document = _guarded(run)
+    if as_json:
+        _print_json(document)
+    else:
+        _out.print(", ".join(f"{key} {value}" for key, value in document.items()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from proxy3d_core.errors import BadInput
 from proxy3d_training.data.schema import VERSION, Sample
+
 
 def line_of(sample: Sample) -> str:
     """The JSON line of a sample, without fields that have their default value."""
@@ -39,7 +39,7 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> int:
         raise BadInput(f"cannot write {path}: {error.strerror}") from error
     finally:
         if part.exists():
-            os.unlink(part)
+            part.unlink()
     return count
 
 
@@ -110,7 +110,9 @@ class Validation:
 
 
 def validate(paths: Sequence[Path], limit: int = 100, folders: bool = False) -> Validation:
-    """Check every line of the files, and across them: ids are unique, and no space is in two splits.
+    """Check every line of the files, and across them: ids are unique, and no space is both trained on and held out.
+
+    Public datasets split the same held-out scans in several ways, so one space may be in ``val`` and ``test``.
 
     Args:
         limit: at most so many problems are kept.
@@ -140,7 +142,7 @@ def validate(paths: Sequence[Path], limit: int = 100, folders: bool = False) -> 
                 continue
             space = (sample.scene.dataset, sample.scene.space)
             split, where = splits.setdefault(space, (sample.split, here))
-            if split != sample.split:
+            if "train" in (split, sample.split) and split != sample.split:
                 message = f"space {sample.scene.space!r} is in {sample.split!r} here, but in {split!r} at {where}"
                 result.add(Problem(str(path), number, "split", message), limit)
             if folders and sample.scene.folder is not None:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.errors import BadInput, MissingExtra, SequenceError
-from proxy3d_core.frame import Frame
 from proxy3d_core.geometry import OrientedBox
+from proxy3d_core.sequences.base import Record
 from proxy3d_core.sequences.recognise import open_sequence
 from proxy3d_training.data.files import scene_folder
 from proxy3d_training.data.schema import IdAnswer, Sample, Thing
@@ -63,7 +63,7 @@ def _answered(sample: Sample) -> set[int]:
     return set(sample.answer.objects) if isinstance(sample.answer, IdAnswer) else set()
 
 
-def _frame(sample: Sample, file: Path) -> Frame | None:
+def _frame(sample: Sample, file: Path) -> Record | None:
     """The frame that the regions are drawn on, or the one that shows most of the sample's objects; None without."""
     if sample.scene is None or sample.scene.folder is None or sample.view == "symbols":
         return None
@@ -73,8 +73,10 @@ def _frame(sample: Sample, file: Path) -> Frame | None:
         return None
     wanted = next((region.frame for region in sample.regions if region.frame), None)
     boxes = [thing.box.oriented() for thing in sample.objects if thing.box is not None]
-    best: tuple[int, Frame] | None = None
+    best: tuple[int, Record] | None = None
     for frame in sequence:
+        if frame.rgb is None or frame.pose is None or frame.intrinsics is None:
+            continue
         name = _name(frame)
         if wanted is not None and name == wanted:
             return frame
@@ -84,13 +86,14 @@ def _frame(sample: Sample, file: Path) -> Frame | None:
     return best[1] if best else None
 
 
-def _name(frame: Frame) -> str:
+def _name(frame: Record) -> str:
     # 7-Scenes style sequences count at 30 Hz.
     return f"frame-{round(frame.stamp_ns * 30 / 1e9):06d}"
 
 
-def _project(frame: Frame, points: Array) -> tuple[Array, Array]:
+def _project(frame: Record, points: Array) -> tuple[Array, Array]:
     """Pixels (N, 2) and depths (N,) of points (N, 3)."""
+    assert frame.pose is not None and frame.intrinsics is not None
     rotation, position = frame.pose[:3, :3], frame.pose[:3, 3]
     local = (points - position) @ rotation
     k = frame.intrinsics
@@ -98,7 +101,8 @@ def _project(frame: Frame, points: Array) -> tuple[Array, Array]:
     return np.stack([k.fx * local[:, 0] / depth + k.cx, k.fy * local[:, 1] / depth + k.cy], axis=1), local[:, 2]
 
 
-def _in_view(frame: Frame, box: OrientedBox) -> bool:
+def _in_view(frame: Record, box: OrientedBox) -> bool:
+    assert frame.rgb is not None
     pixels, depth = _project(frame, box.center[None])
     return bool(depth[0] > 0.1 and 0 <= pixels[0, 0] < frame.rgb.shape[1] and 0 <= pixels[0, 1] < frame.rgb.shape[0])
 
@@ -107,9 +111,10 @@ def _title(thing: Thing) -> str:
     return f"{thing.label or ''} {'' if thing.marker is None else f'<OBJ{thing.marker:03d}>'}".strip()
 
 
-def _draw_frame(axes: Any, frame: Frame, sample: Sample) -> None:
+def _draw_frame(axes: Any, frame: Record, sample: Sample) -> None:
     axes.imshow(frame.rgb)
     axes.set_axis_off()
+    assert frame.rgb is not None
     height, width = frame.rgb.shape[:2]
     for thing in sample.objects:
         if thing.box is None:
@@ -120,7 +125,9 @@ def _draw_frame(axes: Any, frame: Frame, sample: Sample) -> None:
             if min(depth[i], depth[j]) > 0.05:
                 axes.plot(*pixels[[i, j]].T, color=color, linewidth=1)
         if depth.min() > 0.05:
-            axes.text(*pixels.mean(axis=0), _title(thing), color="white", fontsize=7, backgroundcolor=color, clip_on=True)
+            axes.text(
+                *pixels.mean(axis=0), _title(thing), color="white", fontsize=7, backgroundcolor=color, clip_on=True
+            )
     for region in sample.regions:
         if region.frame != _name(frame):
             continue

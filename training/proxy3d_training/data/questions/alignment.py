@@ -13,7 +13,7 @@ import numpy as np
 
 from proxy3d_training.data.questions.candidates import Asker, Candidate, a, number, words
 from proxy3d_training.data.questions.rooms import Item
-from proxy3d_training.data.schema import TextAnswer, marker
+from proxy3d_training.data.schema import Answer, TextAnswer, marker
 
 FEWEST, MOST = 10, 30
 """Symbols in a scene of symbols."""
@@ -51,7 +51,17 @@ def ask(asker: Asker) -> Iterator[Candidate]:
 
 def _symbol(kind: str, question: str, answer: TextAnswer, item: Item) -> Candidate:
     return Candidate(
-        "Symbols", kind, question, answer, (item,), "", "0", answer.references[0], stages=(1,), view="symbols", in_scene=False
+        "Symbols",
+        kind,
+        question,
+        answer,
+        (item,),
+        "",
+        "0",
+        answer.references[0],
+        stages=(1,),
+        view="symbols",
+        in_scene=False,
     )
 
 
@@ -81,7 +91,7 @@ def _coordinates(asker: Asker, shown: Sequence[Item]) -> Iterator[Candidate]:
     at = {item.id: item.center - [*middle, 0.0] for item in shown}
     spoken = {key: "({:.2f}, {:.2f}, {:.2f})".format(*(place + 0.0)) for key, place in at.items()}
 
-    def made(kind: str, templates: Sequence[str], answer, content: str, *fill: str) -> Candidate:  # type: ignore[no-untyped-def]
+    def made(kind: str, templates: Sequence[str], answer: Answer, content: str, *fill: str) -> Candidate:
         text, template = asker.worded(templates)
         return Candidate(
             "Coordinates", kind, text.format(*fill), answer, tuple(shown), "", template, content, stages=(2,),
@@ -98,14 +108,16 @@ def _coordinates(asker: Asker, shown: Sequence[Item]) -> Iterator[Candidate]:
     yield made("height_of", _HEIGHT, number(float(first.center[2]), "m", 2), f"{first.center[2]:.2f}", name[first.id])
     apart = float(np.linalg.norm(first.center - second.center))
     yield made("centers_apart", _APART, number(apart, "m", 2), f"{apart:.2f}", name[first.id], name[second.id])
-    if abs(first.center[2] - second.center[2]) >= APART:
-        higher = asker.ids([max(first, second, key=lambda i: float(i.center[2]))])
+    both = (name[first.id], name[second.id])
+    heights = [float(i.center[2]) for i in (first, second)]
+    if abs(heights[0] - heights[1]) >= APART:
+        upper = first if heights[0] > heights[1] else second
+        higher = asker.ids([upper])
         if higher is not None:
-            yield made("higher_of", _HIGHER, higher, "first" if higher.objects[0] == first.id else "second", name[first.id], name[second.id])
+            yield made("higher_of", _HIGHER, higher, "first" if upper is first else "second", *both)
     to = [float(np.linalg.norm(i.center - third.center)) for i in (first, second)]
     if abs(to[0] - to[1]) >= APART:
-        closer = asker.ids([first if to[0] < to[1] else second])
+        nearer = first if to[0] < to[1] else second
+        closer = asker.ids([nearer])
         if closer is not None:
-            yield made(
-                "closer_of", _CLOSER, closer, "first" if to[0] < to[1] else "second", name[first.id], name[second.id], name[third.id]
-            )
+            yield made("closer_of", _CLOSER, closer, "first" if nearer is first else "second", *both, name[third.id])

@@ -64,9 +64,7 @@ def _value(item: Item, attribute: str) -> str:
 def _text(asker: Asker, kind: str, templates: Sequence[str], answer: str, named: Sequence[Item]) -> Candidate:
     text, template = asker.worded(templates)
     filled = text.format(*(_name(asker.room, item) for item in named))
-    return Candidate(
-        FAMILY, kind, filled, words(answer), tuple(named), "", template, answer, SHORT, stages=(3, 4)
-    )
+    return Candidate(FAMILY, kind, filled, words(answer), tuple(named), "", template, answer, SHORT, stages=(3, 4))
 
 
 def _ids(
@@ -159,4 +157,6 @@ def _comparisons(asker: Asker, named: list[Item]) -> Iterator[Candidate]:
             text, template = asker.worded(_CLOSER)
             filled = text.format(*(_name(room, item) for item in (first, second, third)))
             nearer = first if gaps[0] < gaps[1] else second
-            yield from _ids(asker, "closer", filled, template, [nearer], (first, second, third), _position(nearer, first))
+            yield from _ids(
+                asker, "closer", filled, template, [nearer], (first, second, third), _position(nearer, first)
+            )

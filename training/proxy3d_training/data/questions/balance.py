@@ -4,7 +4,7 @@ Two steps, both only leave questions out:
 
 1. *Caps*: among questions about the same thing (``Candidate.about``: the label of a count, the pair of a comparison) no
    answer is more frequent than the second most frequent one, and where only one answer ever occurs all are dropped. The
-   same within the kind.
+   same within the kind, where up to four answers become equally frequent.
 2. *Blind filter* (after AFLite, Le Bras et al. 2020): a text-only model is fitted on other rooms and guesses each
    question; of those it gets right, so many are dropped that its share of right answers is that of chance.
 """
@@ -27,10 +27,15 @@ ROUNDS = 3
 FEWEST = 60
 """With fewer questions of a kind the blind model learns nothing, and no filter is applied."""
 FREE = frozenset(
-    """caption symbol_category symbol_marker coordinates_of category_marker object_at grounding_unique
-    grounding_multiple carries carried_by find_color find_material find_shape find_category""".split()
+    {
+        *("caption", "symbol_category", "symbol_marker", "coordinates_of", "category_marker", "object_at"),
+        *("grounding_unique", "grounding_multiple", "carries", "carried_by"),
+        *("find_color", "find_material", "find_shape", "find_category"),
+    }
 )
 """Kinds with nothing to guess from words: captions, coordinates, and markers, which are shuffled in every room."""
+FEW = 4
+"""Kinds with so few answers have each of them equally often."""
 BINS = 8
 """Numbers are balanced over so many classes of equal width in log scale, between the 2nd and the 98th percentile."""
 
@@ -57,7 +62,7 @@ def balance(entries: Sequence[Entry], rng: random.Random) -> list[Entry]:
     for _ in range(ROUNDS):
         if len(chosen) < FEWEST:
             break
-        chosen = _filtered(chosen, rng)
+        chosen = _capped(_filtered(chosen, rng), lambda c: "", classes, rng)
     return chosen
 
 
@@ -90,7 +95,8 @@ def _capped(
     for answers in groups.values():
         if len(answers) < 2:
             continue
-        cap = sorted(map(len, answers.values()))[-2]
+        sizes = sorted(map(len, answers.values()))
+        cap = sizes[0] if len(sizes) <= FEW else sizes[-2]
         for found in answers.values():
             kept += found[:cap]
     rng.shuffle(kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from proxy3d_training.data.questions.rooms import Item, Room
 from proxy3d_training.data.schema import (
@@ -19,6 +19,8 @@ from proxy3d_training.data.schema import (
     TextAnswer,
     id_text,
 )
+
+T = TypeVar("T")
 
 SHORT = "Answer the question using a single word or phrase."
 """Instruction of ScanQA and SQA3D."""
@@ -77,7 +79,7 @@ class Asker:
         number = 0 if self.rng.random() < first else self.rng.randrange(len(templates))
         return templates[number], str(number)
 
-    def some(self, found: Sequence, count: int | None = None) -> list:
+    def some(self, found: Sequence[T], count: int | None = None) -> list[T]:
         """At most so many of them (``wanted`` if not said), in random order."""
         return self.rng.sample(found, min(len(found), self.wanted if count is None else count))
 

@@ -77,19 +77,19 @@ def _carried(asker: Asker) -> Iterator[Candidate]:
                     asker, "count_on", _COUNT_ON, str(len(same)), (*same, carrier), about, plural(label), carrier.label
                 )
     for item in asker.some(list(room.single.values())):
-        carrier = room.by_id.get(item.support) if item.support is not None else None
-        if carrier is not None:
+        under = room.by_id.get(item.support) if item.support is not None else None
+        if under is not None:
             text, template = asker.worded(_WHERE)
-            given = words(f"on {carrier.label}", carrier.label, f"on the {carrier.label}")
+            given = words(f"on {under.label}", under.label, f"on the {under.label}")
             yield Candidate(
                 FAMILY,
                 "where_on",
                 text.format(item.label),
                 given,
-                (item, carrier),
+                (item, under),
                 item.label,
                 template,
-                carrier.label,
+                under.label,
                 SHORT,
             )
 

@@ -33,6 +33,8 @@ FAMILIES: dict[str, Callable[[Asker], Iterator[Candidate]]] = {
 }
 OVER = 6
 """Candidates made for one that is wanted: balance leaves many out."""
+KINDS = 60
+"""About so many kinds share the questions of a room."""
 TOGETHER = 300
 """Rooms that are balanced together; bounds the memory."""
 
@@ -56,8 +58,8 @@ def generate(
 ) -> Iterator[Sample]:
     """Samples from rooms, about ``per_room`` a room on average, ordered by room.
 
-    The split of a room follows from its name. Balance is kept within each split, so that none teaches the habits of
-    another.
+    The split of a room follows from its name. Balance is kept over the rooms of all splits together: small splits alone
+    have too few questions of a kind to tell habit from chance.
 
     Args:
         folders: of simulated rooms.
@@ -69,34 +71,25 @@ def generate(
     done = iter(track(folders))
     for start in range(0, len(folders), TOGETHER):
         rooms: dict[str, Room] = {}
-        pools: dict[tuple[Split, str], list[Entry]] = defaultdict(list)
+        pools: dict[str, list[Entry]] = defaultdict(list)
         for _ in folders[start : start + TOGETHER]:
             room = read_room(next(done))
             rooms[room.name] = room
-            split = split_of(room.name, val, test)
-            for candidate in candidates(room, seed, max(2, OVER * per_room // _KINDS), families):
-                pools[split, f"{candidate.family}/{candidate.kind}"].append((room.name, candidate))
-        yield from _chosen(rooms, pools, out, seed, per_room)
+            for candidate in candidates(room, seed, max(2, OVER * per_room // KINDS), families):
+                pools[f"{candidate.family}/{candidate.kind}"].append((room.name, candidate))
+        taken: dict[str, list[Candidate]] = defaultdict(list)
+        for name, candidate in _chosen(pools, random.Random(f"{seed} balance {start}"), per_room * len(rooms)):
+            taken[name].append(candidate)
+        for name, room in rooms.items():
+            split = split_of(name, val, test)
+            for number, candidate in enumerate(taken[name]):
+                yield as_sample(room, candidate, split, seed, number, out)
 
 
-_KINDS = 60
-"""About so many kinds share the questions of a room."""
-
-
-def _chosen(
-    rooms: dict[str, Room], pools: dict[tuple[Split, str], list[Entry]], out: Path, seed: int, per_room: int
-) -> Iterator[Sample]:
-    rng = random.Random(f"{seed} balance")
-    taken: dict[str, list[tuple[Split, Candidate]]] = defaultdict(list)
-    for split in ("train", "val", "test"):
-        kinds = {kind: balance(pools[s, kind], rng) for s, kind in sorted(pools) if s == split}
-        count = len({entry[0] for (s, _), entries in pools.items() if s == split for entry in entries})
-        for kind, number in shares({kind: len(found) for kind, found in kinds.items()}, per_room * count).items():
-            for name, candidate in kinds[kind][:number]:
-                taken[name].append((split, candidate))
-    for name, room in rooms.items():
-        for number, (split, candidate) in enumerate(taken[name]):
-            yield as_sample(room, candidate, split, seed, number, out)
+def _chosen(pools: dict[str, list[Entry]], rng: random.Random, total: int) -> Iterator[Entry]:
+    balanced = {kind: balance(pools[kind], rng) for kind in sorted(pools)}
+    for kind, count in shares({kind: len(found) for kind, found in balanced.items()}, total).items():
+        yield from balanced[kind][:count]
 
 
 def as_sample(room: Room, candidate: Candidate, split: Split, seed: int, number: int, out: Path) -> Sample:

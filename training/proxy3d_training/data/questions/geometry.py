@@ -13,7 +13,7 @@ _SIGNS = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], dtype=np.float64)
 
 
 def outlines(centers: Array, sizes: Array, yaws: Array) -> Array:
-    """(N, 4, 2) corners on the floor plane, counter-clockwise, of boxes with centres (N, 3), sizes (N, 3), yaws (N,)."""
+    """(N, 4, 2) corners on the floor plane, counter-clockwise; boxes by centres (N, 3), sizes (N, 3), yaws (N,)."""
     half = _SIGNS * sizes[:, None, :2] / 2
     cos, sin = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
     turned = np.stack([cos * half[..., 0] - sin * half[..., 1], sin * half[..., 0] + cos * half[..., 1]], axis=-1)
@@ -32,7 +32,9 @@ def outline_gaps(corners: Array) -> Array:
     n = len(corners)
     ends = np.roll(corners, -1, axis=1)
     # Disjoint convex outlines are nearest at a corner of one and an edge of the other.
-    gaps = _to_segments(corners[:, None, :, None], corners[None, :, None], ends[None, :, None]).reshape(n, n, -1).min(-1)
+    gaps = (
+        _to_segments(corners[:, None, :, None], corners[None, :, None], ends[None, :, None]).reshape(n, n, -1).min(-1)
+    )
     gaps = np.minimum(gaps, gaps.T)
     edges = ends - corners
     normals = np.stack([edges[..., 1], -edges[..., 0]], axis=-1)[:, :2]

@@ -131,10 +131,10 @@ def _caption(asker: Asker, item: Item) -> Candidate | None:
     places += [f"next to the {label}" if gap < 0.6 else f"near the {label}" for gap, label in near[:2] if gap < 1.2]
     if not places:
         return None
-    name = " ".join(looks)
+    look = a(" ".join((*looks, item.label)))
     variants = tuple(
         f"{first} {where}."
-        for first in (f"this is {a(f'{name} {item.label}'.strip())}. it is", f"{a(f'{name} {item.label}'.strip())} that is")
+        for first in (f"this is {look}. it is", f"{look} that is")
         for where in (" and ".join(places[:2]), places[0])
     )
     target = asker.rng.choice(variants)

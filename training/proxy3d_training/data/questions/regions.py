@@ -7,7 +7,7 @@ size its volume; all in metres. Answers are free text in the paper's form.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import cv2
@@ -80,10 +80,10 @@ def height(item: Item) -> float:
 
 def _volume(item: Item) -> float:
     # As a length, so that the same margin holds for all three comparisons.
-    return float(np.prod(item.size)) ** (1 / 3)
+    return float(np.prod(item.size) ** (1 / 3))
 
 
-_MEASURES = {"wide_thin": width, "tall_short": height, "big_small": _volume}
+_MEASURES: dict[str, Callable[[Item], float]] = {"wide_thin": width, "tall_short": height, "big_small": _volume}
 
 
 class _Frames:
@@ -138,7 +138,6 @@ def _names(count: int) -> list[str]:
     return [f"Region [{i}]" for i in range(count)]
 
 
-
 def _make(
     kind: str,
     way: Way,
@@ -170,11 +169,20 @@ def _of_one(asker: Asker, frames: _Frames, item: Item) -> Iterator[Candidate]:
         way, regions = _pointed(asker, frames, [item])
         text, template = asker.worded(templates)
         yield _make(
-            f"region_{kind}", way, text.format("Region [0]"), template, number(value, "m", 2), f"{value:.2f}", [item], regions
+            f"region_{kind}",
+            way,
+            text.format("Region [0]"),
+            template,
+            number(value, "m", 2),
+            f"{value:.2f}",
+            [item],
+            regions,
         )
     way, regions = _pointed(asker, frames, [item])
     text, template = asker.worded(_CLASS)
-    yield _make("region_category", way, text.format("Region [0]"), template, words(item.label), item.label, [item], regions)
+    yield _make(
+        "region_category", way, text.format("Region [0]"), template, words(item.label), item.label, [item], regions
+    )
 
 
 def _of_two(asker: Asker, frames: _Frames, first: Item, second: Item) -> Iterator[Candidate]:
@@ -184,7 +192,14 @@ def _of_two(asker: Asker, frames: _Frames, first: Item, second: Item) -> Iterato
         way, regions = _pointed(asker, frames, [first, second])
         text, template = asker.worded(_DISTANCE)
         yield _make(
-            "region_distance", way, text.format(*names), template, number(gap, "m", 2), f"{gap:.2f}", [first, second], regions
+            "region_distance",
+            way,
+            text.format(*names),
+            template,
+            number(gap, "m", 2),
+            f"{gap:.2f}",
+            [first, second],
+            regions,
         )
     for kind, measure in _MEASURES.items():
         sizes = measure(first), measure(second)
@@ -194,12 +209,26 @@ def _of_two(asker: Asker, frames: _Frames, first: Item, second: Item) -> Iterato
         text, template = asker.worded(_CHOICE[kind])
         larger = 0 if sizes[0] > sizes[1] else 1
         yield _make(
-            f"region_{kind}", way, text.format(*names), template, words(names[larger]), names[larger], [first, second], regions
+            f"region_{kind}",
+            way,
+            text.format(*names),
+            template,
+            words(names[larger]),
+            names[larger],
+            [first, second],
+            regions,
         )
         text, template = asker.worded(_PREDICATE[kind])
         answer = "no" if larger else "yes"
         yield _make(
-            f"region_{kind}_predicate", way, text.format(*names), template, words(answer), answer, [first, second], regions
+            f"region_{kind}_predicate",
+            way,
+            text.format(*names),
+            template,
+            words(answer),
+            answer,
+            [first, second],
+            regions,
         )
 
 

@@ -26,6 +26,23 @@ FIXTURES = frozenset({"door", "window", "doorway", "wall", "floor", "ceiling"})
 """Parts of the building."""
 
 
+COLORS = {
+    "white": (235, 235, 235),
+    "black": (25, 25, 25),
+    "grey": (128, 128, 128),
+    "brown": (120, 75, 40),
+    "beige": (222, 202, 170),
+    "red": (190, 40, 40),
+    "orange": (235, 130, 40),
+    "yellow": (235, 205, 60),
+    "green": (60, 135, 70),
+    "blue": (50, 90, 175),
+    "purple": (120, 65, 150),
+    "pink": (235, 150, 180),
+}
+"""What the names of colours stand for, red, green, blue, 0..255: for answerers that know colours as numbers."""
+
+
 @dataclass(frozen=True, eq=False)
 class Item:
     """One thing in a room.
@@ -201,6 +218,7 @@ class Room:
                         "center": item.center.tolist(),
                         "size": item.size.tolist(),
                         "axes": _axes(item.yaw),
+                        "color": COLORS.get(item.color),
                         "first_seen": first[item.id],
                         "last_seen": first[item.id],
                     }
@@ -292,7 +310,9 @@ def _view(folder: Path, view: simulated.View) -> View:
     if file.is_file():
         pose = np.loadtxt(file)
     else:
-        ahead = np.array([np.cos(view.yaw) * np.cos(view.tilt), np.sin(view.yaw) * np.cos(view.tilt), -np.sin(view.tilt)])
+        ahead = np.array(
+            [np.cos(view.yaw) * np.cos(view.tilt), np.sin(view.yaw) * np.cos(view.tilt), -np.sin(view.tilt)]
+        )
         right = np.array([np.sin(view.yaw), -np.cos(view.yaw), 0.0])
         pose = np.eye(4)
         pose[:3, :3] = np.stack([right, np.cross(ahead, right), ahead], axis=1)

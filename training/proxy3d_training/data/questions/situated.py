@@ -31,13 +31,13 @@ STEP = (0.3, 0.6)
 POSES = 4
 """Situations tried for each question that is wanted."""
 
-_STANDING = (
+_STANDING: tuple[str, ...] = (
     "I am standing by the {0}, facing the {1}.",
     "I am standing next to the {0} and looking at the {1}.",
     "I stand beside the {0} and face the {1}.",
     "I am by the {0} and the {1} is straight ahead of me.",
 )
-_SEATED = (
+_SEATED: tuple[str, ...] = (
     "I am sitting on the {0}, facing the {1}.",
     "I sit on the {0} and look toward the {1}.",
 )
@@ -178,7 +178,9 @@ def _questions(asker: Asker, stand: _Stand) -> Iterator[Candidate]:
     around = _around(asker, stand)
     singles = [item for item in around if item.label in room.single and item.room == stand.at.room]
 
-    def made(kind: str, templates: Sequence[str], named: Sequence[Item], answer: str, about: str, *fill: str) -> Candidate:
+    def made(
+        kind: str, templates: Sequence[str], named: Sequence[Item], answer: str, about: str, *fill: str
+    ) -> Candidate:
         text, template = asker.worded(templates)
         given = count_words(int(answer)) if answer.isdigit() else words(answer)
         return Candidate(
@@ -231,11 +233,18 @@ def _by_label(asker: Asker, stand: _Stand, around: list[Item], made: Callable[..
         for label, items in asker.room.by_label.items()
         if all(item.id in known and item.room == stand.at.room for item in items)
     }
-    plain = [(label, side, there) for label in labels for side in SIDES if (there := _on(stand, labels[label], side)) is not None]
+    plain = [
+        (label, side, there)
+        for label in labels
+        for side in SIDES
+        if (there := _on(stand, labels[label], side)) is not None
+    ]
     if not plain:
         return
     answered = [[entry for entry in plain if bool(entry[2]) is yes] for yes in (True, False)]
-    label, side, there = rng.choice(answered[0] if answered[0] and (rng.random() < 0.5 or not answered[1]) else answered[1])
+    label, side, there = rng.choice(
+        answered[0] if answered[0] and (rng.random() < 0.5 or not answered[1]) else answered[1]
+    )
     yield made("situated_is", _IS, there, "yes" if there else "no", label, a(label), _PHRASES[side])
     several = [entry for entry in plain if len(labels[entry[0]]) >= 2 and entry[2]]
     if several:

@@ -141,7 +141,8 @@ def _absolute_distance(asker: Asker) -> Iterator[Candidate]:
 
 
 def _object_size(asker: Asker) -> Iterator[Candidate]:
-    for item in asker.some(list(asker.room.single.values())):
+    # Most kinds of things have one size, so that most of these are left out again; all are tried.
+    for item in asker.room.single.values():
         centimetres = 100 * float(max(item.size))
         text, template = asker.worded(_SIZE, first=OFFICIAL)
         yield Candidate(
