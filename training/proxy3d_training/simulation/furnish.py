@@ -7,7 +7,7 @@ part of the floor from the doors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -152,6 +152,7 @@ class Furnisher:
         nest: Sequence[int] = (),
         floor: float = 0.0,
         support: int | None = None,
+        headroom: float = 0.0,
     ) -> Placed | None:
         """Put a thing on the floor at the first of ``places`` (x, y of its origin, yaw) where it fits.
 
@@ -161,6 +162,7 @@ class Furnisher:
             front: depth of the floor before it that must stay free.
             nest: ids of tables under which it may be pushed.
             floor, support: height and id of a rug it stands on.
+            headroom: what stands on it later will be this high; it must not stand before a window.
         """
         parts = parts or make(name, self.rng)
         points = np.concatenate([p.vertices for p in parts])
@@ -169,7 +171,7 @@ class Furnisher:
         for x, y, yaw in places:
             block = block_of(points, (x, y, lift), yaw, self.next_id)
             ignore = [support] if support else []
-            if not self._fits(block, margin, [*ignore, *nest]):
+            if not self._fits(replace(block, high=block.high + headroom), margin, [*ignore, *nest]):
                 continue
             if tables:
                 mine = part_blocks(parts, (x, y, lift), yaw, 0)
@@ -251,10 +253,16 @@ class Furnisher:
 
     # Kinds of placing
 
-    def at_wall(self, name: str, front: float = 0.0, gap: float = 0.015, corner: float = 0.25) -> Placed | None:
-        """Something that stands with its back to a wall."""
+    def at_wall(
+        self, name: str, front: float = 0.0, gap: float = 0.015, corner: float = 0.25, headroom: float = 0.0
+    ) -> Placed | None:
+        """Something that stands with its back to a wall; ``headroom`` above it and its front free if possible."""
         parts = make(name, self.rng)
-        return self.stand(name, self.at_walls(parts, gap, corner=corner), parts, front=front)
+        for above, before in dict.fromkeys([(headroom, front), (0.0, front), (0.0, min(front, 0.15))]):
+            got = self.stand(name, self.at_walls(parts, gap, corner=corner), parts, front=before, headroom=above)
+            if got is not None:
+                return got
+        return None
 
     def in_corner(self, name: str) -> Placed | None:
         """Something that stands in a corner, or else at a wall."""
@@ -402,7 +410,7 @@ def _dining(f: Furnisher) -> Placed | None:
 
 def _work_place(f: Furnisher) -> Placed | None:
     """A desk with its chair, screen, keyboard and what lies about."""
-    desk = f.at_wall("desk", front=0.75, corner=0.4)
+    desk = f.at_wall("desk", front=0.75, corner=0.4, headroom=0.6)
     if desk is None:
         return None
     depth, _, _ = f.size(desk)
@@ -412,13 +420,15 @@ def _work_place(f: Furnisher) -> Placed | None:
     side = float(f.rng.uniform(-0.15, -0.02))
     places = [(depth / 2 + reach - t, side, 180 + float(f.rng.normal(0, 14))) for t in (0.18, 0.05, -0.06, -0.15)]
     f.stand(name, f.near(desk, places), seat, margin=0.02, nest=[desk.id])
+    screen = None
     if f.chance(0.75):
         screens = 2 if f.chance(0.3) else 1
         for i in range(screens):
             shift = side + 0.05 if screens == 1 else (-0.45 if i == 0 else 0.45)
-            f.on_top("monitor", desk, (-0.55, -0.3), (shift - 0.1, shift + 0.1), jitter=8)
-        f.on_top("keyboard", desk, (0.25, 0.6), (side - 0.15, side + 0.1), jitter=4)
-    else:
+            screen = f.on_top("monitor", desk, (-0.62, -0.35), (shift - 0.1, shift + 0.1), jitter=8)
+        if screen is not None:
+            f.on_top("keyboard", desk, (0.3, 0.75), (side - 0.2, side + 0.15), jitter=4)
+    if screen is None:
         f.on_top("laptop", desk, (-0.05, 0.25), (side - 0.2, side + 0.2), jitter=8)
     for thing, share in (
         ("table lamp", 0.45),
@@ -475,8 +485,10 @@ def _lounge(f: Furnisher) -> None:
         ]
         toward = sofa.item.rotation[:, 1]
         across.sort(key=lambda p: abs(float((np.asarray([p[0], p[1], 0.0]) - sofa.item.position) @ toward)))
-        stand = f.stand("tv stand", across, parts, front=0.5) or f.stand(
-            "tv stand", f.at_walls(parts), parts, front=0.5
+        stand = (
+            f.stand("tv stand", across, parts, front=0.5, headroom=0.8)
+            or f.stand("tv stand", f.at_walls(parts), parts, front=0.5, headroom=0.8)
+            or f.stand("tv stand", across, parts, front=0.5)
         )
         if stand is not None:
             f.on_top("tv", stand, (-0.1, 0.1), (-0.12, 0.12), jitter=2)
@@ -713,7 +725,7 @@ def _meeting(f: Furnisher) -> None:
             f.on_top(str(thing), table, (-0.85, 0.85), (-0.9, 0.9), float(f.rng.choice([0, 180])))
     f.hang("whiteboard", float(f.rng.uniform(0.9, 1.0)))
     if f.chance(0.6):
-        stand = f.at_wall("tv stand", front=0.4)
+        stand = f.at_wall("tv stand", front=0.4, headroom=0.8)
         if stand is not None:
             f.on_top("tv", stand, (-0.1, 0.1), (-0.1, 0.1), jitter=2)
     for name, share in (
