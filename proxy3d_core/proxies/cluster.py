@@ -8,6 +8,7 @@ motion of the world moves their positions and changes nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,9 +87,8 @@ def cluster_points(
     Raises:
         BadInput: arrays differ in length, or hold NaN, infinite or non-positive numbers.
     """
-    p = np.asarray(points, dtype=np.float64).reshape(-1, 3)
-    w = np.asarray(weights, dtype=np.float64)
-    g = np.asarray(groups, dtype=np.int64)
+    p = _array(points, np.float64).reshape(-1, 3)
+    w, g = _array(weights, np.float64), _array(groups, np.int64)
     if not len(p) == len(w) == len(g):
         raise BadInput(f"points {p.shape}, weights {w.shape}, groups {g.shape} differ in length")
     if budget < 1 or per_group < 1:
@@ -118,7 +118,7 @@ def cluster_proxies(
     """Summarise points by ``min(budget, N)`` proxies, none of which mixes two groups.
 
     Args:
-        points: (N, 3) metres, fixed frame.
+        points: (N, 3) metres, fixed frame. Points, weights and groups may be tensors on any device, too.
         features: (N, C), anything that may be averaged: numpy array or torch tensor on any device, float32, float16 or
             bfloat16; they are read once.
         weights: (N,) positive; how much each point counts in means.
@@ -135,8 +135,7 @@ def cluster_proxies(
     """
     if not hasattr(features, "detach"):
         features = np.asarray(features)
-    p = np.asarray(points, dtype=np.float64).reshape(-1, 3)
-    w = np.asarray(weights, dtype=np.float64)
+    p, w = _array(points, np.float64).reshape(-1, 3), _array(weights, np.float64)
     if features.ndim != 2 or len(features) != len(p):
         raise BadInput(f"points {p.shape} and features {tuple(features.shape)} differ in length")
     found = cluster_points(p, w, groups, budget, per_group, rounds)
@@ -157,6 +156,11 @@ def cluster_proxies(
         extents=np.sqrt(squares / weight).astype(np.float32),
         groups=found.groups,
     )
+
+
+def _array(values: Any, kind: type) -> NDArray[Any]:
+    """An array of what may be a tensor on any device."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=kind)
 
 
 def _ranks(groups: Ints) -> tuple[Ints, Ints]:

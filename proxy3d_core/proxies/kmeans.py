@@ -26,8 +26,8 @@ OVERSAMPLING = 4
 ITERATIONS = 4
 """Lloyd iterations on the cells before each round of joining and splitting."""
 
-FINAL_ITERATIONS = 5
-"""Lloyd iterations on the points at the end."""
+FINAL_ITERATIONS = 3
+"""Lloyd iterations on the points at the end, and one more for every round."""
 
 ROUNDS = 2
 """Rounds of joining and splitting clusters."""
@@ -70,7 +70,7 @@ def grouped_kmeans(points: Floats, weights: Floats, group: Ints, counts: Ints, r
         clusters.iterate(ITERATIONS)
         clusters.rearrange()
     clusters.refine(moving, weight, cell)
-    clusters.iterate(FINAL_ITERATIONS)
+    clusters.iterate(FINAL_ITERATIONS + rounds)
     label[order] = clusters.label
     return label
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from proxy3d_core.config import Config
 from proxy3d_core.proxies.cluster import cluster_points, cluster_proxies, share_budget
+from proxy3d_core.proxies.kmeans import ROUNDS
 from proxy3d_core.proxies.positions import HybridPositionCode
 from proxy3d_core.proxies.serialise import serialise
 from proxy3d_core.proxies.streaming import ProxyMap
@@ -68,27 +69,33 @@ def bench_offline(scene: Scene, setting: Setting, per_group: int, repeats: int =
     single = _random_features(setting.triplets)
     out: dict[str, Figures] = {}
 
-    def cluster() -> Any:
-        return cluster_points(points, weights, groups, setting.budget, per_group)
+    def cluster(rounds: int) -> Any:
+        return cluster_points(points, weights, groups, setting.budget, per_group, rounds)
 
     name = f"proxies {setting.name}"
-    positions = timed(cluster, repeats)
-    label = cluster().label
-    ours = spread(points, label)
-    out[f"{name}/clustering of positions"] = {**positions, **ours, "purity": purity(label, groups)}
+    for rounds, suffix in ((0, ", quick (rounds=0)"), (ROUNDS, "")):
+        positions = timed(lambda r=rounds: cluster(r), repeats)
+        label = cluster(rounds).label
+        out[f"{name}/clustering of positions{suffix}"] = {
+            **positions,
+            **spread(points, label),
+            "purity": purity(label, groups),
+        }
     for kind in (torch.float32, torch.float16, torch.bfloat16):
         features = torch.from_numpy(single).to(kind)
         reading = timed(lambda f=features: _read(f), repeats)
-        whole = timed(
-            lambda f=features: cluster_proxies(points, f, weights, groups, setting.budget, per_group), repeats
-        )
         size = features.numel() * features.element_size()
         key = f"{name}/{str(kind).removeprefix('torch.')}"
-        out[key] = {
-            **whole,
-            "times_reading": round(whole["p50_ms"] / reading["p50_ms"], 2),
-            "best_times_best_reading": round(whole["min_ms"] / reading["min_ms"], 2),
-        }
+        for rounds, suffix in ((0, ", quick (rounds=0)"), (ROUNDS, "")):
+            whole = timed(
+                lambda f=features, r=rounds: cluster_proxies(points, f, weights, groups, setting.budget, per_group, r),
+                repeats,
+            )
+            out[f"{key}{suffix}"] = {
+                **whole,
+                "times_reading": round(whole["p50_ms"] / reading["p50_ms"], 2),
+                "best_times_best_reading": round(whole["min_ms"] / reading["min_ms"], 2),
+            }
         out[f"{key} read once"] = {**reading, "gb_per_s": round(size / 1e6 / reading["p50_ms"], 1)}
     whole_ms = out[f"{name}/float32"]["p50_ms"]
     for peer, (figures, found) in peers(points, groups, setting.budget, per_group).items():

@@ -69,7 +69,8 @@ def test_proxies_of_tensors_are_those_of_arrays() -> None:
     torch = pytest.importorskip("torch")
     points, groups = RNG.uniform(-2, 2, (N, 3)), RNG.integers(-1, 4, N)
     arrays = cluster_proxies(points, FEATURES, WEIGHTS, groups, 50, 5)
-    tensors = cluster_proxies(points, torch.from_numpy(FEATURES), WEIGHTS, groups, 50, 5)
+    given = (torch.from_numpy(x) for x in (points, FEATURES, WEIGHTS, groups))
+    tensors = cluster_proxies(*given, 50, 5)
     assert tensors.features == pytest.approx(arrays.features, abs=1e-6)
     assert np.array_equal(tensors.positions, arrays.positions)
 
