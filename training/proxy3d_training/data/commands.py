@@ -27,7 +27,8 @@ data = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Questions about scenes in one format (SpaceSpan): make, convert, check, count, show.",
 )
-T = TypeVar("T")_out = Console()
+T = TypeVar("T")
+_out = Console()
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files of samples (JSON lines).", show_default=False)

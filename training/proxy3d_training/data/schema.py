@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from proxy3d_core.geometry import OrientedBox
 
-VERSION = 1
+VERSION: Final = 1
 """Version of the format. A reader refuses others."""
 
 MARKERS = 100
