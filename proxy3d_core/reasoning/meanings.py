@@ -266,6 +266,14 @@ def what_superlative(p: Any, x: Objects | None = None, m: Any = None) -> Query |
     return Identify(Pick(base, measure, most, rank), True)
 
 
+def several_superlative(x: Objects, p: Any, n: int) -> Query | None:
+    """Which two chairs are closest to the door."""
+    query = what_superlative(p, x)
+    if not isinstance(query, Identify) or not isinstance(query.objects, Pick):
+        return None
+    return Identify(replace(query.objects, number=int(n)))
+
+
 def compare(xs: tuple[Objects, ...] = (), p: Any = None, y: Objects | None = None) -> Query | None:
     measure, most, rank = p
     if measure.name == "distance" and measure.anchor is None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from proxy3d_core.reasoning.lexicon import word_set
 from proxy3d_core.reasoning.parts import Text
 from proxy3d_core.reasoning.program import Me
+from proxy3d_core.reasoning.spelling import is_known
 
 Words = tuple[str, ...]
 
@@ -64,6 +65,12 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         (rf"^(.+?) ,? ?(?:{_WHICH}|{_POINT})$", r"which is \1", 0.95),
         (r"^(?:i mean|i am talking about|i am asking about|i refer to|regarding|concerning|as for|speaking of|about|talking about|of) (.+?) , (.+)$", r"\1 , \2", 0.95),
         # -- clefts
+        (r"^(what|where|how [a-z]+) (?:would|will|might|could) (.+) be$", r"\1 is \2", 1.0),
+        (r"^if (?:you|i) (?:had to|have to|must|should) (?:pick|choose|name|select) (.+?) , (?:which|what)(?: one)? (?:is it|would it be|would that be|is that)$", r"which is \1", 0.95),
+        (r"^(?:from|in relation to|relative to|as seen from|seen from|with respect to) (?:where (?:i|you) (?:stand|sit|am|are)|me|you|here|my (?:position|place|seat|spot)|your (?:position|place|spot)) ?,? (.+)$", r"\1", 1.0),
+        (r"^(.+? [a-z]+er than .+?) or [a-z]+er$", r"\1", 1.0),
+        (r"^compare (.+)$", r"\1", 0.95),
+        (r"^(.+?) , (?:the )?number of$", r"how many \1", 0.95),
         (r"^(is|was) it (.+?) (?:that|which|who) (?:is|was|stands|lies|sits|hangs) (.+)$", r"\1 \2 \3", 0.95),
         (r"^(besides|other than|apart from|except for|except|aside from|not counting) (.+?) , (what .+)$", r"\3 \1 \2", 1.0),
         (r"^there (is|are) (.+)$", r"\1 there \2", 0.95),
@@ -135,10 +142,10 @@ def _steps(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words, float, 
         topic, rest = words[:i], words[i + 1 :]
         for variant in resolved(rest, topic, nouns, whole=True):
             yield variant, 0.95, ()
-        if len(rest) <= 3 and not any(w in _WEIGHTY for w in rest) and not _names(rest, nouns):
-            yield topic, 0.8, rest  # a name, a greeting
-        if i <= 3 and not any(w in _WEIGHTY for w in topic) and not _names(topic, nouns):
-            yield rest, 0.8, topic
+        if len(rest) <= 3 and _is_aside(rest, nouns):
+            yield topic, 0.5, rest  # perhaps a name or a greeting
+        if i <= 3 and _is_aside(topic, nouns):
+            yield rest, 0.5, topic
     for i in [i for i, word in enumerate(words) if word in _PRONOUNS and i > 2][:2]:
         for variant in resolved(words[i:], words[:i], nouns):
             yield (*words[:i], *variant), 0.95, ()
@@ -151,11 +158,9 @@ def _steps(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words, float, 
         yield tuple(w for w in words if w not in _IDLE), 0.85, tuple(words[i] for i in idle)
 
 
-_WEIGHTY = word_set(
-    """what which who where when why how not no or and than same left right front back behind ahead in on at to from of
-    is are was were do does did can if more less most least between under above meters meter feet cm it they them
-    color height width length depth area volume size"""
-)
+def _is_aside(words: Words, nouns: frozenset[str]) -> bool:
+    """True of a few words that no question is made of."""
+    return all(not is_known(w, nouns) or w in _IDLE or w in ("the", "my", "a") for w in words)
 
 
 def _names(words: Words, nouns: frozenset[str]) -> bool:

@@ -37,8 +37,8 @@ _STANCE_STARTS = word_set(
     if when while whilst as suppose imagine imagining assume assuming supposing given say let pretend picture
     visualize envision consider considering provided think what so and now standing stand stands sitting sit sits
     facing face faces were should look looking looks from viewed seen with after once by entering coming i you me
-    being seated turning turn positioned at located lying lie kneeling crouching perched having in next beside
-    beginning starting my
+    being seated turning turn positioned at located lying lie kneeling crouching perched rotate spin swivel pivot
+    having in next beside beginning starting my
     """
 )
 _STANCE_ENDS = word_set(
@@ -213,7 +213,9 @@ def _read_as_is(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | Non
         clause = _whole_stance(before, nouns)
         idle = clause is not None or all(w in _POLITE for w in before)
         if not idle and (
-            before[-1] != "," or (_QUESTION_WORDS | _STANCE_STARTS) & set(before) or _names_something(before, nouns)
+            before[-1] != ","
+            or (_QUESTION_WORDS | _STANCE_STARTS | _TURN_WORDS) & set(before)
+            or _names_something(before, nouns)
         ):
             continue
         for query, stance in _readings(words[start:], nouns):
@@ -228,6 +230,7 @@ def _names_something(words: tuple[str, ...], nouns: frozenset[str]) -> bool:
     return any(text.noun(i) for i in range(len(words)))
 
 
+_TURN_WORDS = word_set("left right front back behind ahead around rotate spin face swivel pivot")
 _POLITE = word_set(
     """
     i you me my would like to know wonder need want question is a the if robot dear sir so and tell that hey hi

@@ -244,7 +244,7 @@ COMPARATIVES = Phrases(
 
 HOW = {
     "big": "size", "large": "size", "small": "size", "huge": "size", "tall": "height", "high": "height", "long": "length",
-    "wide": "width", "broad": "width", "deep": "depth", "thick": "depth", "narrow": "width", "short": "height", "tiny": "size",
+    "voluminous": "volume", "bulky": "volume", "massive": "volume", "wide": "width", "broad": "width", "deep": "depth", "thick": "depth", "narrow": "width", "short": "height", "tiny": "size",
 }  # fmt: skip
 """Adjectives after "how": measure."""
 
@@ -283,6 +283,14 @@ DIMENSIONS = Phrases(
         ),
         "dimensions",
     )
+    | {
+        "heights": "height",
+        "widths": "width",
+        "lengths": "length",
+        "depths": "depth",
+        "areas": "area",
+        "volumes": "volume",
+    }
     | {"breadth": "width", "thickness": "depth", "extent": "size", "sizes": "dimensions", "measurements": "dimensions"}
     | dict.fromkeys(
         ("proportions", "measures", *_ALL_THREE, "length width and height", "width and height and depth"), "dimensions"
@@ -412,7 +420,7 @@ FILLERS = sorted(
             "check whether", "can you check", "could you check",
             "can you let me know", "could you let me know", "please tell me", "tell me", "let me know", "do you know", "do you happen to know",
             "do you remember", "can you remember", "would you happen to know", "would you know", "do you recall", "any idea", "any clue",
-            "was wondering", "been wondering", "have been wondering", "wondering", "i want to know", "i would like to know", "i need to know", "i wonder", "i was wondering", "i am wondering", "i am curious",
+            "do me a favor and", "be so kind and", "be so good as to", "i would love to know", "i would be interested to know", "i am interested to know", "i would like to find out", "i want to find out", "i need to find out", "i would like you to tell me", "i want you to tell me", "was wondering", "been wondering", "have been wondering", "wondering", "i want to know", "i would like to know", "i need to know", "i wonder", "i was wondering", "i am wondering", "i am curious",
             "just curious", "quick question", "one question", "question", "to your knowledge", "as far as you know", "from what you have seen",
             "in your opinion", "that was here before", "that was there before", "that were here before", "that were there before",
             "that used to be here", "that used to be there", "which was here before", "compared to before", "compared with before",

@@ -111,10 +111,12 @@ STANCE_PART = Grammar(
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] left [90 degrees]", _turned(90)),
         Rule("(turn|turning|turned|face|facing|look|looking|rotate) [to [the|my|your]] right [90 degrees]", _turned(-90)),
         Rule("(entering|enter|enters|entered|coming|come|comes|walking|walk|walks|stepping|step|steps|coming in|going in|go in|arriving|arrive) [in|into|inside|to] [the room|here] (through|from|by|at|in|via) <at:np>", _enter),
-        Rule("(entering|enter|enters|entered|coming in|come in|comes in|came in|walking in|walk in|walks in|step in|stepping in|going in|go in) [the room|here|this room|into the room]", lambda: _enter(Kind("door"))),
+        Rule("(entering|enter|enters|entered|walked in|stepped in|arrived|coming in|come in|comes in|came in|walking in|walk in|walks in|step in|stepping in|going in|go in) [the room|here|this room|into the room]", lambda: _enter(Kind("door"))),
         Rule("[with] <facing:np> in front", _stand),
         Rule("[with|have|having|keep|keeping|and] (my|your|his|her|the|its) (eyes|eye|gaze|face|nose|head|front|camera|sensor) [%be] [fixed|directed|pointing|pointed|turned|locked|set] (on|toward|at|to) <facing:np>", _stand),
         Rule("[with] <back:np> (behind|at the back of) (me|you|my back|your back|us)", _stand),
+        Rule("[with] <back:np> at (my|your) (back|rear)", _stand),
+        Rule("[my|your|with] [my|your] back (to|against|toward) <back:np>", _stand),
         Rule("[with] <facing:np> (in front of|ahead of|before) (me|you|us)", _stand),
         Rule("(with|have|having) <facing:np> (straight|right|directly|dead) (ahead|in front)", _stand),
         Rule("(do|make|take|perform|execute) [a] (180|u turn|about turn|about face|half turn|180 degrees turn|180 degree turn)", _turned(180)),
@@ -166,6 +168,7 @@ _CAME = "%appears [into view|in view|into sight|in sight|up]"
 QUESTIONS = Grammar(
     [
         # -- counting
+        Rule("(sort|order|rank|list|put|arrange) <xs:list> in order of [first] (sighting|appearance|detection|being seen)", mean.order),
         Rule("%be there (equally many|equal numbers of|as many of) <x:np> (and|as) <y:np> [<m:modifier>]", mean.counted("equal")),
         Rule("%be (the|an) (same|equal) number of <x:np> and <y:np> [<m:modifier>]", mean.counted("equal")),
         Rule("%which number of <x:nps> %be there [<m:modifier>]", mean.count),
@@ -258,6 +261,12 @@ QUESTIONS = Grammar(
         Rule("what %be there more of [,] <x:np> or <y:np>", lambda x, y: Compare((strip(x), strip(y)), Measure("count"), True)),
         Rule("%be there more <x:np> or [more] <y:np> [<m:modifier>]", lambda x, y, m=None: Compare((strip(x), strip(y)), Measure("count"), True)),
         # -- change
+        Rule("(has|have|was|were|is|are|did) <x:np> [been|be] [put|placed|located|standing] elsewhere [than before|earlier|before|now|previously|than earlier]", lambda x: mean.changed(x, "moved")),
+        Rule("(did|has|have) <x:np> (stay|stayed|remain|remained) [put|in place|where it was|where they were|there|in its place|at its place]", lambda x: Verify(x, Not(Changed("moved")))),
+        Rule("(anything|something|things|objects) that (is|has|was|have|were|are) [been] <s:state> [<h:here>]", lambda s, h=None: None if s == "present" else Changes(s)),
+        Rule("(what|which) [<x:np>] (went|have gone|has gone|got|gone|go) <state:state> [<h:here>]", lambda state, x=None, h=None: None if state == "present" else mean.which_changed(state, x)),
+        Rule("what (was|were|used to be) (here|there) [before] [,] but (is|are) (not|no longer) [here|there] [anymore|any more|now]", lambda: Changes("gone")),
+        Rule("(what|which) [<x:np>] (did|%have) %you [first] %saw since <b:np>", lambda b, x=None: Identify(Filter(Kind("object") if x is None else strip(x), Exceeds(Measure("first_seen"), strip(b))))),
         Rule("(have|had|did|has) (you|i|we|the robot) [ever|first] (see|seen|notice|noticed|spot|spotted|observed|met|encountered) <a:np> before <b:np>", lambda a, b: mean.before(a, b)),
         Rule("(have|had|did|has) (you|i|we|the robot) [ever|first] (see|seen|notice|noticed|spot|spotted|observed|met|encountered) <a:np> after <b:np>", lambda a, b: mean.before(b, a)),
         Rule("(by how much|how much|how far|by how far) (was|were|did|has|have|had) <x:np> [been] (moved|move|shifted|shift|displaced|relocated)", lambda x: MovedBy(x)),
@@ -391,6 +400,10 @@ QUESTIONS = Grammar(
         Rule("how (big|large|spacious|huge|small) %be <x:np> [that] (i|you|we) (am|are) [standing|sitting] in", mean.room_size),
         Rule("how (big|large) %be it in here", lambda: RoomSize()),
         # -- distance
+        Rule("[%which %be] [the] (span|stretch|spacing|range) (between|from) <a:np> (and|to) <b:np>", mean.distance),
+        Rule("how (much|many) (space|room|distance|gap|clearance) %do %you have between <a:np> and <b:np>", mean.distance),
+        Rule("how many %meters of (space|room|clearance|air|distance) (%be there|lie|%do %you have|%be) between <a:np> and <b:np>", mean.distance),
+        Rule("how far apart %do <xs:list> (stand|sit|lie|hang)", mean.distance_of_several),
         Rule("how many %meters (am|are|is) (i|we|you|the robot) [away] from <a:np>", mean.distance),
         Rule("how many %meters [%be it|%be there|away|%do i have|would it be|further] (to|until) <a:np> [from <b:np>]", mean.distance),
         Rule("how many %meters (separate|separates|divide|lie between|are between) <a:np> (and|from) <b:np>", mean.distance),
@@ -447,6 +460,8 @@ QUESTIONS = Grammar(
         Rule("[how many %meters|how far] [if|when] [%you] [measure|measured|measuring|go|went|walk|walked|going] (from|between) <a:np> (to|and) <b:np> [,] (how many %meters|how far|how much|what distance|what) (would|will|%be|do|does) [that|it|this|i|you] [be|get|measure|make]", mean.distance),
         Rule("how (far|close) [apart|away] [%be] <xs:list>", mean.distance_of_several),
         # -- size
+        Rule("what %do <x:np> measure", lambda x: mean.size(Measure("dimensions"), x)),
+        Rule("(what|which|how much) <d:dimension> %do <x:np> (cover|occupy|take up|fill|take)", lambda x, d: mean.size(d, x)),
         Rule("[%which %be] the difference in <d:dimension> (between|of) <x:np> and <y:np>", lambda d, x, y: Difference(x, y, d)),
         Rule("[%which %be] the <d:dimension> difference (between|of) <x:np> and <y:np>", lambda d, x, y: Difference(x, y, d)),
         Rule("(give|state|report|tell|say) <x:np> 's <d:dimension>", lambda x, d: mean.size(d, x)),
@@ -521,6 +536,7 @@ QUESTIONS = Grammar(
         Rule("<x:np> [,] <s:sides> [of me]", mean.direction),
         Rule("[on|to|at] (which|what) (side|hand) [of me] (%be|do|does) <x:np> [on|at|lie|stand|sit] [, <s:sides>]", lambda x, s=(): mean.direction(x, s or mean.LEFT_RIGHT)),
         # -- turning and going
+        Rule("how (%can|should|do|would|must) %you [have to|need to] (turn|rotate|spin) [to] (face|see|look at|be facing|look toward) <x:np>", mean.in_form("angle")),
         Rule("[i|we] (want|need|would like|wish|have|got|must) to <v:verb> <x:np> [,] (which|what) (way|direction) (%can|do|should|must|would) %you [need to|have to] (go|turn|walk|head|move|face|look)", lambda x, v: mean.direction(x, (), None, "go")),
         Rule("[i|we] (want|need|would like|wish|have|got|must) to <v:verb> <x:np> [,] (how|where) (%can|do|should|must|would) %you [need to|have to] (turn|look|face|head)", lambda x, v: mean.direction(x, (), None, "go")),
         Rule("(to|in order to) <v:verb> <x:np> [,] (which|what) (way|direction) (%can|do|should|must|would) %you [need to|have to] (go|turn|walk|head|move|face|look)", lambda x, v: mean.direction(x, (), None, "go")),
@@ -545,6 +561,8 @@ QUESTIONS = Grammar(
         Rule("how do i (have to|need to|) turn to face <x:np>", mean.in_form("angle")),
         Rule("[at|in] (what|which) (o'clock|clock|clock direction|clock position|o'clock direction|o'clock position|hour) [direction|position] %be <x:np> [at|in|from me]", mean.in_form("clock")),
         # -- comparison
+        Rule("(which|what) <n:quantity> <x:np> %stands <p:superlative>", mean.several_superlative),
+        Rule("compare [the] <d:dimension> of <xs:list>", lambda d, xs: mean.compare(xs, (d, True, 1))),
         Rule("(which|what) [one] %stands [the] <p:comparative> [one] (of the two|of them|of these|of both|of the pair|of those two|of these two) [,] <xs:list>", mean.compare),
         Rule("(rank|sort|order|list|arrange|name|show|give) [me] [all] <x:np> <k:criterion>", lambda x, k: mean.ranking(k, (x,))),
         Rule("(rank|sort|order|list|arrange|put|line up|sequence) [me] [the] [following|objects|things|items|these] [,] <xs:list> [in order] <k:criterion>", mean.ranking),
@@ -617,6 +635,10 @@ QUESTIONS = Grammar(
         Rule("(which|what) [one] %be <p:superlative> (of|among|out of) (these|the following|them|those) [objects|things|items|ones|categories|options|two|furniture|pieces]", mean.of_options),
         Rule("(which|what) %be <p:superlative> [,] (of|among|out of) [these|the following] [,] <xs:list>", mean.compare),
         # -- existence
+        Rule("%do (your|the) (map|memory|scan|database|model|scene) (contain|have|include|know|hold|show|feature) <x:np>", mean.exists),
+        Rule("(see|spot|notice|seen|spotted|found) <x:np> [<m:modifier>]", lambda x, m=None: None if isinstance(x, The) else mean.exists(x, m)),
+        Rule("%be <x:np> (among|one of|part of) (the things|things|what|your objects|the objects|the furniture) [that] [%you] [know|see|have seen|can see|know of]", mean.exists),
+        Rule("no (sign|trace) of <x:np> [<m:modifier>]", mean.exists),
         Rule("<c:condition> [,] there %be <x:np>", lambda c, x: Exists(Filter(strip(x), c))),
         Rule("(anyone|anybody|someone|somebody) [here] <c:condition>", lambda c: Exists(Filter(Kind("person"), c))),
         Rule("(anyone|anybody|someone|somebody) <h:here>", lambda h: Exists(Kind("person"))),
@@ -690,7 +712,7 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> <h:here>", lambda x, h: mean.exists(x) if not isinstance(x, The) else Exists(strip(x))),
         # -- where
         Rule("<x:np> %stands [located|placed|standing|lying|hanging|situated|found|kept] where", mean.where),
-        Rule("(select|pick out|pick|choose|single out|highlight|mark|circle|point me to|point me toward|indicate|spot) <x:np>", mean.where),
+        Rule("(select|pick out|pick|choose|single out|highlight|mark|circle|point me to|point me toward|indicate) <x:np>", mean.where),
         Rule("(whereabouts|where) (in|of) <r:np> %stands <x:np>", lambda r, x: mean.where(x) if mean.is_room(r) else None),
         Rule("(what|which) (part|corner|area|side|end) of <r:np> %stands <x:np> [in|at|on|located]", lambda r, x: mean.where(x) if mean.is_room(r) else None),
         Rule("[in|at] (what|which) (part|corner|area|end|spot) %stands <x:np> [in|at|on|located]", lambda x: mean.where(x)),

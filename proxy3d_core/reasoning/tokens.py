@@ -11,6 +11,9 @@ from proxy3d_core.reasoning.lexicon import AMERICAN, CONTRACTIONS, PLAINER, word
 from proxy3d_core.reasoning.phrases import FILLERS
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": ",", "−": "-"})
+_DASH = re.compile(r"(?<=[A-Za-z])–(?=[A-Za-z])")
+_POWER = re.compile(r"(?<![a-z])(m|cm|ft)\^?([23])(?!\d)")
+_POWERS = {"2": "square", "3": "cubic"}
 _SENTENCE = re.compile(r"(?<!\d)\.(?!\d)|\.(?=\s|$)|[?!;\n。？！]+|\.{2,}")
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|o'clock|[^\W\d_]+'[^\W\d_]+|[^\W\d_]+'?|,|'s")
 _ENUMERATION = re.compile(r"(?:^|\s)\(?[a-h][.):]\s", re.IGNORECASE)
@@ -30,7 +33,8 @@ class Sentence:
 
 def normalise(text: str) -> str:
     """Unicode compatibility form, plain quotes, lower case."""
-    text = unicodedata.normalize("NFKC", text).translate(_QUOTES).lower()
+    text = _DASH.sub(" to ", unicodedata.normalize("NFKC", text)).translate(_QUOTES).lower()
+    text = _POWER.sub(lambda m: f" {_POWERS[m[2]]} {m[1]} ", text)
     return text.replace("(s)", "s").replace("(es)", "es")
 
 
