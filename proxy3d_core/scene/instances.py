@@ -6,9 +6,9 @@ Masks of single frames are wrong in two ways: one covers several things, or seve
   one; where several masks of a frame lie on one fragment, the best keeps it and the others begin their own. So a
   fragment that was seen whole once and in two parts ten times falls apart, and the other way round it stays.
 * For every two fragments it is counted in how many views one mask covered both, and in how many each had a mask of its
-  own and these touched (what hides the middle of a thing makes no two of it): the view consensus of MaskClustering
-  (Yan et al., CVPR 2024), kept up to date frame by frame. Fragments with enough consensus become one; a single mask
-  over two known things joins nothing.
+  own: the view consensus of MaskClustering (Yan et al., CVPR 2024), kept up to date frame by frame. Fragments with
+  enough consensus become one; a single mask over two known things joins nothing. Masks that touch count for more than
+  masks with something between them, which may hide the middle of one thing.
 
 Counts do not depend on the order of the frames, only the moment of a decision does.
 """
@@ -34,12 +34,14 @@ _OTHER_CLASS = 0.5  # factor on the overlap of a mask and a fragment of two clas
 _LEAST_VOXELS = 3  # a mask of fewer voxels says nothing
 _LEAST_CONTACT = 3  # neighbouring voxels of two masks that touch
 _VIEWS = 3  # as many views must agree
-_CONSENSUS = 0.6  # share of the views in which one mask covered both
+_CONSENSUS = 0.6  # share of the views in which one mask covered both, of those in which it did or two masks touched
+_AGREEMENT = 0.3  # the same, of those in which it did or there were two masks, wherever
 _UNMASKED_VOTE = 0.4  # a segmenter misses more often than it invents
 _MOST_VOTES = 20.0  # older votes fade, so that a moved thing is followed
 _PRUNE_EVERY = 32  # updates
 _VOXEL_COLUMNS = ("keys", "slots", "votes", "seen")
 _FRAGMENT_COLUMNS = ("fragments", "label", "label_votes", "fragment_seen")
+_TABLES = ("together", "apart", "separate")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,8 @@ class InstanceMap:
         self._label_votes = np.zeros(0, np.int64)
         self._fragment_seen = np.zeros(0, np.int64)
         self._together = np.zeros((0, 0), np.int32)  # larger than needed, so that not every fragment moves it
-        self._apart = np.zeros((0, 0), np.int32)
+        self._apart = np.zeros((0, 0), np.int32)  # in masks that touch
+        self._separate = np.zeros((0, 0), np.int32)  # in masks of their own, wherever
 
     def __len__(self) -> int:
         """Number of voxels."""
@@ -175,8 +178,7 @@ class InstanceMap:
         n = len(self._fragments)
         return {
             **{name: getattr(self, f"_{name}").copy() for name in (*_VOXEL_COLUMNS, *_FRAGMENT_COLUMNS)},
-            "together": self._together[:n, :n].copy(),
-            "apart": self._apart[:n, :n].copy(),
+            **{name: getattr(self, f"_{name}")[:n, :n].copy() for name in _TABLES},
             "counters": np.array([self._updates, self._next], np.int64),
         }
 
@@ -187,7 +189,7 @@ class InstanceMap:
             **dict.fromkeys(_VOXEL_COLUMNS, (voxels,)),
             **dict.fromkeys(_FRAGMENT_COLUMNS, (fragments,)),
             **dict.fromkeys(("slots", "votes"), (voxels, _SLOTS)),
-            **dict.fromkeys(("together", "apart"), (fragments, fragments)),
+            **dict.fromkeys(_TABLES, (fragments, fragments)),
             "counters": (2,),
         }
         for name, shape in shapes.items():
@@ -302,7 +304,8 @@ class InstanceMap:
         short = len(self._fragments) - len(self._together)
         if short > 0:
             more = (0, short + len(self._fragments) // 2)
-            self._together, self._apart = np.pad(self._together, more), np.pad(self._apart, more)
+            for name in _TABLES:
+                setattr(self, f"_{name}", np.pad(getattr(self, f"_{name}"), more))
 
     def _covered(
         self, thing: NDArray[np.int64], overlap: NDArray[np.int64], visible: NDArray[np.int64]
@@ -315,7 +318,7 @@ class InstanceMap:
     def _count_views(
         self, covered: NDArray[np.bool_], home: NDArray[np.int64], touching: tuple[NDArray[np.int64], ...]
     ) -> None:
-        """Count which fragments this view shows in one mask, and which in masks of their own that touch."""
+        """Count which fragments this view shows in one mask, and which in masks of their own."""
         for row in covered[covered.sum(axis=1) > 1]:
             both = np.flatnonzero(row)
             self._together[np.ix_(both, both)] += 1
@@ -324,6 +327,8 @@ class InstanceMap:
         a, b = (np.searchsorted(self._fragments, f[both_known]) for f in (first, second))
         self._apart[a, b] += 1  # every pair of masks is there once, and every mask has a fragment of its own
         self._apart[b, a] += 1
+        own = np.searchsorted(self._fragments, np.unique(home[home > 0]))
+        self._separate[np.ix_(own, own)] += 1
 
     def _merge(self, covered: NDArray[np.bool_]) -> None:
         """Make fragments one that enough views show as one; the older number stays.
@@ -333,11 +338,15 @@ class InstanceMap:
         for row in covered[covered.sum(axis=1) > 1]:
             both = np.flatnonzero(row)
             for a, b in ((a, b) for i, a in enumerate(both) for b in both[i + 1 :]):
-                together, apart = self._together[a, b], self._apart[a, b]
-                if together < _VIEWS or together < _CONSENSUS * (together + apart):
+                together = self._together[a, b]
+                if (
+                    together < _VIEWS
+                    or together < _CONSENSUS * (together + self._apart[a, b])
+                    or together < _AGREEMENT * (together + self._separate[a, b])
+                ):
                     continue
                 self._rename(int(self._fragments[b]), int(self._fragments[a]))
-                for table in (self._together, self._apart):
+                for table in (self._together, self._apart, self._separate):
                     table[a] = np.maximum(table[a], table[b])
                     table[:, a] = table[a]
                     table[b] = table[:, b] = 0
@@ -405,7 +414,8 @@ class InstanceMap:
         self._fragments, self._label = self._fragments[keep], self._label[keep]
         self._label_votes, self._fragment_seen = self._label_votes[keep], self._fragment_seen[keep]
         kept = np.flatnonzero(keep)
-        self._together, self._apart = self._together[np.ix_(kept, kept)], self._apart[np.ix_(kept, kept)]
+        for name in _TABLES:
+            setattr(self, f"_{name}", getattr(self, f"_{name}")[np.ix_(kept, kept)])
 
     def _keep_voxels(self, keep: NDArray[np.bool_]) -> None:
         self._keys, self._slots = self._keys[keep], self._slots[keep]
