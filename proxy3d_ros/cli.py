@@ -428,7 +428,7 @@ def ask_map(
     from proxy3d_ros.replay import answer_entry, answer_question
 
     asker = parse_viewpoint(viewpoint)
-    scene = SceneState(load_config(params, settings))
+    scene = SceneState(load_config(params, settings), read_only=True)
     load_map(scene, folder)
     answers = [answer_entry(text, answer_question(scene.snapshot(), text, asker)) for text in question]
     if json_:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.geometry.transforms import matrix_from_quaternion, quaternion_from_matrix
 from proxy3d_core.reasoning.answer import Answer
-from proxy3d_core.scene.snapshot import ObjectState, SceneObject, Snapshot
+from proxy3d_core.scene.snapshot import BACKGROUND, ObjectState, SceneObject, Snapshot
 
 New = Callable[..., Any]
 
@@ -187,7 +187,7 @@ def proxy_cloud(new: New, snapshot: Snapshot) -> Any:
     proxies = snapshot.proxies
     points = np.zeros(len(proxies), _POINT)
     points["xyz"] = proxies.positions
-    points["object_id"] = proxies.groups
+    points["object_id"] = np.maximum(proxies.groups, BACKGROUND)
     points["weight"] = proxies.weights
     points["extent"] = proxies.extents
     points["rgb"] = 0x909090

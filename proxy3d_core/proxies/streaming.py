@@ -9,7 +9,8 @@ feature, nothing else. Cells nest, so two ways to the same cells give the same a
 of frames nor how they are chunked matters as long as the levels agree.
 
 **Levels.** A group may have at most T atoms; one with more goes up a level: eight cells become one, and their atoms are
-added. T is lowered just as far as needed to keep all atoms within the capacity. The order of frames can change T a
+added. A group that lost most of its atoms takes new triplets a level lower again. T is lowered just as far as needed
+to keep all atoms within the capacity. The order of frames can change T a
 little, and by it the level of a group, and so where within a cell an atom lies.
 
 **Budget.** A cell has eight children, so a group that went up keeps more than T / 8 atoms, and T falls by a tenth at a
@@ -31,7 +32,7 @@ from scipy.sparse import csr_matrix
 from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.cluster import cluster_proxies
 from proxy3d_core.proxies.triplets import Triplets
-from proxy3d_core.scene.snapshot import ProxySet
+from proxy3d_core.scene.snapshot import PENDING, ProxySet
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -87,19 +88,22 @@ class Occupied:
         self._levels = [_count(cell_keys(cells, np.zeros(len(cells), np.int64)), groups, np.ones(len(cells), np.int64))]
 
     def find(self, level: int, keys: Ints, groups: Ints) -> tuple[NDArray[np.bool_], Ints]:
-        """Whether the cells ``keys`` (M,) at a level are occupied, and by whom: by ``groups`` (M,) itself if it has a
-        part there, else by the group with most."""
+        """Whether the cells ``keys`` (M,) at a level are occupied, and by whom.
+
+        That is ``groups`` (M,) itself if it has a part there, else the group with most; PENDING only if it is alone.
+        """
         while len(self._levels) <= level:
             below, their_groups, counts = self._levels[-1]
             self._levels.append(_count(raise_keys(below, np.full(len(below), len(self._levels))), their_groups, counts))
         cells, owners, counts = self._levels[level]
         first, end = np.searchsorted(cells, keys), np.searchsorted(cells, keys, side="right")
         found = end > first
-        best, most, own = groups.copy(), np.zeros(len(keys), np.int64), ~found
+        best, most, own = groups.copy(), np.full(len(keys), -1), ~found
+        counts = np.where(owners == PENDING, 0, counts)
         for i in range(int((end - first).max(initial=0))):  # few groups share a cell
             at = np.minimum(first + i, len(cells) - 1)
             there = first + i < end
-            own |= there & (owners[at] == groups)
+            own |= there & (owners[at] == groups) & (groups != PENDING)
             more = there & (counts[at] > most)
             best[more], most[more] = owners[at][more], counts[at][more]
         return found, np.where(own, groups, best)
@@ -301,7 +305,8 @@ class ProxyMap:
         """Follow what became of the groups: they merge, split, appear and go, and the atoms with them.
 
         An atom keeps its group where that still has a part in the atom's cell, else it goes to the group with most
-        parts there. Where nothing is left in the cell and around it, it goes away.
+        parts there. What is PENDING goes to any other group in the cell or around it. Where nothing is left in the cell
+        and around it, the atom goes away.
 
         Args:
             occupied: where the groups are now.
@@ -314,12 +319,14 @@ class ProxyMap:
             asked = np.flatnonzero(~known & (level <= step) & (np.maximum(level, _PATIENCE) >= step))
             if len(asked):
                 keys = raise_keys(self._keys[asked], np.full(len(asked), step))
-                known[asked], taken[asked] = occupied.find(step, keys, self._groups[asked])
+                found, taken[asked] = occupied.find(step, keys, self._groups[asked])
+                # What is pending in its own cell may be known around it.
+                known[asked] = found & ((taken[asked] != PENDING) | (step == np.maximum(level[asked], _PATIENCE)))
         kept = known | (self._updated[self._rows] > occupied.update)
         self._drop(~kept)
         if (taken[kept] != self._groups).any():
             self._rekey(taken[kept], self._keys)
-        self._forget_levels()
+        self._settle_levels()
         self._fit()
 
     def move(self, group: int, transform: Floats) -> None:
@@ -335,11 +342,16 @@ class ProxyMap:
         keys[mine] = cell_keys(cells_of(self._position[rows], self.resolution), levels_of(keys[mine]))
         self._rekey(self._groups, keys)
 
-    def _forget_levels(self) -> None:
-        present = set(np.unique(self._groups).tolist())
-        self._level = {name: level for name, level in self._level.items() if name in present}
-        for name in present - self._level.keys():
-            self._level[name] = int(levels_of(self._keys[self._groups == name]).max())
+    def _settle_levels(self) -> None:
+        """Levels of the groups as they are now; one that has become small takes what comes at a finer level."""
+        first = _starts(self._groups, self._groups)
+        names, counts = self._groups[first].tolist(), np.diff(np.append(first, len(self))).tolist()
+        coarsest = np.maximum.reduceat(levels_of(self._keys), first).tolist() if names else []
+        levels = {}
+        for name, count, own in zip(names, counts, coarsest, strict=True):
+            level = self._level.get(name, own)
+            levels[name] = level - 1 if level and 8 * count <= self._limit else level
+        self._level = levels
 
     def atoms(self, without: Collection[int] = ()) -> Atoms:
         """A copy of the atoms, but for those of some groups."""
@@ -381,7 +393,7 @@ class ProxyMap:
         fresh._position[rows] = arrays["position"].reshape(n, 3)
         fresh._scatter[rows] = arrays["scatter"].reshape(n)
         fresh._feature[rows] = arrays["feature"].reshape(n, self.channels)
-        fresh._forget_levels()
+        fresh._settle_levels()
         fresh._fit()
         self.__dict__.update(fresh.__dict__)
 

@@ -15,6 +15,9 @@ from proxy3d_core.geometry.boxes import OrientedBox
 UNKNOWN_LABEL = "object"
 """Label of an object that no semantics has named yet."""
 
+BACKGROUND, FLOOR, WALL, CEILING, PENDING = -1, -2, -3, -4, -5
+"""Groups of voxels and proxies that belong to no object. PENDING: seen too recently to tell; BACKGROUND: none of these."""
+
 _UNNAMED_CERTAINTY = 0.7
 
 
@@ -77,7 +80,7 @@ class ProxySet:
         features: (K, C) float32 mean features.
         weights: (K,) float32, how much was averaged.
         extents: (K,) float32, root-mean-square radius, metres.
-        groups: (K,) int64 object id, or -1 for background.
+        groups: (K,) int64 object id; of what is no object BACKGROUND, FLOOR, WALL, CEILING or PENDING, all negative.
     """
 
     positions: NDArray[np.float32]
@@ -132,6 +135,7 @@ class Snapshot:
         frames: how many frames the map was made from.
         vocabulary: names that the semantics can give; a class in it that has no object is absent. Empty = not known.
         complete: False if the room holds things that are left out here (an annotation of some classes only).
+        scale_uncertainty: relative standard deviation of all lengths together (``Frame``); 0 = measured by a sensor.
     """
 
     stamp_ns: int = 0
@@ -144,6 +148,7 @@ class Snapshot:
     frames: int = 0
     vocabulary: frozenset[str] = frozenset()
     complete: bool = True
+    scale_uncertainty: float = 0.0
 
     @cached_property
     def present(self) -> tuple[SceneObject, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -49,10 +50,14 @@ class SceneState:
     seconds of input: within ``update``, so that the same frames give the same scene, or, with ``background``, beside it
     in a thread of their own, so that no frame waits for them.
 
+    With ``read_only`` it takes no frames, only saved maps, and needs no encoder for them.
+
     Changes take a lock; ``snapshot`` may be called from any thread at any time and costs nothing.
     """
 
-    def __init__(self, config: Config | None = None, frame_id: str = "map", background: bool = False) -> None:
+    def __init__(
+        self, config: Config | None = None, frame_id: str = "map", background: bool = False, read_only: bool = False
+    ) -> None:
         self._config = config or Config()
         self._frame_id = frame_id
         self._lock = threading.RLock()  # voxels and tracks
@@ -60,34 +65,39 @@ class SceneState:
         self._background = ThreadPoolExecutor(1, thread_name_prefix="extract") if background else None
         self._pending: Future[None] | None = None
         self._observer = Observer(self._config.perception)
-        self._encoder = load_encoder()
+        self._encoder = None if read_only else load_encoder()
+        seen = self._config.perception
+        masked = bool(seen.segmenter) and not read_only
+        self._mask_model = load_mask_model(seen.segmenter, seen.segmenter_device) if masked else None
         self.times = StageTimes()
         self._epoch = 0
         self._next_id = 1
         self._clear()
-        seen = self._config.perception
-        masked = bool(seen.segmenter) and not read_only
-        self._mask_model = load_mask_model(seen.segmenter, seen.segmenter_device) if masked else None
         self._snapshot = Snapshot(frame_id=frame_id)
 
     def _clear(self) -> None:
         self._voxels = VoxelMap(self._config.map.voxel_size, self._config.map.max_voxels)
         self._tracker = Tracker(self._config.map.max_objects, self._next_id)
-        self._atoms = self._no_atoms()
+        self._features = self._encoder.name if self._encoder is not None else ""
+        channels = self._encoder.channels if self._encoder is not None else 0
+        self._atoms = self._no_atoms(channels, self._config.map.voxel_size)
+        self._instances = self._no_instances(self._config.map.voxel_size)
+        self._since_view = _VIEW
         self._vocabulary: list[str] = []
         self._label_index: dict[str, int] = {}
         self._frames = 0
+        self._scale_uncertainty = 0.0
         self._objects: tuple[SceneObject, ...] = ()
         self._proxies = ProxySet.empty()
         self._floor = FloorPlan()
-        self._instances = InstanceMap(self._config.map.voxel_size, max_voxels=self._config.map.max_voxels)
-        self._since_view = _VIEW
         self._robot_pose: NDArray[np.float64] | None = None
         self.clear_buffers()
 
-    def _no_atoms(self) -> ProxyMap:
-        proxies = self._config.proxies
-        return ProxyMap(self._encoder.channels, proxies.budget, proxies.per_object, self._config.map.voxel_size)
+    def _no_atoms(self, channels: int, voxel_size: float) -> ProxyMap:
+        return ProxyMap(channels, self._config.proxies.budget, self._config.proxies.per_object, voxel_size)
+
+    def _no_instances(self, voxel_size: float) -> InstanceMap:
+        return InstanceMap(voxel_size, max_voxels=self._config.map.max_voxels)
 
     def clear_buffers(self) -> None:
         """Forget what is timed (the clock jumped back); the map stays."""
@@ -167,6 +177,7 @@ class SceneState:
                 self._atoms.update(self._triplets(*patches))
             self._views.add(observation, frame.intrinsics.width, frame.intrinsics.height)
             self._frames += 1
+            self._scale_uncertainty = frame.scale_uncertainty
             self._robot_pose = robot_pose
             since = np.inf if self._extracted_ns is None else (frame.stamp_ns - self._extracted_ns) / 1e9
             due = not 0 <= since < self._config.map.update_period
@@ -220,6 +231,8 @@ class SceneState:
 
     def _encode(self, frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Features (L, C) and points (L, 3) of the patches that lie on a surface."""
+        if self._encoder is None:
+            raise BadInput("this scene is read only: it takes saved maps, not frames")
         height, width = frame.depth.shape
         rgb = np.zeros((height, width, 3), np.uint8) if frame.rgb is None else frame.rgb
         features = to_numpy(self._encoder.encode(rgb[None]))[0]
@@ -272,7 +285,7 @@ class SceneState:
                 found = self._tracker.assign(sightings, settings.min_seen)
                 for i, last_ns in found.gone.items():
                     voxels.forget(i, last_ns)
-                surface.owner[:] = -1
+                surface.owner[:] = segmentation.structure.groups()
                 for candidate, i in zip(segmentation.candidates, found.ids, strict=True):
                     surface.owner[candidate.members] = i
                 voxels.assign(surface.keys, surface.rows, surface.owner)
@@ -312,6 +325,7 @@ class SceneState:
             floor=self._floor,
             robot_pose=self._robot_pose,
             frames=self._frames,
+            scale_uncertainty=self._scale_uncertainty,
             vocabulary=frozenset(self._vocabulary),
         )
 
@@ -322,12 +336,21 @@ class SceneState:
                 "frame_id": self._frame_id,
                 "stamp_ns": self._snapshot.stamp_ns,
                 "frames": self._frames,
+                "scale_uncertainty": self._scale_uncertainty,
                 "voxel_size": self._voxels.size,
+                "encoder": {"name": self._features, "channels": self._atoms.channels},
                 "vocabulary": list(self._vocabulary),
                 "next_id": self._tracker.next_id,
                 "objects": [track_to_json(t) for _, t in sorted(self._tracker.tracks.items())],
             }
-            return meta, {f"voxels.{name}": column for name, column in self._voxels.state_dict().items()}
+            parts = {
+                "voxels": self._voxels.state_dict(),
+                "atoms": self._atoms.state_dict(),
+                "instances": self._instances.state_dict(),
+            }
+            return meta, {
+                f"{part}.{name}": column for part, columns in parts.items() for name, column in columns.items()
+            }
 
     def load_state_dict(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Replace the scene by a saved one; begins a new epoch, ids go on.
@@ -340,18 +363,35 @@ class SceneState:
                 tracks = [track_from_json(t) for t in meta["objects"]]
                 vocabulary = [str(name) for name in meta["vocabulary"]]
                 voxels = VoxelMap(float(meta["voxel_size"]), self._config.map.max_voxels)
-                voxels.load_state_dict({k.removeprefix("voxels."): v for k, v in arrays.items()})
+                voxels.load_state_dict(_part(arrays, "voxels"))
+                features, channels = str(meta["encoder"]["name"]), int(meta["encoder"]["channels"])
+                atoms = self._no_atoms(channels, voxels.size)
+                atoms.load_state_dict(_part(arrays, "atoms"))
+                instances = self._no_instances(voxels.size)
+                instances.load_state_dict(_part(arrays, "instances"))
                 stamp_ns, frames, next_id = int(meta["stamp_ns"]), int(meta["frames"]), int(meta["next_id"])
                 frame_id = str(meta["frame_id"])
+                scale_uncertainty = float(meta.get("scale_uncertainty", 0.0))
             except (KeyError, ValueError, TypeError, BadInput) as error:
                 raise MapError(f"the map's content is damaged ({error!r}); save it anew") from None
+            if self._encoder is not None and features != self._encoder.name:
+                raise MapError(
+                    f"the map's proxies hold features of {features!r}, those of this node come from "
+                    f"{self._encoder.name!r} and do not compare; set encoder.source to the map's, or map anew"
+                )
             self._next_id = max(next_id, self._tracker.next_id)
             self._clear()
             self._epoch += 1
             self._frame_id = frame_id
-            self._voxels = voxels
+            self._voxels, self._atoms, self._features, self._instances = voxels, atoms, features, instances
             self._vocabulary = vocabulary
             self._label_index = {name: i for i, name in enumerate(vocabulary)}
             self._tracker.tracks = {t.id: t for t in tracks}
             self._frames = frames
+            self._scale_uncertainty = scale_uncertainty
         self._extract(stamp_ns)
+
+
+def _part(arrays: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
+    """The arrays called ``name.*``, without that prefix."""
+    return {k.removeprefix(f"{name}."): v for k, v in arrays.items() if k.startswith(f"{name}.")}

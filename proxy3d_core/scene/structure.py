@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy3d_core.scene.snapshot import BACKGROUND, CEILING, FLOOR, WALL
 from proxy3d_core.scene.surface import Surface
 
 FLOOR_BAND = 0.04
@@ -37,6 +38,11 @@ class Structure:
     on_floor: NDArray[np.bool_]
     on_wall: NDArray[np.bool_]
     on_ceiling: NDArray[np.bool_]
+
+    def groups(self) -> NDArray[np.int64]:
+        """(N,) FLOOR, WALL, CEILING, or BACKGROUND for the rest."""
+        parts = [self.on_floor, self.on_ceiling, self.on_wall]
+        return np.select(parts, [FLOOR, CEILING, WALL], BACKGROUND).astype(np.int64)
 
 
 def find_structure(surface: Surface, thing: NDArray[np.bool_], robot_height: float | None) -> Structure:

@@ -34,7 +34,7 @@ class Surface:
         seen: (N,) float32 seconds.
         background: (N,) float32 seconds without a class.
         slot_label: (N, S), slot_weight: (N, S) label votes.
-        owner: (N,) object id at the last extraction, -1 = none.
+        owner: (N,) object id at the last extraction, or a negative group (see snapshot.py).
         first_ns, last_ns: (N,) stamps of the first and the newest hit.
     """
 

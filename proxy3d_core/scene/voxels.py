@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.perception.observation import NO_CLASS, NO_VOTE, Observation
+from proxy3d_core.scene.snapshot import PENDING
 
 SLOTS = 4
 Z_BITS = 21
@@ -21,6 +22,7 @@ _MEAN_WINDOW = 60.0  # points; older ones fade, so that a moved surface is follo
 CARVE_PERIOD = 0.1
 """Seconds of looking in which every voxel is tested once for being seen empty."""
 
+_FILLER = {"slot_label": -1, "owner": PENDING}
 _SEEN_CAP = 3.0  # seconds; a long-seen voxel must not take forever to disappear
 
 HALF_NEIGHBOURS = np.array(
@@ -54,7 +56,8 @@ class VoxelMap:
         background: (N,) float32 seconds in which the segmenter gave no class.
         slot_label: (N, 4) int16 vocabulary indices, -1 = free; slot_weight: (N, 4) float32 seconds.
         first_ns, last_ns: (N,) int64 stamps.
-        owner: (N,) int64 id of the object that the voxel belonged to at the last extraction, -1 = none.
+        owner: (N,) int64 id of the object that the voxel belonged to at the last extraction, or a negative group (see
+            snapshot.py).
     """
 
     _COLUMNS = (
@@ -92,7 +95,7 @@ class VoxelMap:
         self.slot_weight = np.zeros((capacity, SLOTS), np.float32)
         self.first_ns = np.zeros(capacity, np.int64)
         self.last_ns = np.zeros(capacity, np.int64)
-        self.owner = np.full(capacity, -1, np.int64)
+        self.owner = np.full(capacity, PENDING, np.int64)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -164,7 +167,7 @@ class VoxelMap:
             grown = max(old + short, int(old * 1.5), 4096)
             for name in self._COLUMNS:
                 column = getattr(self, name)
-                filler = -1 if name in ("slot_label", "owner") else 0
+                filler = _FILLER.get(name, 0)
                 extra = np.full((grown - old, *column.shape[1:]), filler, column.dtype)
                 setattr(self, name, np.concatenate([column, extra]))
             self._key_of_row = np.concatenate([self._key_of_row, np.full(grown - old, -1, np.int64)])
@@ -232,11 +235,13 @@ class VoxelMap:
         return owners
 
     def owner_at(self, points: NDArray[np.float32]) -> NDArray[np.int64]:
-        """(N,) owner of the voxel around each point (N, 3); -1 where there is none."""
+        """(N,) owner of the voxel around each point (N, 3); PENDING where there is none."""
         keys = pack(np.floor(points / np.float32(self.size)).astype(np.int64))
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         known = self._keys[at] == keys if len(self._keys) else np.zeros(len(keys), bool)
-        return np.where(known, self.owner[self._rows[at]], -1) if known.any() else np.full(len(keys), -1)
+        owners = np.full(len(keys), PENDING, np.int64)
+        owners[known] = self.owner[self._rows[at[known]]]
+        return owners
 
     def assign(self, keys: NDArray[np.int64], rows: NDArray[np.int64], owner: NDArray[np.int64]) -> None:
         """Set the owners of voxels that were at these rows; those that have been removed meanwhile are left out."""
@@ -267,7 +272,7 @@ class VoxelMap:
             return
         rows = self._rows[positions]
         for name in self._COLUMNS:
-            getattr(self, name)[rows] = -1 if name in ("slot_label", "owner") else 0
+            getattr(self, name)[rows] = _FILLER.get(name, 0)
         self._key_of_row[rows] = -1
         self._free = np.concatenate([self._free, rows])
         keep = np.ones(len(self._keys), bool)

@@ -26,7 +26,7 @@ from proxy3d_core.errors import MapError
 from proxy3d_core.scene.snapshot import Snapshot
 
 FORMAT = "proxy3d_map"
-VERSION = 1
+VERSION = 2
 INDEX = "map.json"
 
 

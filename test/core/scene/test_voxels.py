@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proxy3d_core.geometry import Intrinsics
 from proxy3d_core.perception.observation import NO_CLASS, NO_VOTE, Observation
+from proxy3d_core.scene.snapshot import PENDING
 from proxy3d_core.scene.voxels import CARVE_PERIOD, VoxelMap, pack, unpack
 
 K = Intrinsics(160, 120, 146.0, 146.0, 79.5, 59.5)
@@ -138,4 +139,4 @@ def test_owners_of_removed_voxels_are_not_given_to_their_successors() -> None:
     voxels.forget(1, last_ns=0)
     voxels.fuse(seen(np.array([5.05, 0.05, 1.05])), 0.5)  # may take the same row
     voxels.assign(keys, rows, np.array([1]))
-    assert (voxels.owner[voxels.rows] == -1).all()
+    assert (voxels.owner[voxels.rows] == PENDING).all()

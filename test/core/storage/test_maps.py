@@ -165,10 +165,10 @@ def test_changed_scene_is_noticed(saved: Path) -> None:
         load_map(Room(), saved)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, "2", None])
 def test_other_versions_say_which(saved: Path, version: Any) -> None:
     edit(saved, version=version)
-    with pytest.raises(MapError, match=r"reads version 1; use the program that wrote it \(proxy3d_ros"):
+    with pytest.raises(MapError, match=r"reads version 2; use the program that wrote it \(proxy3d_ros"):
         load_map(Room(), saved)
 
 
