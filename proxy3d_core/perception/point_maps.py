@@ -40,7 +40,7 @@ from proxy3d_core.perception.depth_models import UNCHECKED, DepthSource, ScaleCh
 Array = NDArray[np.float64]
 
 _DROPPED_SHARE = 0.2  # of all pixels, the least confident: mostly edges, sky and glass
-_FARTHEST = 20.0  # times the median depth; beyond it predictors put what they know nothing about
+_NEAREST, _FARTHEST = 0.02, 20.0  # times the median depth; beyond them predictors put what they know nothing about
 _GAUSS = 1.4826
 
 
@@ -101,12 +101,13 @@ class PointMaps:
         depth = np.where(np.isfinite(local).all(axis=3) & (local[..., 2] > 0), local[..., 2], 0.0)
         confidence = _array(arrays, ("confidence", "world_points_conf"), (n, height, width))
         if confidence is not None:
-            depth[~(confidence > np.nanquantile(confidence, _DROPPED_SHARE)) & _varies(confidence)] = 0
+            depth[~(confidence >= np.nanquantile(confidence, _DROPPED_SHARE))] = 0
         if not (depth > 0).any():
             raise BadInput(
                 "no point lies in front of its camera; is a camera_to_world called world_to_camera, or the reverse?"
             )
-        depth[depth > _FARTHEST * np.median(depth[depth > 0])] = 0
+        likely = np.median(depth[depth > 0]) * np.array([_NEAREST, _FARTHEST])
+        depth[(depth < likely[0]) | (depth > likely[1])] = 0
         k = _array(arrays, ("intrinsics", "intrinsic"), (n, 3, 3))
         stamps = _array(arrays, ("timestamps",), (n,))
         return cls(
@@ -240,10 +241,6 @@ def _poses(arrays: Mapping[str, Any], n: int) -> Array:
     poses = np.tile(np.eye(4), (n, 1, 1))
     poses[:, :3, :3], poses[:, :3, 3] = exact, given[:, :3, 3]
     return poses if name in forward else np.stack([invert(pose) for pose in poses])
-
-
-def _varies(confidence: Array) -> bool:
-    return bool(np.nanmax(confidence) > np.nanmin(confidence))
 
 
 def _fitted(local: Array, valid: NDArray[np.bool_]) -> Array:

@@ -17,8 +17,10 @@ from proxy3d_core.errors import BadInput, SequenceError
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.camera import unproject
 from proxy3d_core.geometry.transforms import invert, transform_points
+from proxy3d_core.perception.level import estimate_up
 from proxy3d_core.perception.point_maps import PointMaps, predict_point_maps
 from proxy3d_core.sequences import open_sequence
+from proxy3d_core.sequences.point_maps import PointMapSequence
 from proxy3d_ros.replay import document, replay
 
 ROOM = Room(
@@ -33,14 +35,14 @@ TURN = Rotation.from_euler("xyz", [0.7, -0.4, 2.1]).as_matrix()  # its world sta
 SHIFT = np.array([0.3, -1.2, 0.8])
 
 
-def predicted(frames: list[Frame], noise: float = 0.005) -> dict[str, np.ndarray]:
+def predicted(frames: list[Frame], noise: float = 0.005, outliers: float = 0.1) -> dict[str, np.ndarray]:
     """What VGGT would say: other scale, world and noise, and wrong points where it is not sure."""
     rng = np.random.default_rng(0)
     points, confidence, extrinsic = [], [], []
     for frame in frames:
         depth = frame.depth * (1 + noise * rng.normal(size=frame.depth.shape))
-        sure = 5 + rng.random(depth.shape)
-        wrong = rng.random(depth.shape) < 0.1
+        sure = np.tile(np.linspace(6, 5, depth.shape[1]), (len(depth), 1))
+        wrong = rng.random(depth.shape) < outliers
         depth[wrong] *= rng.uniform(0.3, 3.0, wrong.sum())
         sure[wrong] = 1
         world = transform_points(frame.pose, unproject(depth.astype(np.float32), frame.intrinsics))
@@ -142,6 +144,11 @@ def test_intrinsics_are_fitted_and_the_unsure_left_out(arrays: dict[str, np.ndar
     assert maps.images is not None and maps.images.dtype == np.uint8
 
 
+def test_confidence_that_says_nothing_drops_nothing(arrays: dict[str, np.ndarray]) -> None:
+    same = {**arrays, "world_points_conf": np.ones_like(arrays["world_points_conf"])}
+    assert (PointMaps.from_arrays(same).depth > 0).mean() > 0.99
+
+
 def test_both_ways_of_a_camera(arrays: dict[str, np.ndarray]) -> None:
     given = {k: v for k, v in arrays.items() if k != "extrinsic"}
     inverse = np.stack([invert(np.vstack([m, [0, 0, 0, 1]])) for m in arrays["extrinsic"].astype(float)])
@@ -202,3 +209,27 @@ def test_a_video_through_a_predictor(
 def test_no_such_predictor(name: str) -> None:
     with pytest.raises(BadInput, match=r"imported|names no predictor"):
         predict_point_maps(name, [np.zeros((4, 4, 3), np.uint8)])
+
+
+@pytest.mark.data
+def test_a_real_room_comes_back(data_dir: Path) -> None:
+    """Every sixth frame of a real kitchen, of unknown scale and askew: scale by the camera's path, and the floor."""
+    recorded = open_sequence(data_dir / "redkitchen")
+    level = estimate_up(recorded)
+    frames = []
+    for record in list(recorded)[::6]:
+        assert record.depth is not None and record.intrinsics is not None and record.rgb is not None
+        depth, camera = record.depth[2::4, 2::4], record.intrinsics.strided(4, 2)
+        frames.append(Frame(record.stamp_ns, depth, camera, record.pose, record.rgb[2::4, 2::4]))
+    arrays = predicted(frames, outliers=0.02)
+    arrays["metric_positions"] = np.stack([f.pose[:3, 3] for f in frames])
+    sequence = PointMapSequence("kitchen", PointMaps.from_arrays(arrays))
+    scale = sequence.make_metric()
+    assert scale.factor == pytest.approx(1 / UNIT, rel=0.01) and scale.uncertainty < 0.01
+    found = estimate_up(sequence)
+    assert np.degrees(np.arccos(np.clip(found.up @ TURN @ level.up, -1, 1))) < 2.0
+    assert found.floor is not None and level.floor is not None
+    height = frames[0].pose[:3, 3] @ level.up - level.floor
+    own = next(iter(sequence))
+    assert own.pose is not None
+    assert own.pose[:3, 3] @ found.up - found.floor == pytest.approx(height, abs=0.05)
