@@ -14,8 +14,9 @@ from proxy3d_core.encoders import SemanticEncoder, to_numpy
 from proxy3d_core.encoders.base import finest_grid
 from proxy3d_core.errors import BadInput
 from proxy3d_core.perception.level import estimate_up, level_frame
-from proxy3d_core.perception.masks import patch_masks
+from proxy3d_core.perception.masks import label_masks, patch_masks
 from proxy3d_core.perception.patch_points import patch_points
+from proxy3d_core.scene.instances import InstanceMap
 from proxy3d_core.sequences import Sequence
 
 CELLS = 1344
@@ -36,6 +37,7 @@ class Scene:
         points: (L, 3) float32, metres, z up.
         features: (L, C) float32.
         objects: (L,) int64: patches of one label that connect in space are one object, from 0 on; -1 = background.
+        groups: (L,) int64 what a live map would group by: masks of single frames, merged over frames (InstanceMap).
         frames: (L,) int64 number of the frame.
         pixels: (height, width) of the frames.
     """
@@ -43,6 +45,7 @@ class Scene:
     points: NDArray[np.float32]
     features: NDArray[np.float32]
     objects: NDArray[np.int64]
+    groups: NDArray[np.int64]
     frames: NDArray[np.int64]
     pixels: tuple[int, int]
 
@@ -61,6 +64,7 @@ def sample_scene(
     """
     level = estimate_up(sequence)
     points, features, labels, numbers, shape = [], [], [], [], (0, 0)
+    instances = InstanceMap()
     for number, record in enumerate(sequence.sample(frames)):
         try:
             frame = level_frame(record, sequence, level)
@@ -71,7 +75,11 @@ def sample_scene(
         found = patch_points(frame, grid)
         points.append(found.points[found.valid])
         numbers.append(np.full(len(points[-1]), number))
-        label = np.zeros(grid, np.int32) if frame.labels is None else patch_masks(frame.labels, grid)
+        label = np.zeros(grid, np.int32)
+        if frame.labels is not None:
+            label = patch_masks(frame.labels, grid)
+            masks = patch_masks(label_masks(frame.labels, frame.depth), grid)
+            instances.update(masks, found.points, found.valid, np.where(label > 0, label, -1))
         labels.append(label[found.valid])
         if encoder is not None:
             if frame.rgb is None:
@@ -84,6 +92,7 @@ def sample_scene(
         points=place,
         features=np.concatenate(features) if features else np.zeros((len(place), 0), np.float32),
         objects=_objects(place, np.concatenate(labels)),
+        groups=instances.groups_at(place),
         frames=np.concatenate(numbers).astype(np.int64),
         pixels=(shape[0], shape[1]),
     )

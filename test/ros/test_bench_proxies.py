@@ -22,6 +22,7 @@ def by_hand() -> Scene:
         points=np.column_stack([x, 0 * x, 0 * x]).astype(np.float32),
         features=x[:, None].astype(np.float32),
         objects=np.array([-1, -1, -1, -1, 0, 0, 0, 1]),
+        groups=np.array([-1, -1, -1, -1, 4, 4, 4, 7]),
         frames=np.array([0, 0, 0, 0, 1, 1, 1, 1]),
         pixels=(480, 640),
     )
