@@ -1,4 +1,4 @@
-"""Features without a model: colour, its spread, edges by direction and, where it is known, the surface normal."""
+"""Features without a model: colour, its spread, and edges by direction."""
 
 from __future__ import annotations
 
@@ -7,60 +7,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.encoders.base import Images, SemanticEncoder, image_stack
-from proxy3d_core.errors import BadInput
 
 CELL = 8
 """Pixels along a cell: images are brought to this resolution, so that features do not depend on the camera's."""
 DIRECTIONS = 4
 """Edge directions over half a turn."""
-CHANNELS = 3 + 3 + DIRECTIONS + 3
+CHANNELS = 3 + 3 + DIRECTIONS
+
+_SLOPE, _SAME = np.array([-0.5, 0, 0.5], np.float32), np.ones(1, np.float32)  # central difference along one axis
 
 
 class AppearanceEncoder(SemanticEncoder):
-    """What a cell looks like, in 13 numbers of about unit size: the default where no model is configured.
+    """What a cell looks like, in 10 numbers of about unit size: the default where no model is configured.
 
     Channels: mean of CIELAB / 100 (3), its standard deviation (3), strength of edges of the lightness in each of four
-    directions (4; 0, 45, 90, 135 degrees of the gradient, x right, y down), unit normal (3; zero = unknown). They tell
-    surfaces apart by look; they know no names.
+    directions (4; 0, 45, 90, 135 degrees of the gradient, x right, y down). They tell surfaces apart by look; they know
+    no names.
     """
 
     def __init__(self, cells: int | tuple[int, int]) -> None:
         super().__init__("appearance", CHANNELS, cells)
 
-    def encode(self, images: Images, normals: NDArray[np.floating] | None = None) -> NDArray[np.float32]:
-        """(N, h, w, 13) float32.
-
-        Args:
-            images: (N, H, W, 3) uint8 RGB.
-            normals: (N, h, w, 3) unit normals of the cells of ``grid(H, W)`` in any fixed frame, zero = unknown.
-
-        Raises:
-            BadInput: as ``SemanticEncoder.encode``, or normals of another shape.
-        """
+    def encode(self, images: Images) -> NDArray[np.float32]:
+        """(N, h, w, 10) float32 features of images (N, H, W, 3). Raises BadInput as ``SemanticEncoder.encode``."""
         stack = image_stack(images)
         rows, columns = self.grid(*stack.shape[1:3])
-        features = np.zeros((len(stack), rows, columns, CHANNELS), np.float32)
-        for image, out in zip(stack, features, strict=True):
-            out[..., :-3] = _look(image, rows, columns)
-        if normals is not None:
-            if normals.shape != (*features.shape[:3], 3):
-                raise BadInput(f"normals are {normals.shape} but the grid is {(*features.shape[:3], 3)}")
-            features[..., -3:] = normals
-        return features
+        return np.stack([_look(image, rows, columns) for image in stack])
 
 
-def _look(image: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.floating]:
+def _look(image: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.float32]:
     """(h, w, 10): colour, spread and edges of one image."""
     pixels = cv2.resize(image, (columns * CELL, rows * CELL), interpolation=cv2.INTER_AREA).astype(np.float32)
-    lab = cv2.cvtColor(pixels / 255, cv2.COLOR_RGB2LAB) / 100
-    slope_y, slope_x = np.gradient(lab[..., 0])
-    turn = np.arctan2(slope_y, slope_x) % np.pi * (DIRECTIONS / np.pi)
-    which = np.round(turn).astype(np.intp) % DIRECTIONS
-    edges = np.hypot(slope_x, slope_y)[..., None] * (which[..., None] == np.arange(DIRECTIONS))
+    pixels /= 255
+    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB) / 100
+    lightness = np.ascontiguousarray(lab[..., 0])
+    slope_x, slope_y = (cv2.sepFilter2D(lightness, -1, *kernels) for kernels in ((_SLOPE, _SAME), (_SAME, _SLOPE)))
+    strength, turn = cv2.cartToPolar(slope_x, slope_y)
+    which = np.rint(turn * np.float32(DIRECTIONS / np.pi)).astype(np.uint8) % DIRECTIONS
+    edges = cv2.merge([np.where(which == direction, strength, np.float32(0)) for direction in range(DIRECTIONS)])
 
-    def cells(values: NDArray[np.floating]) -> NDArray[np.floating]:
-        mean: NDArray[np.floating] = values.reshape(rows, CELL, columns, CELL, -1).mean((1, 3))
-        return mean
+    def cells(values: cv2.typing.MatLike) -> NDArray[np.float32]:
+        return np.asarray(cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
     mean = cells(lab)
     spread = np.sqrt(np.maximum(cells(lab * lab) - mean * mean, 0))

@@ -114,6 +114,7 @@ def cluster_proxies(
     budget: int,
     per_group: int,
     rounds: int = ROUNDS,
+    scatter: ArrayLike | None = None,
 ) -> ProxySet:
     """Summarise points by ``min(budget, N)`` proxies, none of which mixes two groups.
 
@@ -126,6 +127,7 @@ def cluster_proxies(
         budget: number of proxies. If there are more groups, the points of the smallest join the nearest proxy.
         per_group: start count per group (Table 5 of the paper: 5 is best).
         rounds: effort of the clustering; 0 is fastest, each one narrows the clusters by a few percent.
+        scatter: (N,) of points that are means themselves: weighted sum of squared distances from it [m²].
 
     Returns:
         Proxies ordered by group. ``weights`` sums to the sum of the input's; positions and features are weighted means.
@@ -148,7 +150,8 @@ def cluster_proxies(
     center = _means(p, w, found.label, k)
     weight = np.bincount(found.label, w, k)
     away = sum((x - c[found.label]) ** 2 for x, c in zip(p.T, center.T.copy(), strict=True))
-    squares = np.bincount(found.label, w * away, k)
+    inner = 0 if scatter is None else _array(scatter, np.float64)
+    squares = np.bincount(found.label, w * away + inner, k)
     return ProxySet(
         positions=center.astype(np.float32),
         features=mean,

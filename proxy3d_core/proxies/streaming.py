@@ -71,7 +71,9 @@ class Atoms:
 
     def cluster(self, budget: int, per_group: int) -> ProxySet:
         """Eqs 1-3 with the atoms for points: ``min(budget, A)`` proxies."""
-        return cluster_proxies(self.position, self.feature, self.weight, self.groups, budget, per_group)
+        return cluster_proxies(
+            self.position, self.feature, self.weight, self.groups, budget, per_group, scatter=self.scatter
+        )
 
 
 class Occupied:

@@ -16,7 +16,7 @@ UNKNOWN_LABEL = "object"
 """Label of an object that no semantics has named yet."""
 
 BACKGROUND, FLOOR, WALL, CEILING, PENDING = -1, -2, -3, -4, -5
-"""Groups of voxels and proxies that belong to no object. PENDING: seen too recently to tell; BACKGROUND: none of these."""
+"""Groups of voxels and proxies that belong to no object. PENDING: too new to tell; BACKGROUND: none of the others."""
 
 _UNNAMED_CERTAINTY = 0.7
 

@@ -38,7 +38,7 @@ _EVIDENCE_LIMIT = 0.25  # s; a long pause between two frames is not a long look
 _STEP = 0.1  # m
 _TURN = 0.1  # rad
 _STEP_EVIDENCE = 0.1  # s
-_VIEW = 0.2  # s of looking; frames that follow each other sooner show the same instances once more
+_VIEW = 0.4  # s of looking; frames that follow each other sooner show the same instances once more
 _LEAST_SEEN = 0.25  # s; voxels seen for less are noise
 _MOST_LABELS = 10_000  # an open-vocabulary detector must not fill the memory with names; later ones are ignored
 
@@ -65,7 +65,7 @@ class SceneState:
         self._background = ThreadPoolExecutor(1, thread_name_prefix="extract") if background else None
         self._pending: Future[None] | None = None
         self._observer = Observer(self._config.perception)
-        self._encoder = None if read_only else load_encoder()
+        self._encoder = None if read_only else load_encoder(**self._config.encoder.model_dump())
         seen = self._config.perception
         masked = bool(seen.segmenter) and not read_only
         self._mask_model = load_mask_model(seen.segmenter, seen.segmenter_device) if masked else None
@@ -172,7 +172,7 @@ class SceneState:
             if observation.instances is not None and self._since_view >= _VIEW:
                 self._since_view = 0.0
                 with self.times.measure("instances"):
-                    self._instances.update(observation.instances, observation.points)
+                    self._instances.update(observation.instances[::2], observation.points[::2])
             with self.times.measure("proxies.update"):
                 self._atoms.update(self._triplets(*patches))
             self._views.add(observation, frame.intrinsics.width, frame.intrinsics.height)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from proxy3d_core.encoders import AppearanceEncoder, load_encoder
-from proxy3d_core.errors import BadInput
 
 
 def encoder(cells: int | tuple[int, int] = (3, 4)) -> AppearanceEncoder:
@@ -35,7 +34,7 @@ def uniform(*rgb: int) -> np.ndarray:
 )
 def test_colour_is_cielab(rgb: tuple[int, int, int], lab: tuple[float, float, float]) -> None:
     features = encoder().encode(uniform(*rgb))
-    assert features.shape == (1, 3, 4, 13)
+    assert features.shape == (1, 3, 4, 10)
     np.testing.assert_allclose(features[..., :3], np.broadcast_to(np.array(lab) / 100, (1, 3, 4, 3)), atol=0.005)
     np.testing.assert_allclose(features[..., 3:], 0, atol=1e-3)
 
@@ -79,23 +78,13 @@ def test_features_hardly_depend_on_the_cameras_resolution() -> None:
     np.testing.assert_allclose(encoder().encode(small), encoder().encode(large), atol=0.02)
 
 
-def test_normals_stand_where_they_are_known() -> None:
-    normals = np.zeros((1, 3, 4, 3))
-    normals[0, 1, 2] = 0, 0.6, -0.8
-    features = encoder().encode(uniform(9, 9, 9), normals)
-    np.testing.assert_allclose(features[..., 10:], normals, atol=1e-6)
-    assert not encoder().encode(uniform(9, 9, 9))[..., 10:].any()
-    with pytest.raises(BadInput, match=r"normals are \(1, 4, 3, 3\) but the grid is \(1, 3, 4, 3\)"):
-        encoder().encode(uniform(9, 9, 9), np.zeros((1, 4, 3, 3)))
-
-
 @pytest.mark.data
 def test_pictures_of_one_place_are_alike(data_dir: Path) -> None:
     """In a real sequence a picture is more like the next one than like any taken far away in time."""
     files = sorted((data_dir / "redkitchen").rglob("*.color.jpg"))
     pictures = [cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in (*files[:2], *files[10::20])]
     features = load_encoder().encode(pictures)
-    assert features.shape[1:] == (16, 21, 13)
+    assert features.shape[1:] == (16, 21, 10)
     assert np.isfinite(features).all()
     distance = np.linalg.norm(features[1:] - features[0], axis=-1).mean((1, 2))
     assert distance[0] < distance[1:].min()

@@ -109,6 +109,13 @@ def test_the_feature_is_averaged_over_the_same_triplets_as_the_position():
     np.testing.assert_allclose(proxies.features[:, :3], proxies.positions, atol=2e-4)
 
 
+def test_the_extent_counts_what_lies_within_an_atom():
+    points = np.array([[0.1, 0.1, 0.1], [0.7, 0.1, 0.1]])
+    atoms = ProxyMap(2, 10, 1, 1.0)
+    atoms.update(triplets(points))
+    assert atoms.proxies().extents == pytest.approx([0.3])
+
+
 def test_chunks_do_not_matter_while_cells_are_fine():
     everything = room(np.random.default_rng(2), 800)
     whole = filled([everything]).state_dict()
