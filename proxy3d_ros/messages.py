@@ -164,10 +164,10 @@ def map_info(new: New, snapshot: Snapshot, voxels: int) -> Any:
     )
 
 
-def color_of(label: str) -> tuple[float, float, float]:
-    """The colour (r, g, b in 0..1) of a label: always the same for the same word."""
-    hue = zlib.crc32(label.encode()) / 2**32
-    return colorsys.hsv_to_rgb(hue, 0.65, 0.95)
+def color_of(thing: SceneObject) -> tuple[float, float, float]:
+    """The colour (r, g, b in 0..1) of an object: the hue tells its label, the shade it from others of that label."""
+    hue = zlib.crc32(thing.label.encode()) / 2**32
+    return colorsys.hsv_to_rgb(hue, (0.75, 0.5, 0.35)[thing.id % 3], (0.95, 0.75, 0.6)[thing.id // 3 % 3])
 
 
 _POINT = np.dtype([("xyz", "<f4", 3), ("rgb", "<u4"), ("object_id", "<i4"), ("weight", "<f4"), ("extent", "<f4")])
@@ -183,7 +183,7 @@ _FIELDS = (
 
 
 def proxy_cloud(new: New, snapshot: Snapshot) -> Any:
-    """sensor_msgs/PointCloud2 of the proxies: x, y, z, rgb by label, object_id (-1: background), weight, extent [m]."""
+    """sensor_msgs/PointCloud2 of the proxies: x, y, z, rgb by object, object_id (-1: background), weight, extent [m]."""
     proxies = snapshot.proxies
     points = np.zeros(len(proxies), _POINT)
     points["xyz"] = proxies.positions
@@ -192,7 +192,7 @@ def proxy_cloud(new: New, snapshot: Snapshot) -> Any:
     points["extent"] = proxies.extents
     points["rgb"] = 0x909090
     for o in snapshot.objects:
-        r, g, b = (round(255 * v) for v in color_of(o.label))
+        r, g, b = (round(255 * v) for v in color_of(o))
         points["rgb"][proxies.groups == o.id] = r << 16 | g << 8 | b
     return new(
         "sensor_msgs/msg/PointCloud2",
@@ -231,7 +231,7 @@ class MarkerLayers:
         top = header(self._new, snapshot.stamp_ns, snapshot.frame_id)
         markers = {}
         for o, place in zip(snapshot.present, _box_poses(self._new, snapshot.present), strict=True):
-            markers["boxes", o.id] = self._box(top, "boxes", o, place, (*color_of(o.label), 0.35))
+            markers["boxes", o.id] = self._box(top, "boxes", o, place, (*color_of(o), 0.35))
             markers["labels", o.id] = self._text(top, "labels", o, f"{o.label} {o.id}", 0.12)
         evidence = [snapshot.by_id[i] for i in answer.object_ids if i in snapshot.by_id] if answer else []
         for o, place in zip(evidence, _box_poses(self._new, evidence), strict=True):

@@ -180,6 +180,10 @@ def test_proxies_are_published_only_when_somebody_listens(robot: Robot) -> None:
     cloud = robot.port.last(Output.PROXIES)
     assert 0 < cloud.width <= 450 and cloud.point_step * cloud.width == len(cloud.data)
     columns = np.frombuffer(bytes(cloud.data), np.float32).reshape(cloud.width, -1)
+    at = {f.name: f.offset // 4 for f in cloud.fields}
+    ids, colors = columns[:, at["object_id"]].view(np.int32), columns[:, at["rgb"]].view(np.int32)
+    assert ids.min() == -1 and ids.max() > 0
+    assert len({*zip(ids.tolist(), colors.tolist(), strict=True)}) == len({*ids.tolist()}) == len({*colors.tolist()})
     x = columns[:, next(f.offset for f in cloud.fields if f.name == "x") // 4]
     assert (np.abs(x) < 3.1).all(), "outside of the room"
 
