@@ -196,12 +196,14 @@ class Grammar:
         words = frozenset(parts.words[start:])
         for index in sorted({*self._by_word.get(word, ()), *self._any}):
             compiled = self._compiled[index]
-            if any(words.isdisjoint(needed) for needed in compiled.needs):
-                continue
-            for end, captures in compiled.element(parts, start):
-                meaning = self.rules[index].build(**dict(captures))
-                if meaning is not None:
-                    yield end, meaning
+            for needed in compiled.needs:
+                if words.isdisjoint(needed):
+                    break
+            else:
+                for end, captures in compiled.element(parts, start):
+                    meaning = self.rules[index].build(**dict(captures))
+                    if meaning is not None:
+                        yield end, meaning
 
 
 class Phrases:

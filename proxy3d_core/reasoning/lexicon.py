@@ -422,7 +422,7 @@ AMERICAN: dict[str, str] = {
     "towards": "toward", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
     "im": "i am", "whos": "who is", "tvs": "tvs", "oclock": "o'clock", "infront": "in front", "lefthand": "left hand",
     "righthand": "right hand", "nearst": "nearest", "closet's": "closet", "alot": "many", "u": "you", "ur": "your",
-    "em": "", "favour": "favor", "favourite": "favorite", "sooner": "earlier", "soonest": "first", "gimme": "give me", "lemme": "let me", "dunno": "do not know", "whatcha": "what do you", "kinda": "kind of", "sorta": "sort of",
+    "dims": "dimensions", "dim": "dimensions", "headcount": "count", "litre": "liter", "litres": "liters", "em": "", "favour": "favor", "favourite": "favorite", "sooner": "earlier", "soonest": "first", "gimme": "give me", "lemme": "let me", "dunno": "do not know", "whatcha": "what do you", "kinda": "kind of", "sorta": "sort of",
     "theyre": "they are", "thats": "that is", "hight": "height", "heigth": "height", "lenght": "length", "widht": "width",
     "bigest": "biggest", "cloest": "closest", "clossest": "closest", "beetween": "between", "betwen": "between",
     "distnace": "distance", "wich": "which", "whch": "which", "wat": "what", "wut": "what", "wher": "where", "hw": "how",

@@ -122,7 +122,7 @@ def number(scene: Evaluator, value: float, kind: str, things: tuple[Thing, ...],
         table = {
             "length": {n: f for n, f, k in UNITS.values() if k == "length"},
             "area": dict(SQUARE.values()),
-            "volume": dict(CUBIC.values()),
+            "volume": dict(CUBIC.values()) | {n: f for n, f, k in UNITS.values() if k == "volume"},
         }
         table |= {k: {n: f for n, f, kk in UNITS.values() if kk == k} for k in ("time", "angle")}
         if kind == "area" and base in table["length"]:

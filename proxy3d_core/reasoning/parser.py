@@ -34,7 +34,7 @@ MAX_WORDS = 120
 
 _STANCE_STARTS = word_set(
     """
-    if when while whilst as suppose imagine imagining assume assuming supposing given say let pretend picture
+    back stood if when while whilst as suppose imagine imagining assume assuming supposing given say let pretend picture
     visualize envision consider considering provided think what so and now standing stand stands sitting sit sits
     facing face faces were should look looking looks from viewed seen with after once by entering coming i you me
     being seated turning turn positioned at located lying lie kneeling crouching perched rotate spin swivel pivot
@@ -221,7 +221,7 @@ def _read_as_is(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | Non
         for query, stance in _readings(words[start:], nouns):
             if clause is not None:
                 stance = clause if stance is None else stance.joined(clause)
-            return _Reading(query, stance, 0.95 if idle else 0.6, before)
+            return _Reading(query, stance, 0.95 if idle else 0.5, before)
     return None
 
 
@@ -234,8 +234,8 @@ _TURN_WORDS = word_set("left right front back behind ahead around rotate spin fa
 _POLITE = word_set(
     """
     i you me my would like to know wonder need want question is a the if robot dear sir so and tell that hey hi
-    there it am curious say for us let please , look help wondering interested in asking ask whether one more
-    thing give can could
+    mr mrs mister miss there it am curious say for us let please , look help wondering interested in asking ask
+    whether one more thing give can could
     """
 )
 _QUESTION_WORDS = word_set("how what which where when who why is are was were do does did can could will would should")
@@ -249,6 +249,9 @@ def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Q
             if middle < end:
                 rest = middle + 1 if text.word(middle) in ("and", "then") else middle
                 for stop, query in rules.QUESTIONS.readings(text, rest):
+                    if stop == end:
+                        yield query, stance
+                for stop, query in rules.SEEN_FROM.readings(text, rest):
                     if stop == end:
                         yield query, stance
     for stop, query in rules.QUESTIONS.readings(text, 0):
@@ -290,7 +293,8 @@ def _stance_in(words: tuple[str, ...], nouns: frozenset[str]) -> Stance | None:
     on my right").
     """
     text = Text(words, nouns)
-    found = [(stop, stance) for stop, stance in rules.STANCE.readings(text, 0)]
+    starts = [0, *(i + 1 for i, word in enumerate(words) if word == ",")]  # "I just woke up, I am sitting on the bed"
+    found = [r for start in starts for r in rules.STANCE.readings(text, start)]
     return max(found, key=lambda r: r[0])[1] if found else None
 
 

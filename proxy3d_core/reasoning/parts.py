@@ -249,6 +249,8 @@ def _noun_phrase(text: Text, i: int) -> list[Reading]:
         if other:
             objects = Filter(objects, Other())
         for stop, full in _with_conditions(text, end, objects):
+            if number > 1 and isinstance(full, Pick):
+                full = replace(full, number=number)
             if ((definite and many) or every) and not some:
                 full = All(full)
             elif definite and not indefinite:
@@ -336,6 +338,9 @@ def _modifiers(text: Text, i: int) -> list[Reading]:
             out.append((end, partial(Filter, condition=condition)))
         for end, (measure, most, rank) in text.part("superlative", start):
             out.append((end, partial(Pick, measure=measure, most=most, rank=rank)))
+        if start > i and text.word(i - 1) != ",":
+            for end, (measure, most, rank) in text.part("comparative", start):
+                out.append((end, partial(Pick, measure=measure, most=most, rank=rank)))
         for end, state in say.STATES.at(text.words, start):
             if start > i and state != "present":
                 out.append((end, partial(Filter, condition=Changed(state))))
@@ -432,6 +437,10 @@ def _conditions(text: Text, i: int) -> list[Reading]:
         ("apart", "from"),
         ("except", "for"),
         ("except",),
+        ("not", "counting"),
+        ("not", "including"),
+        ("excluding",),
+        ("without", "counting"),
         ("aside", "from"),
     ):
         if text.words[i : i + len(words)] == words:
@@ -498,6 +507,8 @@ def _within(text: Text, i: int) -> list[Reading]:
                 out += [(stop, Within(anchor, metres, farther)) for stop, anchor in text.part("np", middle)]
             if text.word(end) == "away":
                 out.append((end + 1, Within(Me(), metres, farther)))
+            if end == len(text.words):
+                out.append((end, Within(Me(), metres, farther)))
     return out
 
 

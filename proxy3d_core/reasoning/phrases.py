@@ -172,6 +172,7 @@ HERE = Phrases(
             "lying/standing/sitting around,lying/standing/sitting around here/somewhere,around somewhere,lying somewhere": "here",
             "over there/here,right here/there,that is there,that are there": "here",
             "somewhere,somewhere here/around/nearby,somewhere around here,somewhere in here/there,somewhere in the/this room": "here",
+            "we/i/you have,we/i/you have got,we/i/you have here,we/i/you have got here,we/i/you have in here,we/i/you have got in here": "here",
             "here,in here,in/ there,in view,in the map,in sight,in your memory,in the world,in my/the surroundings,around,anywhere,nearby me": "here",
             "in the room with me/you,that you have/ seen,you have/ seen,that you can see,you can see,i can see,that i can see,that/ you know,you know of/about": "here",
             "that you have/ found,you have/ found,from here,in all,on the map,at/in your place,in our room/office/lab/kitchen,that exist,that are visible": "here",
@@ -325,6 +326,7 @@ for _words, _name, _factor, _kind in (
     ("sqft ft2", "ft^2", 0.3048**2, "area"),
     ("degree degrees deg", "deg", 1.0, "angle"),
     ("radian radians rad", "rad", 57.29577951308232, "angle"),
+    ("liter liters", "l", 0.001, "volume"),
     ("second seconds sec", "s", 1.0, "time"),
     ("minute minutes", "min", 60.0, "time"),
     ("hour hours", "h", 3600.0, "time"),
@@ -373,7 +375,7 @@ STOP = word_set(
     odd even both either neither also only per versus vs compared relative opposite adjacent alongside touching
     gone missing disappeared new changed removed taken vanished appear appears appeared last before after since
     ago ahead back forward until once surrounding surround surrounds want wants need needs 's one's o'clock clock
-    vicinity itself themselves yourself myself up down else difference several middle left right combined whether lie lies lay reach reaches hang hangs has whether described stacked arranged parked set stay stays
+    straight vicinity itself themselves yourself myself up down else difference several middle left right combined whether lie lies lay reach reaches hang hangs has whether described stacked arranged parked set stay stays
     """
 )  # fmt: skip
 SIZE_WORDS: dict[str, tuple[str, bool]] = {

@@ -116,7 +116,8 @@ STANCE_PART = Grammar(
         Rule("[with|have|having|keep|keeping|and] (my|your|his|her|the|its) (eyes|eye|gaze|face|nose|head|front|camera|sensor) [%be] [fixed|directed|pointing|pointed|turned|locked|set] (on|toward|at|to) <facing:np>", _stand),
         Rule("[with] <back:np> (behind|at the back of) (me|you|my back|your back|us)", _stand),
         Rule("[with] <back:np> at (my|your) (back|rear)", _stand),
-        Rule("[my|your|with] [my|your] back (to|against|toward) <back:np>", _stand),
+        Rule("[my|your|with] [my|your] back [turned|facing] (to|against|toward) <back:np>", _stand),
+        Rule("(watering|using|opening|closing|cleaning|repairing|wiping|painting|dusting|touching|fixing|emptying|filling) <at:np>", _stand),
         Rule("[with] <facing:np> (in front of|ahead of|before) (me|you|us)", _stand),
         Rule("(with|have|having) <facing:np> (straight|right|directly|dead) (ahead|in front)", _stand),
         Rule("(do|make|take|perform|execute) [a] (180|u turn|about turn|about face|half turn|180 degrees turn|180 degree turn)", _turned(180)),
@@ -164,6 +165,15 @@ _VISIBLE = "[visible|present|available|located|standing|around|existing|in total
 
 _SEEN = "(%have %you|%have been|%be|did %you|do %you|%have) [first] (%saw|%appears)"
 _CAME = "%appears [into view|in view|into sight|in sight|up]"
+
+SEEN_FROM = Grammar(
+    [
+        Rule("<x:np>", lambda x: mean.direction(x)),
+        Rule("<x:np> [%be] (on|to|at|in) %which (side|direction|hand)", lambda x: mean.direction(x, mean.LEFT_RIGHT)),
+    ],
+    CLASSES,
+)
+"""What is asked in a word or two where the viewpoint is stated: "at the tv, facing the sofa: the door?"."""
 
 QUESTIONS = Grammar(
     [
@@ -400,6 +410,8 @@ QUESTIONS = Grammar(
         Rule("how (big|large|spacious|huge|small) %be <x:np> [that] (i|you|we) (am|are) [standing|sitting] in", mean.room_size),
         Rule("how (big|large) %be it in here", lambda: RoomSize()),
         # -- distance
+        Rule("how far (do|must|would|should|will) %you [have to|need to] (walk|go|drive|travel|move) from <a:np> to (get to|reach) <b:np>", mean.distance),
+        Rule("<a:np> [,] how far [%be it|away] (from|to) <b:np>", mean.distance),
         Rule("[%which %be] [the] (span|stretch|spacing|range) (between|from) <a:np> (and|to) <b:np>", mean.distance),
         Rule("how (much|many) (space|room|distance|gap|clearance) %do %you have between <a:np> and <b:np>", mean.distance),
         Rule("how many %meters of (space|room|clearance|air|distance) (%be there|lie|%do %you have|%be) between <a:np> and <b:np>", mean.distance),
@@ -460,6 +472,7 @@ QUESTIONS = Grammar(
         Rule("[how many %meters|how far] [if|when] [%you] [measure|measured|measuring|go|went|walk|walked|going] (from|between) <a:np> (to|and) <b:np> [,] (how many %meters|how far|how much|what distance|what) (would|will|%be|do|does) [that|it|this|i|you] [be|get|measure|make]", mean.distance),
         Rule("how (far|close) [apart|away] [%be] <xs:list>", mean.distance_of_several),
         # -- size
+        Rule("(how high|at what height|how far) [off|above] [the floor|the ground] %be the (top|top edge|upper edge|upper side) of <x:np>", lambda x: mean.size(Measure("top"), x)),
         Rule("what %do <x:np> measure", lambda x: mean.size(Measure("dimensions"), x)),
         Rule("(what|which|how much) <d:dimension> %do <x:np> (cover|occupy|take up|fill|take)", lambda x, d: mean.size(d, x)),
         Rule("[%which %be] the difference in <d:dimension> (between|of) <x:np> and <y:np>", lambda d, x, y: Difference(x, y, d)),
@@ -498,6 +511,10 @@ QUESTIONS = Grammar(
         Rule("how <d:how> [%be] <x:np>", lambda d, x: mean.size(d, x)),
         Rule("<d:dimension> of <x:np>", mean.size),
         # -- direction with choices
+        Rule("(would|will|might|could|should) <x:np> be [more] <s:sides>", mean.direction),
+        Rule("whether <x:np> %be <s:sides>", mean.direction),
+        Rule("[%which %be|give me|state] [the|a] (clock|o'clock|hour) [position|direction] of <x:np> [relative to me|relative to you|relative to yourself|from me|from you]", mean.in_form("clock")),
+        Rule("[%which %be|give me|state] [the|a] (bearing|angle|heading) [in degrees|in degree] (to|of|toward|for) <x:np>", mean.in_form("angle")),
         Rule("what %be <x:np> [,] <s:sides>", mean.direction),
         Rule("%be <x:np> [,] <s:sides> [of me|of you]", mean.direction),
         Rule("<x:np> [,] <s:sides> of (me|you)", mean.direction),
@@ -561,6 +578,7 @@ QUESTIONS = Grammar(
         Rule("how do i (have to|need to|) turn to face <x:np>", mean.in_form("angle")),
         Rule("[at|in] (what|which) (o'clock|clock|clock direction|clock position|o'clock direction|o'clock position|hour) [direction|position] %be <x:np> [at|in|from me]", mean.in_form("clock")),
         # -- comparison
+        Rule("(between|of|out of|among) <x:np> [,] (which|what) [one] %stands [the] <p:comparative> [one]", lambda x, p: mean.what_superlative(p, x)),
         Rule("(which|what) <n:quantity> <x:np> %stands <p:superlative>", mean.several_superlative),
         Rule("compare [the] <d:dimension> of <xs:list>", lambda d, xs: mean.compare(xs, (d, True, 1))),
         Rule("(which|what) [one] %stands [the] <p:comparative> [one] (of the two|of them|of these|of both|of the pair|of those two|of these two) [,] <xs:list>", mean.compare),
@@ -676,6 +694,9 @@ QUESTIONS = Grammar(
         Rule("(%can|could) <x:np> be (seen|found|spotted) [<m:modifier>]", mean.exists),
         Rule("%can %you see <x:np> (if|when) %you (turn around|turn back|look back|look behind)", lambda x: Exists(Filter(strip(x), Side("back")))),
         # -- yes/no about a condition
+        Rule("(would|will|might|could|should) <x:np> be <c:condition>", mean.verify),
+        Rule("(would|will|%do|%can) (a|an|my|the) <w:length> (wide|broad) <y:np> (fit|go|pass|get|come) through <x:np>", lambda x, y, w: mean.verify(x, Exceeds(Measure("width"), w))),
+        Rule("%be there [a] [clear|free|wide enough|enough] (way|path|space|room|gap|passage) between <a:np> and <b:np> for <y:np> [,] <w:length> (wide|broad|across)", lambda a, b, w, y: Fits(w, a, b)),
         Rule("%be there (at least|more than|over) <w:length> [of] [space|room|clearance|distance] between <a:np> and <b:np>", lambda a, b, w: mean.apart(a, b, w, True)),
         Rule("%be there (less than|under|at most) <w:length> [of] [space|room|clearance|distance] between <a:np> and <b:np>", lambda a, b, w: mean.apart(a, b, w, False)),
         Rule("%do the (distance|gap|space|separation) between <a:np> and <b:np> (exceed|surpass|measure more than|come to more than) <w:length>", lambda a, b, w: mean.apart(a, b, w, True)),
@@ -711,7 +732,9 @@ QUESTIONS = Grammar(
         Rule("%do <x:np> (touch|touches) <y:np>", lambda x, y: Verify(x, Relation("touching", (y,)))),
         Rule("%be <x:np> <h:here>", lambda x, h: mean.exists(x) if not isinstance(x, The) else Exists(strip(x))),
         # -- where
-        Rule("<x:np> %stands [located|placed|standing|lying|hanging|situated|found|kept] where", mean.where),
+        Rule("<x:np> [%stands] [located|placed|standing|lying|hanging|situated|found|kept] where", mean.where),
+        Rule("in %which (place|spot|location) (stands|is|lies|sits|hangs) <x:np>", mean.where),
+        Rule("i mean <x:np>", mean.where),
         Rule("(select|pick out|pick|choose|single out|highlight|mark|circle|point me to|point me toward|indicate) <x:np>", mean.where),
         Rule("(whereabouts|where) (in|of) <r:np> %stands <x:np>", lambda r, x: mean.where(x) if mean.is_room(r) else None),
         Rule("(what|which) (part|corner|area|side|end) of <r:np> %stands <x:np> [in|at|on|located]", lambda r, x: mean.where(x) if mean.is_room(r) else None),
@@ -786,6 +809,11 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> (reachable|accessible)", lambda x: Route(mean.fill(x, Me()), (), True)),
         Rule("%be there a [free|clear] (way|path|route) [from here] to <x:np>", lambda x: Route(mean.fill(x, Me()), (), True)),
         # -- what is ...
+        Rule("(what|which|who) [one] %stands <c:condition> , <xs:either>", lambda c, xs: Identify(Filter(Union(tuple(strip(x) for x in xs)), c))),
+        Rule("(what|which|who) (am|are) (i|you) (facing|looking at) , <xs:either>", lambda xs: Identify(Filter(Union(tuple(strip(x) for x in xs)), Side("front")))),
+        Rule("(what|which) (of|among) (these|the following|them|those) [objects|things|items] %stands <c:condition>", lambda c: mean.what(c=c)),
+        Rule("(name|list|show|tell|give) [me] <x:np> <c:color>", lambda x, c: Identify(Filter(strip(x), Colored(c)))),
+        Rule("after <b:np> [,] (what|which) [<x:np>] (%appears|did you see|have you seen|did you notice) [next|first]", lambda b, x=None: mean.seen_extreme(Filter(Kind("object") if x is None else strip(x), Exceeds(Measure("first_seen"), strip(b))))),
         Rule("(what|which things|what things|which objects|what objects) %can %you (reach|touch|grab) [from here|from my seat|from where i am|without moving|from where i sit|from where i stand]", lambda: mean.what(c=Within(Me(), ARM))),
         Rule("(what|which) [else] %stands [there] <c:condition> (besides|other than|apart from|except for|except|aside from|not counting|excluding|in addition to|and) <y:np>", lambda c, y: Identify(Filter(Filter(Kind("object"), c), Other(y)))),
         Rule("(what|which) else %stands [there] <c:condition>", lambda c: mean.what(c=c)),

@@ -103,7 +103,7 @@ def captures(pattern: str) -> tuple[set[str], set[str]]:
     return alternatives(""), set(re.findall(r"<(\w+):", pattern))
 
 
-GRAMMARS = (rules.QUESTIONS, rules.STANCE, rules.STANCE_PART, parser.ROUTE, parser.GOAL)
+GRAMMARS = (rules.QUESTIONS, rules.SEEN_FROM, rules.STANCE, rules.STANCE_PART, parser.ROUTE, parser.GOAL)
 ALL_RULES: list[Rule] = [rule for grammar in GRAMMARS for rule in grammar.rules]
 
 
