@@ -26,7 +26,7 @@ from proxy3d_training.evaluation.scorers import clean_answer
 NOT_ASKED = frozenset(
     {
         *("caption", "symbol_category", "symbol_marker", "marker_category", "category_marker"),
-        *("coordinates_of", "object_at", "height_of", "centers_apart", "higher_of"),
+        *("coordinates_of", "object_at", "height_of", "centers_apart", "higher_of", "closer_of"),
         *("color", "material", "shape", "same_color"),
         *("attribute_color", "attribute_material", "attribute_shape", "find_color", "find_material", "find_shape"),
     }

@@ -26,6 +26,19 @@ FIXTURES = frozenset({"door", "window", "doorway", "wall", "floor", "ceiling"})
 """Parts of the building."""
 
 
+ALIKE = (
+    frozenset({"door", "doorway"}),
+    frozenset({"sink", "washbasin"}),
+    frozenset({"cabinet", "nightstand", "sideboard", "dresser"}),
+    frozenset({"wardrobe", "cabinet", "closet"}),
+    frozenset({"bookshelf", "shelf"}),
+    frozenset({"mug", "cup"}),
+    frozenset({"monitor", "tv"}),
+    frozenset({"picture", "painting", "poster"}),
+    frozenset({"pot", "pan"}),
+)
+"""Labels that people use for one another: with two of them in a room neither is asked about."""
+
 COLORS = {
     "white": (235, 235, 235),
     "black": (25, 25, 25),
@@ -113,8 +126,8 @@ class Room:
         name: unique; also the space by which splits are made.
         folder: where it was read from.
         items: all things that are there at the end and were seen.
-        unclear: labels that nobody can be asked about: something of theirs was never seen, or a more special label is
-            there, too (a chair beside an office chair).
+        unclear: labels that nobody can be asked about: something of theirs was never seen, a more special label is there,
+            too (a chair beside an office chair), or another one that people use for the same; pairs, such as shoes.
         absent: labels of which there plainly is nothing.
         area: of the floor, square metres.
         rooms: how many rooms it has.
@@ -263,6 +276,8 @@ def read_room(folder: Path) -> Room:
     placed = {thing.label for thing in truth.objects}
     unclear = {thing.label for thing in present if truth.frames and thing.first_seen is None}
     unclear |= {label for label in placed if any(_special(other, label) for other in placed)}
+    unclear |= {label for group in ALIKE if len(placed & group) > 1 for label in group}
+    unclear |= {label for label in placed if label.endswith("s") and not label.endswith("ss")}
     return Room(
         truth.name,
         folder,
@@ -283,7 +298,8 @@ def _special(label: str, general: str) -> bool:
 
 
 def _akin(a: str, b: str) -> bool:
-    return a == b or _special(a, b) or _special(b, a) or a.split()[-1] == b.split()[-1]
+    alike = any(a in group and b in group for group in ALIKE)
+    return a == b or alike or _special(a, b) or _special(b, a) or a.split()[-1] == b.split()[-1]
 
 
 def _item(thing: simulated.Thing) -> Item:

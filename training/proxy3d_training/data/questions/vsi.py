@@ -265,10 +265,10 @@ def _routes(asker: Asker) -> Iterator[Candidate]:
 
     made = 0
     for _ in range(30 * asker.wanted):
-        turns_wanted = 1 + (made % 2)
-        if made >= asker.wanted or len(stops) < turns_wanted + 2:
+        length = 2 + asker.rng.choice((1, 2))
+        if made >= asker.wanted or len(stops) < 3:
             return
-        way = asker.rng.sample(stops, turns_wanted + 2)
+        way = asker.rng.sample(stops, min(length, len(stops)))
         legs = [b.spot - a.spot for a, b in itertools.pairwise(way)]
         turns = [_turn(p, q) for p, q in itertools.pairwise(legs)]
         if None in turns or not all(passable(a, b) for a, b in itertools.pairwise(way)):
