@@ -85,8 +85,8 @@ def surface_masks(
 ) -> NDArray[np.int32]:
     """Smooth surfaces between depth edges and creases: floor and wall apart, the table top apart from its legs.
 
-    Neighbours are one surface if each lies near the other's tangent plane and their normals agree; seen at a flat
-    angle a floor is still one surface, however large its steps in depth are.
+    Neighbours are one surface if the step between them lies in their tangent planes and their normals agree; seen at a
+    flat angle a floor is still one surface, however large its steps in depth are.
 
     Args:
         points: (h, w, 3) metres, with the camera at the origin (any rotation).
@@ -104,9 +104,8 @@ def surface_masks(
     def joined(axis: int) -> NDArray[np.bool_]:
         (p, q), (n, m) = neighbours(points, axis), neighbours(normals, axis)
         (tolerance, _), (least_cosine, _) = neighbours(off_plane, axis), neighbours(bend, axis)
-        step = q - p
-        off = np.maximum(np.abs(np.einsum("hwc,hwc->hw", step, n)), np.abs(np.einsum("hwc,hwc->hw", step, m)))
-        return np.asarray((off < tolerance) & (np.einsum("hwc,hwc->hw", n, m) > least_cosine))
+        off = np.abs(np.einsum("hwc,hwc->hw", q - p, n + m))  # of the plane between the two tangent planes, twice
+        return np.asarray((off < 2 * tolerance) & (np.einsum("hwc,hwc->hw", n, m) > least_cosine))
 
     return _connected(valid, joined(1), joined(0), least)
 

@@ -38,7 +38,7 @@ _EVIDENCE_LIMIT = 0.25  # s; a long pause between two frames is not a long look
 _STEP = 0.1  # m
 _TURN = 0.1  # rad
 _STEP_EVIDENCE = 0.1  # s
-_VIEW = 0.4  # s of looking; frames that follow each other sooner show the same instances once more
+_VIEW = 0.2  # s of looking; frames that follow each other sooner show the same instances once more
 _LEAST_SEEN = 0.25  # s; voxels seen for less are noise
 _MOST_LABELS = 10_000  # an open-vocabulary detector must not fill the memory with names; later ones are ignored
 
