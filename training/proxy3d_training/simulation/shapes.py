@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -58,33 +59,53 @@ class Part:
 
     def moved(self, to: ArrayLike = (0, 0, 0), yaw: float = 0, pitch: float = 0, roll: float = 0) -> Part:
         """Turned about x (roll), then y (pitch), then z (yaw) [degrees], then shifted."""
+        shift = np.asarray(to, dtype=np.float64)
+        if yaw == pitch == roll == 0:
+            return replace(self, vertices=self.vertices + shift)
         turn = Rotation.from_euler("xyz", (roll, pitch, yaw), degrees=True).as_matrix()
-        return replace(self, vertices=self.vertices @ turn.T + np.asarray(to, dtype=np.float64))
+        return replace(self, vertices=self.vertices @ turn.T + shift)
 
 
 def _part(mesh: trimesh.Trimesh, material: Material) -> Part:
     return Part(np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64), material)
 
 
+@cache
+def _cube() -> Part:
+    """The unit cube about the origin; making a mesh takes trimesh a while, and rooms hold hundreds of cuboids."""
+    return _part(trimesh.creation.box((1, 1, 1)), Material((1.0, 1.0, 1.0)))
+
+
+@cache
+def _fine_cube() -> Part:
+    """A cube of edge 2 with 64 squares on every side."""
+    mesh = trimesh.creation.box((2, 2, 2)).subdivide().subdivide().subdivide()
+    return _part(mesh, Material((1.0, 1.0, 1.0)))
+
+
+def _cuboid(size: ArrayLike, center: ArrayLike, material: Material) -> Part:
+    cube = _cube()
+    return Part(cube.vertices * np.asarray(size, dtype=np.float64) + np.asarray(center), cube.faces, material)
+
+
 def box(size: Sequence[float], at: Sequence[float], material: Material) -> Part:
     """A cuboid with edges ``size`` whose *bottom centre* is ``at``."""
-    return _part(trimesh.creation.box(size), material).moved((at[0], at[1], at[2] + size[2] / 2))
+    return _cuboid(size, (at[0], at[1], at[2] + size[2] / 2), material)
 
 
 def slab(low: Sequence[float], high: Sequence[float], material: Material) -> Part:
     """The cuboid between two opposite corners."""
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    return _part(trimesh.creation.box(high - low), material).moved((low + high) / 2)
+    return _cuboid(high - low, (low + high) / 2, material)
 
 
 def cushion(size: Sequence[float], at: Sequence[float], material: Material, softness: float = 0.35) -> Part:
     """A box with soft edges and bulging sides (superellipsoid; softness 1 = ellipsoid); ``at``: its bottom centre."""
-    mesh = trimesh.creation.box((2, 2, 2)).subdivide().subdivide().subdivide()
+    fine = _fine_cube()
     power = 2 / max(softness, 0.05)
-    vertices = mesh.vertices
-    radius = (np.abs(vertices) ** power).sum(axis=1) ** (-1 / power)
-    mesh.vertices = vertices * radius[:, None] * np.asarray(size) / 2
-    return _part(mesh, material).moved((at[0], at[1], at[2] + size[2] / 2))
+    radius = (np.abs(fine.vertices) ** power).sum(axis=1) ** (-1 / power)
+    vertices = fine.vertices * radius[:, None] * np.asarray(size) / 2
+    return Part(vertices, fine.faces, material).moved((at[0], at[1], at[2] + size[2] / 2))
 
 
 def lathe(profile: ArrayLike, at: Sequence[float], material: Material, sections: int = 24) -> Part:
