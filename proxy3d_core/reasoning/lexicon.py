@@ -455,6 +455,7 @@ PLAINER: dict[str, str] = {
         ("how come", "why"),
         ("tell me about,tell me more about,tell me something about,talk me through", "describe"),
         ("what about", "what is"),
+        ("what if,how about if", "if"),
         ("as well as,along with,together with,plus also", "and"),
         ("a couple of,a pair of", "two"),
         ("half a dozen,a half dozen", "six"),

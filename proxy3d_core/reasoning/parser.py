@@ -35,7 +35,7 @@ MAX_WORDS = 120
 _STANCE_STARTS = word_set(
     """
     back stood if when while whilst as suppose imagine imagining assume assuming supposing given say let pretend picture
-    visualize envision consider considering provided think what so and now standing stand stands sitting sit sits
+    visualize envision consider considering provided think so and now standing stand stands sitting sit sits
     facing face faces were should look looking looks from viewed seen with after once by entering coming i you me
     being seated turning turn positioned at located lying lie kneeling crouching perched rotate spin swivel pivot
     having in next beside beginning starting my
