@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from proxy3d_core.errors import BadInput
+from proxy3d_core.reasoning.annotated import read_scenes
 from proxy3d_training.data.convert import mmscan, qa, referring, scenes, video
 from proxy3d_training.data.convert.proposals import Boxes, Matcher, overlaps, read_boxes
 from proxy3d_training.data.convert.rows import dataset_of, split_in
 from proxy3d_training.data.files import validate, write_samples
 from proxy3d_training.data.schema import ChoiceAnswer, IdAnswer, NumberAnswer, Sample, TextAnswer
-
-from proxy3d_core.errors import BadInput
-from proxy3d_core.reasoning.annotated import read_scenes
 
 SCAN = "scene0900_01"
 
@@ -83,7 +83,14 @@ def test_scanrefer(tmp_path: Path, matcher: Matcher) -> None:
 
 def test_multi3drefer(tmp_path: Path, matcher: Matcher) -> None:
     rows = [
-        {"scene_id": SCAN, "object_ids": ids, "ann_id": i, "eval_type": kind, "description": "cubes", "object_name": "x"}
+        {
+            "scene_id": SCAN,
+            "object_ids": ids,
+            "ann_id": i,
+            "eval_type": kind,
+            "description": "cubes",
+            "object_name": "x",
+        }
         for i, (ids, kind) in enumerate([([], "zt_w_d"), ([2], "st_wo_d"), ([2, 0], "mt"), ([1], "st_w_d")])
     ]
     path = put(tmp_path / "multi3drefer_train.json", rows)
@@ -112,7 +119,13 @@ def test_scanqa_and_sqa3d(tmp_path: Path) -> None:
     assert found[0].prompt() == "What is it? Answer the question using a single word or phrase."
 
     questions = [
-        {"scene_id": SCAN, "situation": "I sit.", "alternative_situation": [], "question": "Can I go?", "question_id": 7}
+        {
+            "scene_id": SCAN,
+            "situation": "I sit.",
+            "alternative_situation": [],
+            "question": "Can I go?",
+            "question_id": 7,
+        }
     ]
     annotation = {
         "question_id": 7,
@@ -216,13 +229,14 @@ def test_vsi590k(tmp_path: Path) -> None:
 
     rows = [
         row(
-            "<image>\nThese are frames of a video.\nWhere is it?\nOptions:\nA. left\nB. right\nAnswer with the option's "
-            "letter from the given choices directly.",
+            "<image>\nThese are frames of a video.\nWhere is it?\nOptions:\nA. left\nB. right\n"
+            "Answer with the option's letter from the given choices directly.",
             "A",
             video="scannet/videos/train/scene0001_00.mp4",
         ),
         row(
-            "<image>\nHow large is the room in square meters?\nPlease answer the question using a single word or phrase.",
+            "<image>\nHow large is the room in square meters?\n"
+            "Please answer the question using a single word or phrase.",
             "21.4",
             video="arkitscenes/videos/41069021.mp4",
         ),
@@ -306,7 +320,9 @@ def test_wrong_files_are_refused_with_file_row_and_field(tmp_path: Path) -> None
     with pytest.raises(BadInput, match="--split"):
         split_in(Path("questions.json"), None)
     with pytest.raises(BadInput, match=r"lines\.jsonl:2 is not JSON"):
-        (tmp_path / "lines.jsonl").write_text('{"problem_id": 1, "problem": "x", "solution": "1", "path": "a.mp4"}\n{\n')
+        (tmp_path / "lines.jsonl").write_text(
+            '{"problem_id": 1, "problem": "x", "solution": "1", "path": "a.mp4"}\n{\n'
+        )
         list(video.sr91k(tmp_path / "lines.jsonl", out))
     with pytest.raises(BadInput, match="holds no scans of scannet"):
         scenes.annotated("scannet", tmp_path)

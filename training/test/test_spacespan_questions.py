@@ -31,6 +31,7 @@ from proxy3d_training.evaluation.vsi_questions import closest_distance
 from proxy3d_training.simulation.truth import Box, Thing, Truth
 from proxy3d_training.simulation.truth import Room as TrueRoom
 
+ROOMS = 24
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 
 
@@ -53,10 +54,10 @@ def demo() -> Room:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty rooms: the demo's things shuffled about, some left out, sizes and colours by chance."""
+    """Rooms: the demo's things shuffled about, some left out, sizes and colours by chance."""
     folder = tmp_path_factory.mktemp("rooms")
     source = Truth.load(DEMO)
-    for number in range(40):
+    for number in range(ROOMS):
         rng = random.Random(number)
         places = [t.box for t in source.objects]
         rng.shuffle(places)
@@ -83,7 +84,7 @@ def made(many: Path) -> tuple[Path, list[Sample]]:
     """Questions about them."""
     out = many / "q.jsonl"
     folders = sorted(p for p in many.iterdir() if p.is_dir())
-    samples = list(generate(folders, out, seed=3, per_room=120))
+    samples = list(generate(folders, out, seed=3, per_room=100))
     write_samples(out, samples)
     return out, samples
 
@@ -239,7 +240,7 @@ def test_no_room_is_in_two_splits_and_no_question_twice(made: tuple[Path, list[S
     for s in samples:
         if s.scene:
             splits[s.scene.space].add(s.split)
-    assert all(len(found) == 1 for found in splits.values()) and len(splits) == 40
+    assert all(len(found) == 1 for found in splits.values()) and len(splits) == ROOMS
     assert len({s.id for s in samples}) == len(samples)
 
 

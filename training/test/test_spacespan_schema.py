@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from proxy3d_training.data.files import line_of, read_samples, scene_folder, validate, write_samples
-from proxy3d_training.data.schema import Box, Mask, Sample, id_text, json_schema, marker
-from proxy3d_training.data.stats import count
 from pydantic import ValidationError
 
 from proxy3d_core.errors import BadInput
+from proxy3d_training.data.files import line_of, read_samples, scene_folder, validate, write_samples
+from proxy3d_training.data.schema import Box, Mask, Sample, id_text, json_schema, marker
+from proxy3d_training.data.stats import count
 
 
 def sample(**changes: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_problems_name_file_line_and_field(tmp_path: Path, changes: dict[str, An
     path.write_text(json.dumps(sample(id="good")) + "\n" + json.dumps(sample(**changes)) + "\n")
     found = validate([path])
     assert found.samples == 2
-    assert [(p.file, p.line) for p in found.problems][0] == (str(path), 2)
+    assert next((p.file, p.line) for p in found.problems) == (str(path), 2)
     assert field in [p.field for p in found.problems]
     with pytest.raises(BadInput, match=r"bad\.jsonl:2: "):
         list(read_samples(path))

@@ -126,8 +126,9 @@ class Room:
         name: unique; also the space by which splits are made.
         folder: where it was read from.
         items: all things that are there at the end and were seen.
-        unclear: labels that nobody can be asked about: something of theirs was never seen, a more special label is there,
-            too (a chair beside an office chair), or another one that people use for the same; pairs, such as shoes.
+        unclear: labels that nobody can be asked about: something of theirs was never seen, a more special label is
+            there, too (a chair beside an office chair), or another one that people use for the same; pairs, such as
+            shoes.
         absent: labels of which there plainly is nothing.
         area: of the floor, square metres.
         rooms: how many rooms it has.
