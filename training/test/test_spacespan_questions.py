@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -19,16 +20,17 @@ from proxy3d_training.data.blind import Asked, baselines, chance, guesses, relat
 from proxy3d_training.data.check import check
 from proxy3d_training.data.commands import data
 from proxy3d_training.data.files import read_samples, validate, write_samples
-from proxy3d_training.data.questions import vsi
+from proxy3d_training.data.questions import regions, vsi
 from proxy3d_training.data.questions.candidates import Asker, Candidate, plural
 from proxy3d_training.data.questions.expressions import expressions
-from proxy3d_training.data.questions.generate import FAMILIES, candidates, generate
+from proxy3d_training.data.questions.generate import FAMILIES, as_sample, candidates, generate
 from proxy3d_training.data.questions.geometry import bearing, crosses, off
 from proxy3d_training.data.questions.rooms import Item, Room, read_room, split_of
 from proxy3d_training.data.schema import IdAnswer, Sample
+from proxy3d_training.data.show import show
 from proxy3d_training.evaluation.scorers import vsibench_official
 from proxy3d_training.evaluation.vsi_questions import closest_distance
-from proxy3d_training.simulation.truth import Box, Thing, Truth
+from proxy3d_training.simulation.truth import Box, Camera, Thing, Truth, View
 from proxy3d_training.simulation.truth import Room as TrueRoom
 
 ROOMS = 24
@@ -192,8 +194,6 @@ def test_what_is_unclear_is_not_asked(tmp_path: Path) -> None:
 
 
 def test_unseen_things_are_not_counted(tmp_path: Path) -> None:
-    from proxy3d_training.simulation.truth import View
-
     truth = Truth.load(DEMO)
     plan = truth.rooms[0]
     things = (thing(1, "chair", 1, 1, first_seen=0.5), thing(2, "chair", 3, 1), thing(3, "bed", 5, 1, first_seen=1.0))
@@ -311,8 +311,6 @@ def test_answerer_and_questions_agree_on_the_demo_room(demo: Room) -> None:
     out = DEMO.parent / "q.jsonl"  # never written; scene folders count from it
 
     def samples() -> Iterator[Sample]:
-        from proxy3d_training.data.questions.generate import as_sample
-
         for number, candidate in enumerate(candidates(demo, 5, 12, tuple(FAMILIES))):
             if candidate.kind in kinds:
                 yield as_sample(demo, candidate, "train", 5, number, out)
@@ -320,6 +318,57 @@ def test_answerer_and_questions_agree_on_the_demo_room(demo: Room) -> None:
     found = check(samples(), out)
     assert sum(row.n for row in found.rows.values()) > 100
     assert found.share >= 0.99, found.disagreements[:5]
+
+
+def test_regions_are_drawn_where_the_frame_shows_the_thing(tmp_path: Path) -> None:
+    """Five things side by side in one picture of 100 x 60 pixels, each a block of 20 x 40 in its instance image."""
+    views = ((0, 0.1),)
+    things = [thing(i, f"thing {i}", 1 + i, 3, first_seen=0.0, views=views) for i in range(1, 6)]
+    truth = Truth.load(DEMO)
+    view = View(0, 0.0, (4.0, 0.0, 1.0), np.pi / 2, 0.0, 1)
+    camera = Camera(100, 60, 50.0, 50.0, 50.0, 30.0)
+    replace(truth, objects=tuple(things), changes=(), openings=(), frames=(view,), camera=camera).save(tmp_path)
+    picture = np.zeros((60, 100), np.uint16)
+    for i in range(1, 6):
+        picture[10:50, 20 * (i - 1) : 20 * i] = i
+    stem = str(tmp_path / "frame-000000")
+    cv2.imwrite(f"{stem}.instance.png", picture)
+    cv2.imwrite(f"{stem}.color.jpg", np.full((60, 100, 3), 90, np.uint8))
+    cv2.imwrite(f"{stem}.depth.png", np.full((60, 100), 3000, np.uint16))
+    np.savetxt(tmp_path / "camera-intrinsics.txt", [[50, 0, 50], [0, 50, 30], [0, 0, 1]])
+    room = read_room(tmp_path)
+    np.savetxt(f"{stem}.pose.txt", room.views[0].pose)
+
+    made = list(regions.ask(Asker(room, random.Random(2), 10)))
+    drawn = [region for c in made for region in c.regions]
+    assert {"box2d", "mask", "box3d"} <= {k for r in drawn for k in ("box2d", "mask", "box3d") if getattr(r, k)}
+    for region in drawn:
+        left = 20.0 * ((region.object or 0) - 1)
+        if region.box2d is not None:
+            assert region.frame == "frame-000000" and region.box2d == (left, 10, left + 20, 50)
+        if region.mask is not None:
+            assert (region.mask.decode() == (picture == region.object)).all()
+
+    shown = next(c for c in made if any(r.mask for r in c.regions))
+    sample = as_sample(room, shown, "train", 0, 0, tmp_path / "q.jsonl")
+    write_samples(tmp_path / "q.jsonl", [sample])
+    show(sample, tmp_path / "q.jsonl", tmp_path / "shown.png")
+    # The mask's outline is drawn in red over the grey picture.
+    pixels = cv2.imread(str(tmp_path / "shown.png")).astype(int)
+    assert ((pixels[..., 2] > 200) & (pixels[..., 1] < 60) & (pixels[..., 0] < 60)).sum() > 50
+
+
+def test_poses_of_views_look_where_they_say(tmp_path: Path) -> None:
+    truth = Truth.load(DEMO)
+    view = View(3, 0.1, (1.0, 2.0, 1.5), np.pi / 2, 0.0, 1)
+    things = (thing(1, "bed", 1, 5, first_seen=0.0),)
+    replace(truth, objects=things, changes=(), openings=(), frames=(view,)).save(tmp_path)
+    (found,) = read_room(tmp_path).views
+    assert found.name == "frame-000003"
+    assert found.pose[:3, 2] == pytest.approx([0, 1, 0])  # ahead: +y
+    assert found.pose[:3, 0] == pytest.approx([1, 0, 0])  # right
+    assert found.pose[:3, 1] == pytest.approx([0, 0, -1])  # down
+    assert found.pose[:3, 3] == pytest.approx([1, 2, 1.5])
 
 
 def test_plurals() -> None:
