@@ -182,3 +182,20 @@ def test_what_is_wrong_with_a_checkpoint_is_said(tmp_path: Path) -> None:
 def test_masks_can_be_imported_without_torch() -> None:
     code = "import sys, proxy3d_core.perception.masks; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_live_scene_asks_the_model_that_is_configured(tmp_path: Path) -> None:
+    from rooms import Room, Thing, look
+
+    from proxy3d_core.config import Config
+    from proxy3d_core.scene.state import SceneState
+
+    box = Thing("box", (1.5, 0.0, 0.5), (0.4, 1.0, 1.0))
+    frame = Room([box]).render(look((0.0, 0.0, 1.2), (1.5, 0.0, 0.6)), 0.0)
+    settings = {"perception.segmenter": str(checkpoint(tmp_path)), "perception.segmenter_device": "cpu"}
+    scene = SceneState(Config.from_flat(settings))
+    scene.update(frame)
+    scene.refresh()
+    assert {"segmenter", "instances"} <= scene.times.summary().keys()
+    with pytest.raises(ModelError, match="does not exist"):
+        SceneState(Config.from_flat({"perception.segmenter": str(tmp_path / "nowhere")}))
