@@ -407,6 +407,8 @@ def replay(
         return
     dropped = sum(document["dropped"].values())
     out.print(f"{source.name} ({source.format}): {document['frames']} frames, {dropped} dropped")
+    if snapshot.scale_uncertainty:
+        out.print(f"  lengths are uncertain by {100 * snapshot.scale_uncertainty:.0f} %: no depth sensor measured them")
     for reason, count in document["dropped"].items():
         out.print(f"  {count}x {reason}")
     print_objects(document["objects"])

@@ -125,7 +125,10 @@ def replay(
 
 
 def document(run: Replay) -> dict[str, Any]:
-    """What ``proxy3d replay --json`` prints; positions are in the sequence's own world frame, metres and seconds."""
+    """What ``proxy3d replay --json`` prints; positions are in the sequence's own world frame, metres and seconds.
+
+    ``depth_model`` and ``metric_scale`` are there only if depth came from a model or from point maps.
+    """
     snapshot = run.scene.snapshot()
     up = np.asarray(run.level.up, dtype=np.float64)
     height = snapshot.floor.height
@@ -140,8 +143,8 @@ def document(run: Replay) -> dict[str, Any]:
         "floor": None if height is None else round(float(height), 4),
         "answers": [answer_entry(text, answer) for text, answer in run.asked],
         "timing_ms": run.scene.times.summary(),
-        "depth_model": None if run.depth_source is None else run.depth_source.report(),
-        "metric_scale": None if run.scale is None else asdict(run.scale),
+        **({} if run.depth_source is None else {"depth_model": run.depth_source.report()}),
+        **({} if run.scale is None else {"metric_scale": asdict(run.scale)}),
     }
 
 

@@ -19,6 +19,7 @@ from proxy3d_core.errors import ModelError, SequenceError
 from proxy3d_core.geometry import Intrinsics
 from proxy3d_core.perception.depth_models import UNCHECKED, Prediction
 from proxy3d_core.reasoning.answer import Status
+from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import open_sequence
 from proxy3d_ros.node import SpatialNode
 from proxy3d_ros.port import Input as Source
@@ -119,6 +120,9 @@ def test_answers_carry_the_uncertainty_of_an_unchecked_scale(make: Callable[...,
     )
     assert reply.status == Status.OK.value, reply.message
     assert reply.uncertainty >= 0.2 * reply.value and "depth model" in reply.message
+    loaded = SceneState(camera.node.config)
+    loaded.load_state_dict(*camera.node._scene.state_dict())
+    assert loaded.snapshot().scale_uncertainty == UNCHECKED
 
 
 def test_a_sensor_checks_the_scale_and_sets_it_if_asked(make: Callable[..., Camera], tmp_path: Path) -> None:

@@ -178,6 +178,24 @@ def realsense(
     return path
 
 
+def test_a_bag_of_colour_has_all_but_depth(tmp_path: Path, tiny) -> None:  # type: ignore[no-untyped-def]
+    bag = Bag(tmp_path / "colour")
+    for i in range(3):
+        bag.tf(10**9 + 100 * i * MS, "odom", "camera", shifted(i))
+        bag.info("/camera/color/camera_info", 10**9 + 100 * i * MS, "camera", tiny.k, (64, 48))
+        bag.image("/camera/color/image_raw", 10**9 + 100 * i * MS, "camera", tiny.color(i)[..., ::-1], "bgr8")
+    bag.close()
+    sequence = open_sequence(tmp_path / "colour")
+    for records in (list(sequence), list(sequence.sample(3))):
+        assert [r.dropped for r in records] == ["no depth"] * 3
+        for i, record in enumerate(records):
+            assert record.rgb is not None and (record.rgb == tiny.color(i)).all()
+            assert record.pose is not None and record.pose[0, 3] == pytest.approx(i)
+            assert record.intrinsics is not None and record.intrinsics.matrix == pytest.approx(
+                np.reshape(tiny.k, (3, 3))
+            )
+
+
 def shifted(x: float) -> np.ndarray:
     out = np.eye(4)
     out[0, 3] = x
