@@ -14,6 +14,7 @@ from proxy3d_core.geometry import OrientedBox
 from proxy3d_core.sequences.base import Record
 from proxy3d_core.sequences.recognise import open_sequence
 from proxy3d_training.data.files import scene_folder
+from proxy3d_training.data.questions.rooms import read_room
 from proxy3d_training.data.schema import IdAnswer, Sample, Thing
 
 Array = NDArray[np.float64]
@@ -38,11 +39,11 @@ def show(sample: Sample, file: Path, out: Path) -> None:
     except ImportError as error:
         raise MissingExtra("pictures need matplotlib: pip install 'proxy3d_ros[viz]'") from error
     frame = _frame(sample, file)
-    figure = Figure(figsize=(11 if frame is not None else 7, 6), layout="constrained")
+    figure = Figure(figsize=(11 if frame is not None else 9, 6), layout="constrained")
     columns = figure.subplots(1, 2, width_ratios=(3, 2)) if frame is not None else [None, figure.subplots()]
     if frame is not None:
         _draw_frame(columns[0], frame, sample)
-    _draw_floor(columns[1], sample)
+    _draw_floor(columns[1], sample, _others(sample, file))
     figure.suptitle(_caption(sample), fontsize=9, ha="left", x=0.02, family="monospace")
     try:
         figure.savefig(out, dpi=110)
@@ -54,7 +55,7 @@ def _caption(sample: Sample) -> str:
     lines = [f"{sample.source} / {sample.family} / {sample.kind}   [{sample.split}]   {sample.id}"]
     for title, text in (("Q", sample.prompt()), ("A", sample.answer.text)):
         for part in text.splitlines():
-            lines += textwrap.wrap(part, 110, initial_indent=f"{title}: ", subsequent_indent="   ") or [""]
+            lines += textwrap.wrap(part, 100, initial_indent=f"{title}: ", subsequent_indent="   ") or [""]
             title = " "
     return "\n".join(lines)
 
@@ -144,10 +145,22 @@ def _draw_frame(axes: Any, frame: Record, sample: Sample) -> None:
     axes.set_ylim(height, 0)
 
 
-def _draw_floor(axes: Any, sample: Sample) -> None:
+def _others(sample: Sample, file: Path) -> list[Array]:
+    """Outlines of all things of a simulated room."""
+    if sample.scene is None or sample.scene.dataset != "simulated" or sample.view == "symbols":
+        return []
+    try:
+        return list(read_room(scene_folder(file, sample)).corners)
+    except BadInput:
+        return []
+
+
+def _draw_floor(axes: Any, sample: Sample, others: list[Array]) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("x [m]")
     axes.set_ylabel("y [m]")
+    for outline in others:
+        axes.fill(*outline.T, facecolor="none", edgecolor="lightgrey", linewidth=0.8)
     for thing in sample.objects:
         if thing.box is None:
             continue

@@ -80,7 +80,7 @@ def _carried(asker: Asker) -> Iterator[Candidate]:
         under = room.by_id.get(item.support) if item.support is not None else None
         if under is not None:
             text, template = asker.worded(_WHERE)
-            given = words(f"on {under.label}", under.label, f"on the {under.label}")
+            given = words(f"on the {under.label}", under.label, f"on {under.label}")
             yield Candidate(
                 FAMILY,
                 "where_on",
