@@ -25,6 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+import proxy3d_training
 from proxy3d_core.errors import BadInput
 from proxy3d_training.simulation import truth
 from proxy3d_training.simulation.flat import Flat
@@ -33,8 +34,8 @@ from proxy3d_training.simulation.kinds import LABELS
 from proxy3d_training.simulation.renderer import Renderer, exposure
 from proxy3d_training.simulation.sensor import Segmenter, StereoDepth, photograph
 
-LAYOUT = 1
-"""Version of what is written; a set of another version is not continued."""
+_MAKER = {"layout": 1, "generator": proxy3d_training.__version__}
+"""Version of what is written and by what; a set of another version is not continued."""
 
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 _CLASSES = {name: i + 1 for i, name in enumerate(LABELS)}
@@ -197,7 +198,7 @@ def _results(todo: list[int], job: Callable[[int], int], workers: int | None) ->
 
 def _claim(out: Path, settings: Settings) -> None:
     """Note the settings of a set in its folder; refuse to mix two sets."""
-    path, mine = out / "settings.json", {"layout": LAYOUT, **dataclasses.asdict(settings)}
+    path, mine = out / "settings.json", {**_MAKER, **dataclasses.asdict(settings)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         if path.is_file():
@@ -242,5 +243,5 @@ def summary(rooms: int, settings: Settings, out: Path, report: Report) -> dict[s
         "objects": labels.total(),
         "labels": dict(labels.most_common()),
         "changes": changes,
-        "settings": {"layout": LAYOUT, **dataclasses.asdict(settings)},
+        "settings": {**_MAKER, **dataclasses.asdict(settings)},
     }
