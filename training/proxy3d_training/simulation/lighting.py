@@ -97,7 +97,7 @@ def light_room(
     # Away from the surface, and a little towards its inside: a vertex at a room's edge would look behind the next wall.
     inside = 0.15 * (geometry.neighbours @ geometry.vertices - geometry.vertices)
     origins = (geometry.vertices + inside + _LIFT * geometry.normals).astype(np.float32)
-    direct = np.zeros_like(geometry.vertices)
+    direct = np.zeros(origins.shape, np.float32)
     rng = np.random.default_rng(0)
 
     for pane in room.panes():
@@ -128,20 +128,22 @@ def light_room(
             )
 
     sun = Sun(room, geometry)
-    bounced_sun = SUN * sun.shines(origins, geometry.normals)[:, None]
+    bounced_sun = (SUN * sun.shines(origins, geometry.normals)[:, None]).astype(np.float32)
 
     hits, buried = _gather_rays(geometry, caster, origins, rays)
     direct, bounced_sun = _spread(geometry, direct, buried), _spread(geometry, bounced_sun, buried)
     colors = np.stack(
         [albedo(np.zeros((1, 3)), m)[0] if m.pattern == "plain" else np.asarray(m.color) for m in geometry.materials]
     )
-    face_color = colors[geometry.face_material]
+    face_color = colors[geometry.face_material].astype(np.float32)
     opaque = np.array([m.opaque for m in geometry.materials])[geometry.face_material]
     indirect = np.zeros_like(direct)
     for _ in range(bounces):
-        radiosity = face_color * (direct + bounced_sun + indirect)[geometry.faces].mean(axis=1) * opaque[:, None]
-        radiosity = np.concatenate([radiosity, np.zeros((1, 3))])  # a ray that hits nothing (index -1) brings nothing
-        indirect = _spread(geometry, radiosity[hits].mean(axis=1), buried)
+        light = direct + bounced_sun + indirect
+        radiosity = np.zeros((len(face_color) + 1, 3), np.float32)  # a ray that hits nothing (index -1) brings nothing
+        radiosity[:-1] = sum(light[geometry.faces[:, i]] for i in range(3)) / 3 * face_color * opaque[:, None]
+        gathered = sum(radiosity[hits[:, i]] for i in range(rays)) / np.float32(rays)
+        indirect = _spread(geometry, gathered, buried)
         for _ in range(smoothing):
             indirect = geometry.neighbours @ indirect
     return Light(geometry.neighbours @ (geometry.neighbours @ direct) + indirect, sun)
@@ -186,11 +188,11 @@ def _spread(geometry: Geometry, light: Array, buried: NDArray[np.bool_], steps: 
     Vertices behind or inside of something are dark; between them and the next one in the open light is interpolated,
     which would show as dark teeth around everything that stands at a wall.
     """
-    known, out = ~buried, np.where(buried[:, None], 0.0, light)
+    known, out = ~buried, np.where(buried[:, None], np.float32(0), light)
     for _ in range(steps):
         if known.all():
             break
-        share = geometry.neighbours @ known.astype(np.float64)
+        share = geometry.neighbours @ known.astype(np.float32)
         found = np.flatnonzero(~known & (share > 0))
         out[found] = (geometry.neighbours[found] @ out) / share[found, None]
         known[found] = True

@@ -72,7 +72,7 @@ class Renderer:
 
         Args:
             samples: colour samples per pixel and axis (2 = four per pixel); depth and instances belong to the centre.
-            adaptive: only pixels at edges get more than one.
+            adaptive: only pixels at edges get more than one, and these the one at the centre and ``samples`` others.
         """
         rays = pixel_rays(k).astype(np.float32).reshape(-1, 3)
         count, eye, rotation = len(rays), pose[:3, 3].astype(np.float32), pose[:3, :3].astype(np.float32)
@@ -88,19 +88,21 @@ class Renderer:
             radiance = self._shade(eye, directions, face, depth, weights)
         if samples > 1:
             ask = np.arange(count)
+            steps = (np.arange(samples) + 0.5) / samples - 0.5
+            spots = [(dx, dy) for dy in steps for dx in steps]
             if adaptive:
                 surface = np.where(solid, self.geometry.face_item[face] * len(self._opaque) + material, -(10**9))
                 ask = np.flatnonzero(_edges(surface.reshape(shape), normals.reshape(*shape, 3)))
-            steps = (np.arange(samples) + 0.5) / samples - 0.5
-            offsets = np.array([(dx / k.fx, dy / k.fy, 0.0) for dy in steps for dx in steps], np.float32)
+                spots = [(a, b) for a, b in zip(steps, np.roll(steps, samples // 2), strict=True)]
+            offsets = np.array([(dx / k.fx, dy / k.fy, 0.0) for dx, dy in spots], np.float32)
             shifted = ((rays[ask] + offsets[:, None]) @ rotation.T).reshape(-1, 3)
             hit = self._caster.first(np.broadcast_to(eye, shifted.shape), shifted)
             # Very bright pixels would leave jagged edges; displays cannot show them anyway.
-            fine = np.minimum(self._shade(eye, shifted, *hit), 4.0).reshape(len(offsets), -1, 3).mean(axis=0)
+            fine = np.minimum(self._shade(eye, shifted, *hit), 4.0).reshape(len(offsets), -1, 3).sum(axis=0)
             if adaptive:
-                radiance[ask] = fine
+                radiance[ask] = (np.minimum(radiance[ask], 4.0) + fine) / (1 + len(offsets))
             else:
-                radiance = fine
+                radiance = fine / len(offsets)
         return Picture(
             radiance.reshape(*shape, 3),
             np.where(solid, depth, 0).reshape(shape),

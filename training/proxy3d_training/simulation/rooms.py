@@ -297,7 +297,7 @@ class Geometry:
             np.array([i for _, i in placed])[part],
             materials,
             tuple(room.items),
-            sparse.csr_matrix(sparse.diags(1 / np.asarray(links.sum(axis=1)).ravel()) @ links),
+            sparse.csr_matrix(sparse.diags(1 / np.asarray(links.sum(axis=1)).ravel()) @ links).astype(np.float32),
         )
 
 
