@@ -1,0 +1,134 @@
+"""The live pipeline on recorded sequences, as ``proxy3d replay`` runs it: for evaluation and for preparing data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy3d_core.config import Config
+from proxy3d_core.encoders import SemanticEncoder, to_numpy
+from proxy3d_core.encoders.base import Features, Images
+from proxy3d_core.errors import BadInput
+from proxy3d_core.frame import Frame
+from proxy3d_core.geometry import OrientedBox
+from proxy3d_core.geometry.transforms import robot_from_camera
+from proxy3d_core.perception.level import Level, estimate_up
+from proxy3d_core.scene.state import SceneState
+from proxy3d_core.sequences import Sequence, frames
+
+Change = Callable[[Frame], Frame]
+
+
+class Drive:
+    """A sequence played into a scene, frame by frame.
+
+    Attributes:
+        level: how the sequence's world lies in the scene's frame, which has z up.
+        dropped: how many frames were not used, by reason.
+    """
+
+    def __init__(self, scene: SceneState, sequence: Sequence, change: Change | None = None) -> None:
+        """``change`` alters every frame before the scene sees it, for instance takes its labels away."""
+        self._scene, self._sequence, self._change = scene, sequence, change
+        self.level: Level = estimate_up(sequence)
+        self.dropped: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Play; every frame is in the scene when it comes out. After the last one the scene is up to date."""
+        floor = self.level.floor
+        stream = frames(self._sequence, self.level)
+        self.dropped.clear()
+        for frame in stream:
+            shown = frame if self._change is None else self._change(frame)
+            try:
+                robot = None if floor is None else robot_from_camera(frame.pose, floor)
+                self._scene.update(shown, robot)
+            except BadInput as error:
+                self.dropped[str(error)] += 1
+                continue
+            yield shown
+        self.dropped.update(stream.dropped)
+        self._scene.refresh()
+
+    def in_world(self, box: OrientedBox) -> OrientedBox:
+        """A box of the scene in the sequence's own world."""
+        turn = self.level.rotation.T
+        return OrientedBox(turn @ box.center, box.size, turn @ box.rotation)
+
+
+def without_labels(frame: Frame) -> Frame:
+    """The frame of a robot without a segmenter."""
+    return dataclasses.replace(frame, labels=None, detections=(), instances=None)
+
+
+def with_instances(folder: Path) -> Change:
+    """Adds the true instance images of a simulated recording in ``folder``, which no segmenter could better."""
+
+    def change(frame: Frame) -> Frame:
+        return dataclasses.replace(frame, instances=instance_image(folder, frame.stamp_ns))
+
+    return change
+
+
+def instance_image(folder: Path, stamp_ns: int) -> NDArray[np.uint16]:
+    """(H, W) true instance ids of a frame of a simulated recording, 0 = building.
+
+    Raises:
+        BadInput: the recording has no instance images.
+    """
+    path = folder / f"frame-{round(stamp_ns * 30 / 1e9):06d}.instance.png"
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+    if image is None:
+        raise BadInput(f"{path} cannot be read: the true instances are in recordings of proxy3d simulate only")
+    return np.asarray(image, np.uint16)
+
+
+class KeptFeatures(SemanticEncoder):
+    """An encoder that keeps what it last said, so that nothing is encoded twice."""
+
+    def __init__(self, encoder: SemanticEncoder) -> None:
+        """Around ``encoder``."""
+        super().__init__(encoder.name, encoder.channels, 1)
+        self._encoder = encoder
+        self.last: NDArray[np.float32] = np.zeros((0, 0, 0, encoder.channels), np.float32)
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """As of the encoder."""
+        return self._encoder.grid(height, width)
+
+    def encode(self, images: Images) -> Features:
+        """As of the encoder."""
+        self.last = to_numpy(self._encoder.encode(images))
+        return self.last
+
+
+class ReusedScene(SceneState):
+    """A scene that is used for one sequence after the other: models are loaded once, and features can be had.
+
+    Attributes:
+        config: its settings.
+        features: the encoder, with the features of the last frame.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Raises MissingExtra, ModelError, BadInput as ``SceneState``."""
+        super().__init__(config)
+        assert self._encoder is not None
+        self.config = config
+        self.features = self._encoder = KeptFeatures(self._encoder)
+
+    def begin(self) -> int:
+        """Forget everything; returns the id that the next new object will have."""
+        self.reset()
+        return int(self._tracker.next_id)
+
+    def groups_at(self, points: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(N,) the object that each of the points (N, 3) belongs to now; negative = none."""
+        with self._lock:
+            return self._voxels.owner_at(points)
