@@ -337,6 +337,8 @@ def _bisect(
 ) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.int64]]:
     """Triangles halved at their longest edge until none exceeds its ``max_edge``; last: where each face came from."""
     source = np.arange(len(faces))
+    # Edges that were halved, each a pair of vertices in one number, sorted; and the vertices in their middles.
+    halved, middle_of = np.full(1, -1, np.int64), np.full(1, -1, np.int64)
     while True:
         corners = vertices[faces]
         length = np.linalg.norm(corners - corners[:, [1, 2, 0]], axis=2)
@@ -347,11 +349,20 @@ def _bisect(
         order = (longest[long, None] + np.arange(3)) % 3
         a, b, c = np.take_along_axis(faces[long], order, axis=1).T
         ends = np.sort(np.stack([a, b], axis=1), axis=1)
-        pairs, middle = np.unique(ends, axis=0, return_inverse=True)
-        middle = middle.ravel() + len(vertices)
+        keys, first, edge = np.unique(ends[:, 0] << 32 | ends[:, 1], return_index=True, return_inverse=True)
+        # The neighbour across an edge may have halved it in an earlier round: the two must share that vertex.
+        at = np.minimum(np.searchsorted(halved, keys), len(halved) - 1)
+        known = halved[at] == keys
+        middles = middle_of[at]
+        middles[~known] = len(vertices) + np.arange((~known).sum())
+        pairs = ends[first[~known]]
         vertices = np.concatenate([vertices, vertices[pairs].mean(axis=1)])
         half = normals[pairs].sum(axis=1)
         normals = np.concatenate([normals, half / np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-12)])
+        order = np.argsort(np.concatenate([halved, keys[~known]]))
+        halved = np.concatenate([halved, keys[~known]])[order]
+        middle_of = np.concatenate([middle_of, middles[~known]])[order]
+        middle = middles[edge.ravel()]
         short = np.setdiff1d(np.arange(len(faces)), long, assume_unique=True)
         faces = np.concatenate([faces[short], np.stack([a, middle, c], axis=1), np.stack([middle, b, c], axis=1)])
         source = np.concatenate([source[short], source[long], source[long]])

@@ -67,7 +67,7 @@ def folder_name(number: int) -> str:
 
 def _light(flat: Flat) -> Renderer:
     """Light at vertices that lie close on walls and far apart on things: a second's work for a room."""
-    return Renderer(flat, max_edge=0.22, rays=8, shadow_rays=4, item_edge=0.45, smoothing=12)
+    return Renderer(flat, max_edge=0.28, rays=8, shadow_rays=4, item_edge=0.45, smoothing=8)
 
 
 def render(recording: Recording, folder: Path, clean: bool = False) -> None:
