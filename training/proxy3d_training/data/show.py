@@ -46,7 +46,7 @@ def show(sample: Sample, file: Path, out: Path) -> None:
     _draw_floor(columns[1], sample, _others(sample, file))
     figure.suptitle(_caption(sample), fontsize=9, ha="left", x=0.02, family="monospace")
     try:
-        figure.savefig(out, dpi=110)
+        figure.savefig(out, dpi=110, bbox_inches="tight")
     except (OSError, ValueError) as error:
         raise BadInput(f"cannot write {out}: {error}") from error
 
