@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def share_budget(sizes: ArrayLike, budget: int, per_group: int) -> Ints:
+def share_budget(sizes: ArrayLike, budget: int, per_group: int, points: ArrayLike | None = None) -> Ints:
     """How many proxies each group gets.
 
     Every group starts with ``per_group`` (fewer if the budget does not allow), the rest is shared out by size with
@@ -31,23 +31,25 @@ def share_budget(sizes: ArrayLike, budget: int, per_group: int) -> Ints:
     get one each.
 
     Args:
-        sizes: (G,) points per group, each >= 1.
+        sizes: (G,) size of each group, > 0.
+        points: (G,) points per group, each >= 1, where those are not the size.
 
     Returns:
-        (G,) counts with ``sum == min(budget, sum(sizes))`` and ``counts <= sizes``.
+        (G,) counts with ``sum == min(budget, sum(points))`` and ``counts <= points``.
     """
-    n = np.asarray(sizes, dtype=np.int64)
+    size = np.asarray(sizes, dtype=np.float64)
+    n = np.asarray(sizes if points is None else points, dtype=np.int64)
     if len(n) == 0:
         return np.zeros(0, np.int64)
     if len(n) > budget:
         counts = np.zeros(len(n), np.int64)
-        counts[np.argsort(-n, kind="stable")[:budget]] = 1
+        counts[np.argsort(-size, kind="stable")[:budget]] = 1
         return counts
     target = min(budget, int(n.sum()))
     counts = np.minimum(n, min(per_group, budget // len(n)))
     while (left := target - int(counts.sum())) > 0:
         room = counts < n
-        quota = left * np.where(room, n, 0) / n[room].sum()
+        quota = left * np.where(room, size, 0) / size[room].sum()
         extra = np.floor(quota).astype(np.int64)
         best = np.argsort(-(quota - extra), kind="stable")[: left - int(extra.sum())]
         extra[best] += 1
@@ -69,7 +71,13 @@ class Clustering:
 
 
 def cluster_points(
-    points: ArrayLike, weights: ArrayLike, groups: ArrayLike, budget: int, per_group: int, rounds: int = ROUNDS
+    points: ArrayLike,
+    weights: ArrayLike,
+    groups: ArrayLike,
+    budget: int,
+    per_group: int,
+    rounds: int = ROUNDS,
+    sizes: ArrayLike | None = None,
 ) -> Clustering:
     """Cluster points on their positions inside each group: ``min(budget, N)`` clusters.
 
@@ -83,6 +91,7 @@ def cluster_points(
         budget: number of clusters.
         per_group: start count per group.
         rounds: effort, see ``grouped_kmeans``.
+        sizes: (N,) how much each point adds to the size of its group, by which the budget is shared; None = 1.
 
     Raises:
         BadInput: arrays differ in length, or hold NaN, infinite or non-positive numbers.
@@ -98,7 +107,9 @@ def cluster_points(
     if not (np.isfinite(p).all() and np.isfinite(w).all() and (w > 0).all()):
         raise BadInput("points and weights must be finite, weights positive")
     names, rank = _ranks(g)
-    counts = share_budget(np.bincount(rank), budget, per_group)
+    points_of = np.bincount(rank)
+    size_of = points_of if sizes is None else np.bincount(rank, _array(sizes, np.float64))
+    counts = share_budget(size_of, budget, per_group, points_of)
     label = grouped_kmeans(p, w, rank, counts, rounds)
     left = label < 0
     if left.any():
@@ -115,6 +126,7 @@ def cluster_proxies(
     per_group: int,
     rounds: int = ROUNDS,
     scatter: ArrayLike | None = None,
+    sizes: ArrayLike | None = None,
 ) -> ProxySet:
     """Summarise points by ``min(budget, N)`` proxies, none of which mixes two groups.
 
@@ -128,6 +140,7 @@ def cluster_proxies(
         per_group: start count per group (Table 5 of the paper: 5 is best).
         rounds: effort of the clustering; 0 is fastest, each one narrows the clusters by a few percent.
         scatter: (N,) of points that are means themselves: weighted sum of squared distances from it [m²].
+        sizes: (N,) how much each point adds to the size of its group, by which the budget is shared; None = 1.
 
     Returns:
         Proxies ordered by group. ``weights`` sums to the sum of the input's; positions and features are weighted means.
@@ -140,7 +153,7 @@ def cluster_proxies(
     p, w = _array(points, np.float64).reshape(-1, 3), _array(weights, np.float64)
     if features.ndim != 2 or len(features) != len(p):
         raise BadInput(f"points {p.shape} and features {tuple(features.shape)} differ in length")
-    found = cluster_points(p, w, groups, budget, per_group, rounds)
+    found = cluster_points(p, w, groups, budget, per_group, rounds, sizes)
     k = len(found.groups)
     if k == 0:
         return ProxySet.empty(features.shape[1])

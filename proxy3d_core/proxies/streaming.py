@@ -8,14 +8,14 @@ of its group's present level; the triplets of one cell are an *atom*: their weig
 feature, nothing else. Cells nest, so two ways to the same cells give the same atoms up to rounding: neither the order
 of frames nor how they are chunked matters as long as the levels agree.
 
-**Levels.** A group may have at most T atoms; one with more goes up a level: eight cells become one, and their atoms are
-added. A group that lost most of its atoms takes new triplets a level lower again. T is lowered just as far as needed
-to keep all atoms within the capacity. The order of frames can change T a
-little, and by it the level of a group, and so where within a cell an atom lies.
+**Levels.** When the atoms no longer fit into the capacity, the group with most atoms per proxy goes up a level: eight
+cells become one, and their atoms are added. A group that has lost most of its atoms takes new triplets a level lower
+again. The order of frames can change when this happens, and so in how fine a cell an atom lies, nothing else.
 
-**Budget.** A cell has eight children, so a group that went up keeps more than T / 8 atoms, and T falls by a tenth at a
-time; hence with a capacity of nine times the budget there are always atoms enough for the exact budget (if there were
-as many different points). Equations 1 to 3 of the paper then run on the atoms instead of on all triplets ever seen.
+**Budget.** The budget is shared out by the surface that was seen of each group, not by how long it was looked at. The
+capacity is nine times the budget, so a group that goes up has more than nine atoms per proxy, and, a cell having eight
+children, more than one afterwards: there are always atoms enough for the exact budget, if there were as many different
+points. Equations 1 to 3 of the paper then run on the atoms instead of on all triplets ever seen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from proxy3d_core.errors import BadInput
-from proxy3d_core.proxies.cluster import cluster_proxies
+from proxy3d_core.proxies.cluster import cluster_proxies, share_budget
 from proxy3d_core.proxies.triplets import Triplets
 from proxy3d_core.scene.snapshot import PENDING, ProxySet
 
@@ -41,9 +41,10 @@ LEVELS = 20
 """Levels of the octree; at the highest a group is one cell. Also the bits of a coordinate at level 0."""
 
 ATOMS_PER_PROXY = 9
-"""Capacity over budget: 8 children of a cell / the factor by which T falls."""
+"""Capacity over budget; times _DENSEST it must be more than the eight children of a cell."""
 
-_LOWER = 0.9
+_DENSEST = 0.9
+"""Groups whose density is at least this share of the highest go up a level together."""
 _PATIENCE = 2
 """Depth is noisy: a small cell is empty only if that around it at this level is empty as well."""
 _HALF = 1 << (LEVELS - 1)
@@ -61,6 +62,7 @@ class Atoms:
         weight: (A,) sum of weights.
         scatter: (A,) weighted sum of squared distances from the mean position, square metres.
         groups: (A,) group of each.
+        sizes: (A,) surface that each stands for.
     """
 
     position: Floats
@@ -68,11 +70,19 @@ class Atoms:
     weight: Floats
     scatter: Floats
     groups: Ints
+    sizes: Floats
 
     def cluster(self, budget: int, per_group: int) -> ProxySet:
         """Eqs 1-3 with the atoms for points: ``min(budget, A)`` proxies."""
         return cluster_proxies(
-            self.position, self.feature, self.weight, self.groups, budget, per_group, scatter=self.scatter
+            self.position,
+            self.feature,
+            self.weight,
+            self.groups,
+            budget,
+            per_group,
+            scatter=self.scatter,
+            sizes=self.sizes,
         )
 
 
@@ -136,7 +146,6 @@ class ProxyMap:
         self.channels, self.budget, self.per_group, self.resolution = channels, budget, per_group, resolution
         self.capacity = ATOMS_PER_PROXY * budget
         self.updates = 0
-        self._limit = float(self.capacity)  # T
         self._level: dict[int, int] = {}  # of each group: where its new triplets go
         # The atoms, sorted by group and key.
         self._groups = np.zeros(0, np.int64)
@@ -258,17 +267,34 @@ class ProxyMap:
         return rows
 
     def _fit(self) -> None:
-        """Bring groups with too many atoms, and all together, within the limits."""
-        while True:
-            first = _starts(self._groups, self._groups)
-            names, counts = self._groups[first], np.diff(np.append(first, len(self)))
-            large = names[counts > max(self._limit, 1)]
-            if len(large):
-                self._coarsen(large)
-            elif len(self) <= self.capacity or self._limit < 1:
-                return
-            else:
-                self._limit = _LOWER * min(self._limit, float(counts.max()))
+        """Bring the atoms within the capacity: the groups with most atoms per proxy go up a level."""
+        while len(self) > self.capacity:
+            names, counts, shares = self._shares()
+            if counts.max() == 1:
+                return  # more groups than the capacity
+            density = np.where(counts > 1, counts / np.maximum(shares, 1), 0)
+            self._coarsen(names[density >= _DENSEST * density.max()])
+
+    def _shares(self) -> tuple[Ints, Ints, Ints]:
+        """The groups, ascending, how many atoms each has, and how many proxies are its share."""
+        first = _starts(self._groups, self._groups)
+        counts = np.diff(np.append(first, len(self)))
+        sizes = np.add.reduceat(self._sizes(), first) if len(first) else np.zeros(0)
+        return self._groups[first], counts, share_budget(sizes, self.budget, self.per_group, counts)
+
+    def _sizes(self) -> Floats:
+        """(A,) surface that each atom stands for, in cells of the level _PATIENCE, where patches are dense enough.
+
+        A surface fills four of the eight cells in a cell; atoms that share a cell share its surface.
+        """
+        level = np.maximum(levels_of(self._keys), _PATIENCE)
+        cell = raise_keys(self._keys, level)
+        order = np.lexsort((cell, self._groups))
+        first = _starts(self._groups[order], cell[order])
+        sharing = np.diff(np.append(first, len(cell)))
+        sizes = np.empty(len(cell))
+        sizes[order] = 4.0 ** (level[order] - _PATIENCE) / np.repeat(sharing, sharing)
+        return sizes
 
     def _coarsen(self, names: Ints) -> None:
         """Take these groups a level up."""
@@ -301,7 +327,6 @@ class ProxyMap:
         if gone.any():
             self._free = np.concatenate([self._rows[gone], self._free])
             self._groups, self._keys, self._rows = self._groups[~gone], self._keys[~gone], self._rows[~gone]
-            self._limit = float(self.capacity)
 
     def regroup(self, occupied: Occupied, away: Collection[int] = ()) -> None:
         """Follow what became of the groups: they merge, split, appear and go, and the atoms with them.
@@ -346,21 +371,24 @@ class ProxyMap:
 
     def _settle_levels(self) -> None:
         """Levels of the groups as they are now; one that has become small takes what comes at a finer level."""
+        names, counts, shares = self._shares()
         first = _starts(self._groups, self._groups)
-        names, counts = self._groups[first].tolist(), np.diff(np.append(first, len(self))).tolist()
-        coarsest = np.maximum.reduceat(levels_of(self._keys), first).tolist() if names else []
-        levels = {}
-        for name, count, own in zip(names, counts, coarsest, strict=True):
-            level = self._level.get(name, own)
-            levels[name] = level - 1 if level and 8 * count <= self._limit else level
-        self._level = levels
+        own = np.maximum.reduceat(levels_of(self._keys), first) if len(first) else counts
+        level = np.array([self._level.get(name, high) for name, high in zip(names.tolist(), own, strict=True)], int)
+        level -= (level > 0) & (8 * counts <= ATOMS_PER_PROXY * shares)
+        self._level = dict(zip(names.tolist(), level.tolist(), strict=True))
 
     def atoms(self, without: Collection[int] = ()) -> Atoms:
         """A copy of the atoms, but for those of some groups."""
         shown = ~np.isin(self._groups, list(without))
         rows = self._rows[shown]
         return Atoms(
-            self._position[rows], self._feature[rows], self._weight[rows], self._scatter[rows], self._groups[shown]
+            self._position[rows],
+            self._feature[rows],
+            self._weight[rows],
+            self._scatter[rows],
+            self._groups[shown],
+            self._sizes()[shown],
         )
 
     def proxies(self, without: Collection[int] = ()) -> ProxySet:

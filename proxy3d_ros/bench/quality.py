@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from proxy3d_core.config import MapConfig
 from proxy3d_core.proxies.cluster import cluster_points, cluster_proxies
 from proxy3d_core.proxies.means import cluster_means
 from proxy3d_core.proxies.serialise import neighbour_gap, serialise
+from proxy3d_core.proxies.streaming import ProxyMap
+from proxy3d_core.proxies.triplets import Triplets
 from proxy3d_ros.bench.measure import Figures
 from proxy3d_ros.bench.scenes import Scene
 
@@ -31,6 +34,20 @@ Way = Callable[[Scene, int, int], "tuple[Label, NDArray[np.float32]]"]
 def grouped(scene: Scene, budget: int, per_group: int) -> tuple[Label, NDArray[np.float32]]:
     """Ours, in the objects by which it is judged: perfect groups, so its purity is 1 by construction."""
     return _clustered(scene, scene.objects, budget, per_group)
+
+
+def streamed(scene: Scene, budget: int, per_group: int) -> tuple[Label, NDArray[np.float32]]:
+    """As ``grouped``, but frame by frame through a ``ProxyMap``; patches go to the nearest proxy of their object."""
+    atoms = ProxyMap(scene.features.shape[1], budget, per_group, MapConfig().voxel_size)
+    for number in np.unique(scene.frames):
+        own = scene.frames == number
+        weights = np.ones(int(own.sum()), np.float32)
+        atoms.update(Triplets(scene.features[own], scene.points[own], scene.objects[own], weights))
+    kept = atoms.proxies()
+    apart = 10 * float(np.ptp(scene.points, axis=0).max())  # the object as a coordinate: others are far
+    tree = cKDTree(np.column_stack([kept.positions, apart * kept.groups]))
+    label = tree.query(np.column_stack([scene.points, apart * scene.objects]))[1]
+    return np.asarray(label, np.int64), kept.features
 
 
 def grouped_live(scene: Scene, budget: int, per_group: int) -> tuple[Label, NDArray[np.float32]]:
@@ -61,6 +78,7 @@ def voxels(scene: Scene, budget: int, per_group: int) -> tuple[Label, NDArray[np
 
 WAYS: dict[str, Way] = {
     "ours": grouped,
+    "ours, streamed": streamed,
     "ours, live groups": grouped_live,
     "ours without groups": ungrouped,
     "uniform sampling": sampled,

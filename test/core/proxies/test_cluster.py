@@ -143,6 +143,12 @@ def test_share_budget(sizes: list[int], budget: int, per_group: int, counts: lis
     assert share_budget(sizes, budget, per_group).tolist() == counts
 
 
+def test_the_budget_follows_the_size_of_a_group_as_far_as_its_points_go() -> None:
+    # 10 = 2 starts + 8 by 6:2; with two points only, the rest goes to the others.
+    assert share_budget([6.0, 2.0], 10, 1, [50, 50]).tolist() == [7, 3]
+    assert share_budget([6.0, 2.0], 10, 1, [2, 50]).tolist() == [2, 8]
+
+
 def test_coinciding_points_keep_the_budget() -> None:
     proxies = cluster_proxies(np.zeros((50, 3)), np.ones((50, 2)), np.ones(50), np.zeros(50), 8, 5)
     assert len(proxies) == 8
