@@ -110,8 +110,13 @@ def test_pixels_of_an_instance_lie_in_its_box_and_reach_its_sides(clean_set: Pat
             points = np.concatenate(parts)
             assert inside(points, truth.thing(thing).box, 0.008).all(), truth.thing(thing).label
             if len(points) > 3000 and truth.thing(thing).label not in FITTINGS:
-                span = np.ptp(points[:, 2]) / truth.thing(thing).box.size[2]
-                assert span > 0.3, truth.thing(thing).label
+                # Something that is seen well fills its box along one axis at least.
+                box = truth.thing(thing).box
+                turn = np.array(
+                    [[np.cos(box.yaw), -np.sin(box.yaw), 0], [np.sin(box.yaw), np.cos(box.yaw), 0], [0, 0, 1]]
+                )
+                span = np.ptp(points @ turn, axis=0) / box.size
+                assert span.max() > 0.6, truth.thing(thing).label
                 checked += 1
     assert checked >= 4
 
@@ -173,7 +178,7 @@ def overlap(a: Placed, b: Placed) -> float:
 
 
 def test_nothing_stands_in_anything(recordings: list[Recording]) -> None:
-    for recording in recordings[:8]:
+    for recording in recordings[:6]:
         for flat in (recording.before, recording.after):
             things = [p for p in flat.placed if p.kind.name not in FITTINGS]
             boxes = [p.item.box() for p in things]
