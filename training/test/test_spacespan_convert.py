@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -353,3 +354,28 @@ def test_real_scanqa_and_sqa3d(data_dir: Path, tmp_path: Path) -> None:
     assert write_samples(out, samples) == 1774 + 1593
     assert not validate([out]).problems
     assert {s.split for s in samples} == {"val", "test"}
+
+
+@pytest.mark.data
+def test_real_askers_face_what_they_say_they_face(data_dir: Path, tmp_path: Path) -> None:
+    """Position and facing of converted SQA3D samples, held against the true boxes of the same scans."""
+    rooms = read_scenes(data_dir / "vsi_scene_objects" / "scannet_meta_info.json")
+    samples = qa.sqa3d(
+        data_dir / "sqa3d" / "v1_balanced_questions_test_part.json",
+        data_dir / "sqa3d" / "v1_balanced_sqa_annotations_test_part.json",
+        tmp_path / "o.jsonl",
+    )
+    cosines = []
+    for sample in samples:
+        where = sample.situation
+        assert sample.scene is not None and where is not None
+        named = re.search(r"\bfacing (?:a|an|the) ([a-z]+)\b", where.text)
+        room = rooms.get(sample.scene.name)
+        if room is None or named is None or where.position is None or where.facing is None:
+            continue
+        found = [o for o in room.snapshot.objects if o.label == named[1]]
+        if len(found) == 1:
+            way = (found[0].box.center - where.position)[:2]
+            cosines.append(float(way @ where.facing[:2] / np.linalg.norm(way)))
+    assert len(cosines) > 20
+    assert np.mean(cosines) > 0.85
