@@ -13,8 +13,10 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from typer.core import TyperGroup
 
 from proxy3d_core.errors import Proxy3DError
+from proxy3d_training.evaluation.sim_command import sim
 
 if TYPE_CHECKING:
     from proxy3d_training.evaluation.items import Item
@@ -38,12 +40,22 @@ class AnswererName(str, Enum):
     geometric = "geometric"
 
 
-evaluate = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+class _Benchmarks(TyperGroup):
+    """``eval NAME ...`` is one command for all question benchmarks; ``eval sim ...`` is one of its own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What does not name a command is for the question benchmarks."""
+        return super().parse_args(ctx, args if args and args[0] in self.commands else ["questions", *args])
+
+
+evaluate = typer.Typer(cls=_Benchmarks, add_completion=False, pretty_exceptions_enable=False)
 
 
 @evaluate.command(
+    "questions",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: proxy3d eval vsibench --scenes scannet_meta_info.json --generate 2000 --seed 1",
+    epilog="Example: proxy3d eval vsibench --scenes scannet_meta_info.json --generate 2000 --seed 1. "
+    "For the live pipeline on simulated rooms see: proxy3d eval sim --help",
 )
 def _evaluate(
     benchmark: Annotated[BenchmarkName, typer.Argument(show_default=False)],
@@ -106,6 +118,12 @@ def _evaluate(
         typer.echo(json.dumps(document, ensure_ascii=False))
     else:
         _print(document)
+
+
+evaluate.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: proxy3d eval sim rooms/ --semantics labels --semantics none --questions 20",
+)(sim)
 
 
 def _document(

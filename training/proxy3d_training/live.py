@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from proxy3d_core.config import Config
@@ -60,6 +61,21 @@ class Drive:
         """A box of the scene in the sequence's own world."""
         turn = self.level.rotation.T
         return OrientedBox(turn @ box.center, box.size, turn @ box.rotation)
+
+
+def config_of(settings: Iterable[str]) -> Config:
+    """The defaults with some settings changed, each NAME=VALUE, such as ``map.voxel_size=0.05``.
+
+    Raises:
+        BadInput: no such setting, or not a value for it.
+    """
+    changed = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise BadInput(f"{setting!r} is not NAME=VALUE, such as map.voxel_size=0.05")
+        changed[name.strip()] = yaml.safe_load(value)
+    return Config.from_flat(changed)
 
 
 def without_labels(frame: Frame) -> Frame:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,13 +62,21 @@ class Check:
         return sum(row.right for row in self.rows.values()) / total if total else float("nan")
 
 
-def check(samples: Iterable[Sample], file: Path, most: int = 50) -> Check:
+def true_boxes(folder: Path) -> Snapshot:
+    """The truth of a simulated room as a scene. Raises BadInput."""
+    return read_room(folder).snapshot()
+
+
+def check(
+    samples: Iterable[Sample], file: Path, most: int = 50, scenes: Callable[[Path], Snapshot] = true_boxes
+) -> Check:
     """Ask the answerer every question of its kinds.
 
     Args:
         samples: of ``file``; those of public datasets are passed over.
         file: where they come from; scene folders are relative to it.
         most: at most so many disagreements are kept.
+        scenes: the scene of a room's folder; its objects have the true ids.
 
     Raises:
         BadInput: a room's truth cannot be read.
@@ -83,7 +91,7 @@ def check(samples: Iterable[Sample], file: Path, most: int = 50) -> Check:
         folder = scene_folder(file, sample)
         if folder not in snapshots:
             snapshots.clear()  # samples are ordered by room
-            snapshots[folder] = read_room(folder).snapshot()
+            snapshots[folder] = scenes(folder)
         question = as_question(sample)
         answer = answerer.answer(question, snapshots[folder])
         row = found.rows[f"{sample.family}/{sample.kind}"]

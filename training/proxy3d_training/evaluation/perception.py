@@ -2,12 +2,14 @@
 
 What counts, for the objects that a recording shows (``visible``) and those that the map holds as present at its end:
 
-* *Found*: one to one, at an overlap (IoU) of at least 0.25 or 0.5, with the right label; the assignment with the largest
-  sum of overlaps. A map object that fits a true one which was shown too little is neither right nor wrong.
-* *Home* of a map object: the true object of its label that it overlaps best (IoU from 0.1 on, or half of it inside), else
-  the one of any label with IoU from 0.25 on. Edges shorter than 10 cm are taken as 10 cm for this. Several map objects at
-  one home are duplicates; one without a home is a ghost; a true object without any, most of which lies inside a map
-  object of its label, is merged into that, else it is missed.
+* *Found*: one to one, at an overlap (IoU) of at least 0.25 or 0.5, with the right label; the assignment with the
+  largest sum of overlaps. A map object that fits a true one which was shown too little is neither right nor wrong.
+* *Home* of a map object: the true object of its label that it overlaps best (IoU from 0.1 on, or half of it inside),
+  else the one of any label with IoU from 0.25 on. Edges shorter than 10 cm are taken as 10 cm for this. Several map
+  objects at one home are duplicates; one without a home is a ghost; a true object without any, most of which lies
+  inside a map object of its label, is merged into that, else it is missed.
+* *Reachable*: the tight box around what was shown of an object has that IoU with its whole box: no map that does not
+  guess can find more.
 * *Id switch*: after a frame, the id at a true object has left it and another one is there (CLEAR MOT's mismatch).
 * *Changes*: moved: the object is there with state moved, and one of its former boxes is the true former place; added:
   it was first seen after it was added; removed: nothing of its label is present at its place, and a gone object is. A
@@ -19,9 +21,8 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from proxy3d_core.geometry import OrientedBox
 from proxy3d_core.scene.snapshot import ObjectState, SceneObject, Snapshot
 from proxy3d_core.sequences import open_sequence
 from proxy3d_training.evaluation.visible import Visible
-from proxy3d_training.live import Change, Drive, ReusedScene, with_instances, without_labels
+from proxy3d_training.live import Change, Drive, ReusedScene
 from proxy3d_training.simulation.truth import Thing, Truth
 
 Array = NDArray[np.float64]
@@ -44,17 +45,6 @@ _THICK = 0.10  # m; thinner things are as thick as this where only their whereab
 _NEAR_IOU = 0.1
 _OTHER_IOU = 0.25  # of a home of another label
 _INSIDE = 0.5
-
-
-class Semantics(str, Enum):
-    """What the pipeline is given besides colour and depth."""
-
-    labels = "labels"
-    """Label images with the errors of a segmenter."""
-    instances = "instances"
-    """These and the true instance images."""
-    none = "none"
-    """Nothing."""
 
 
 @dataclass
@@ -95,6 +85,8 @@ class Scores:
                 name = "" if kind == "right" else "any_label_"
                 f1 = share(2 * hit, n["shown"] + n["present"] - n[f"{kind}_ignored@{iou}"])
                 found |= {f"{name}recall@{iou}": recall, f"{name}precision@{iou}": precision, f"{name}f1@{iou}": f1}
+        for iou in IOUS:
+            found[f"reachable@{iou}"] = share(n[f"reachable@{iou}"], n["shown"])
         return found | {
             "label_right": share(n["label_right"], n["any@0.25"]),
             "box_iou": mean("iou"),
@@ -145,9 +137,14 @@ UNKNOWN = 100_000
 
 
 def evaluate(
-    folders: Iterable[Path], scene: ReusedScene, semantics: Semantics = Semantics.labels
+    folders: Iterable[Path], scene: ReusedScene, change_of: Callable[[Path], Change | None] = lambda folder: None
 ) -> Iterator[RoomResult]:
     """Play every recording and compare.
+
+    Args:
+        folders: of recordings.
+        scene: plays them one after the other.
+        change_of: what is done to the frames of a recording before the scene sees them.
 
     Raises:
         BadInput, SequenceError: a folder is no recording of ``proxy3d simulate``.
@@ -156,13 +153,8 @@ def evaluate(
     for folder in folders:
         truth, sequence = Truth.load(folder), open_sequence(folder)
         visible = Visible(truth, folder, sequence, limits)
-        change: Change | None = {
-            Semantics.labels: None,
-            Semantics.instances: with_instances(folder),
-            Semantics.none: without_labels,
-        }[semantics]
         scene.begin()
-        drive, scores = Drive(scene, sequence, change), Scores()
+        drive, scores = Drive(scene, sequence, change_of(folder)), Scores()
         watch = _Identities(visible)
         started, beside = time.perf_counter(), 0.0
         for frame in drive:
@@ -292,6 +284,10 @@ def _compare(scene: Snapshot, visible: Visible, scores: Scores) -> dict[int, int
     same = np.array([[label == name for name in names] for label in labels], bool).reshape(iou.shape)
     n["shown"] += len(shown)
     n["present"] += len(present)
+    for thing in shown:
+        seen = visible.seen_box(thing)
+        for least in IOUS:
+            n[f"reachable@{least}"] += seen is not None and seen.iou(thing.box.oriented()) >= least
     found: dict[int, int] = {}
     for kind, allowed in (("right", same), ("any", np.ones_like(same))):
         for least in IOUS:
