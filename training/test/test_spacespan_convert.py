@@ -378,4 +378,4 @@ def test_real_askers_face_what_they_say_they_face(data_dir: Path, tmp_path: Path
             way = (found[0].box.center - where.position)[:2]
             cosines.append(float(way @ where.facing[:2] / np.linalg.norm(way)))
     assert len(cosines) > 20
-    assert np.mean(cosines) > 0.85
+    assert np.median(cosines) > 0.9  # some situations face one end of a wide thing
