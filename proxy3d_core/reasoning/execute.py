@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy3d_core.reasoning import (
     changes,
     counting,
@@ -16,6 +18,7 @@ from proxy3d_core.reasoning import (
 from proxy3d_core.reasoning.evaluate import Evaluator
 from proxy3d_core.reasoning.program import (
     Alike,
+    Both,
     Changes,
     Color,
     Compare,
@@ -31,6 +34,7 @@ from proxy3d_core.reasoning.program import (
     Identify,
     MovedBy,
     Order,
+    Query,
     Ranking,
     RelationOf,
     RoomExceeds,
@@ -47,7 +51,13 @@ from proxy3d_core.reasoning.result import Result
 
 def answer(scene: Evaluator) -> Result:
     """The answer to the query of the scene's program; raises ``Unanswerable``."""
-    match scene.program.query:
+    return _answer(scene, scene.program.query)
+
+
+def _answer(scene: Evaluator, query: Query) -> Result:
+    match query:
+        case Both() as query:
+            return _all_of(scene, query)
         case Count() as query:
             return counting.count(scene, query)
         case CountTest() as query:
@@ -100,3 +110,11 @@ def answer(scene: Evaluator) -> Result:
             return naming.describe(scene)
         case Route() as query:
             return navigating.route(scene, query)
+
+
+def _all_of(scene: Evaluator, query: Both) -> Result:
+    """All answers in the text; the number is that of the first."""
+    results = [_answer(scene, part) for part in query.queries]
+    things = tuple({id(t): t for r in results for t in r.things}.values())
+    message = "; ".join(dict.fromkeys(r.message for r in results if r.message))
+    return replace(results[0], text=", ".join(r.text for r in results), things=things, message=message, names=())

@@ -31,7 +31,7 @@ def distance(scene: Evaluator, query: Distance) -> Result:
     pairs = [
         (float(d), a, b)
         for a in first
-        for b, d in zip(second, scene.index.distances(a, second), strict=True)
+        for b, d in zip(second, _distances(scene, a, second, query.centers), strict=True)
         if not same(a, b)
     ]
     if not pairs:
@@ -43,6 +43,12 @@ def distance(scene: Evaluator, query: Distance) -> Result:
     if result.unit == "m" and metres >= 0.2:
         result.text = f"{metres:.1f} m"  # boxes are known to a few centimetres
     return result
+
+
+def _distances(scene: Evaluator, thing: Thing, others: list[Thing], centers: bool) -> list[float]:
+    if centers:
+        return [math.dist(thing.center, other.center) for other in others]
+    return [float(d) for d in scene.index.distances(thing, others)]
 
 
 def size(scene: Evaluator, query: Size) -> Result:

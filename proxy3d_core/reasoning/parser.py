@@ -26,6 +26,7 @@ from proxy3d_core.reasoning.program import (
     Stance,
     Step,
 )
+from proxy3d_core.reasoning.skim import CERTAINTY, skim
 from proxy3d_core.reasoning.spelling import corrected, is_known
 from proxy3d_core.reasoning.tokens import Sentence, sentences, without_fillers
 
@@ -145,7 +146,7 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
         goal, steps = route
         return Program(Route(goal, steps), stance, certainty=0.95)
     if reading is None:
-        raise NotUnderstood(_missed([r[2] for r in asking], nouns))
+        reading, unit, asked = _skimmed(asking, nouns)
     unit = unit or next(iter(units), "")
     query = reading.query
     looks = reading.stance is not None and (reading.stance.facing is not None or reading.stance.turn)
@@ -158,6 +159,10 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
         elif not looks:
             certainty *= 0.5  # what hides what is not computed
     return Program(query, reading.stance, stance, unit, certainty, (*reading.skipped, *others))
+
+
+_Measured = tuple[tuple[str, ...], str, Sentence]
+"""Words without the unit asked for, that unit, and the sentence they are of."""
 
 
 def _with_corrections(said: tuple[Sentence, ...]) -> tuple[Sentence, ...]:
@@ -223,6 +228,15 @@ def _read_as_is(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | Non
                 stance = clause if stance is None else stance.joined(clause)
             return _Reading(query, stance, 0.95 if idle else 0.5, before)
     return None
+
+
+def _skimmed(asking: list[_Measured], nouns: frozenset[str]) -> tuple[_Reading, str, Sentence]:
+    """The last sentence that can be skimmed, of those that no rule reads; raises NotUnderstood."""
+    for words, unit, sentence in reversed(asking):
+        found = skim(words, nouns)
+        if found is not None:
+            return _Reading(found.query, found.stance, CERTAINTY, found.left), unit or found.unit, sentence
+    raise NotUnderstood(_missed([s for _, _, s in asking], nouns))
 
 
 def _names_something(words: tuple[str, ...], nouns: frozenset[str]) -> bool:

@@ -288,13 +288,14 @@ class Where:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far apart (closest points)?"""
+    """How far apart: closest points, or ``centers``?"""
 
     first: Objects
     second: Objects
+    centers: bool = False
 
     def __str__(self) -> str:
-        return f"distance({self.first}, {self.second})"
+        return f"distance({self.first}, {self.second}{', centers' if self.centers else ''})"
 
 
 @dataclass(frozen=True)
@@ -543,6 +544,16 @@ class Route:
         return f"{'reachable' if self.yes_no else 'route'}({self.goal}{steps})"
 
 
+@dataclass(frozen=True)
+class Both:
+    """Several wishes in one sentence ("how wide is it, and how long?"); each gets its answer."""
+
+    queries: tuple[Query, ...]
+
+    def __str__(self) -> str:
+        return f"both({', '.join(map(str, self.queries))})"
+
+
 Query = (
     Count
     | CountTest
@@ -570,6 +581,7 @@ Query = (
     | Seen
     | Describe
     | Route
+    | Both
 )
 
 
