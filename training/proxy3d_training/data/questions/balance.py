@@ -24,7 +24,7 @@ from proxy3d_training.data.schema import NumberAnswer
 
 ROUNDS = 3
 """Times that the blind model is fitted anew to what is left."""
-FEWEST = 60
+FEWEST = 25
 """With fewer questions of a kind the blind model learns nothing, and no filter is applied."""
 FREE = frozenset(
     {

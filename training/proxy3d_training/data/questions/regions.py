@@ -65,7 +65,7 @@ def ask(asker: Asker) -> Iterator[Candidate]:
     for first, second in asker.some(list(itertools.permutations(items, 2))):
         yield from _of_two(asker, frames, first, second)
     for _ in range(asker.wanted):
-        yield from _of_many(asker, frames, asker.rng.sample(items, asker.rng.randint(4, 5)))
+        yield from _of_many(asker, frames, asker.rng.sample(items, 5))
 
 
 def width(item: Item) -> float:

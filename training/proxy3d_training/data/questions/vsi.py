@@ -7,6 +7,7 @@ as too close to call, so do we.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -264,6 +265,7 @@ def _routes(asker: Asker) -> Iterator[Candidate]:
         return free[key]
 
     made = 0
+    counts: Counter[str] = Counter()
     for _ in range(30 * asker.wanted):
         length = 2 + asker.rng.choice((1, 2))
         if made >= asker.wanted or len(stops) < 3:
@@ -273,18 +275,31 @@ def _routes(asker: Asker) -> Iterator[Candidate]:
         turns = [_turn(p, q) for p, q in itertools.pairwise(legs)]
         if None in turns or not all(passable(a, b) for a, b in itertools.pairwise(way)):
             continue
+        right = ", ".join(turn or "" for turn in turns)
+        every = [", ".join(t) for t in itertools.product(("Turn Left", "Turn Right", "Turn Back"), repeat=len(turns))]
+        # Turning back is rare; were it a common option, it could be ruled out without looking.
+        if counts[right] > 1 + min(counts[turns_of] for turns_of in every):
+            continue
+        counts[right] += 1
         made += 1
         steps = [f"Go forward until the {way[1].label}"]
         for stop in way[2:]:
             steps += ["[please fill in]", f"Go forward until the {stop.label}"]
         listed = ". ".join(f"{i}. {step}" for i, step in enumerate(steps, 1)).replace("]. ", "] ")
-        right = ", ".join(turn or "" for turn in turns)
-        every = [", ".join(t) for t in itertools.product(("Turn Left", "Turn Right", "Turn Back"), repeat=len(turns))]
         wrong = asker.some([t for t in every if t != right], 3 if len(turns) > 1 else 2)
         options, answer = asker.choice(right, wrong)
         text = _ROUTE.format(start=way[0].label, first=way[1].label, goal=way[-1].label, steps=listed)
         yield Candidate(
-            FAMILY, "route_planning", text, answer, (way[-1], *way[:-1]), "", str(len(turns)), right, OPTION, options
+            FAMILY,
+            "route_planning",
+            text,
+            answer,
+            (way[-1], *way[:-1]),
+            f"{len(turns)} turns",
+            str(len(turns)),
+            right,
+            OPTION,
+            options,
         )
 
 
