@@ -9,13 +9,12 @@ feature, nothing else. Cells nest, so two ways to the same cells give the same a
 of frames nor how they are chunked matters as long as the levels agree.
 
 **Levels.** When the atoms no longer fit into the capacity, the group with most atoms per proxy goes up a level: eight
-cells become one, and their atoms are added. A group that has lost most of its atoms takes new triplets a level lower
+cells become one, and their atoms are added. (What is PENDING may be denser: it will soon be told apart.) A group that has lost most of its atoms takes new triplets a level lower
 again. The order of frames can change when this happens, and so in how fine a cell an atom lies, nothing else.
 
 **Budget.** The budget is shared out by the surface that was seen of each group, not by how long it was looked at. The
-capacity is nine times the budget, so a group that goes up has more than nine atoms per proxy, and, a cell having eight
-children, more than one afterwards: there are always atoms enough for the exact budget, if there were as many different
-points. Equations 1 to 3 of the paper then run on the atoms instead of on all triplets ever seen.
+capacity is nine times the budget and a cell has eight children, so when a group has gone up there still are more atoms
+than the budget, which therefore is exact (if there were as many different points). Equations 1 to 3 of the paper then run on the atoms instead of on all triplets ever seen.
 """
 
 from __future__ import annotations
@@ -41,10 +40,11 @@ LEVELS = 20
 """Levels of the octree; at the highest a group is one cell. Also the bits of a coordinate at level 0."""
 
 ATOMS_PER_PROXY = 9
-"""Capacity over budget; times _DENSEST it must be more than the eight children of a cell."""
+"""Capacity over budget; must be more than the eight children of a cell."""
 
-_DENSEST = 0.9
-"""Groups whose density is at least this share of the highest go up a level together."""
+_PENDING_FINER = 4.0
+"""What will soon be told apart may be so much denser than the rest."""
+
 _PATIENCE = 2
 """Depth is noisy: a small cell is empty only if that around it at this level is empty as well."""
 _HALF = 1 << (LEVELS - 1)
@@ -273,7 +273,8 @@ class ProxyMap:
             if counts.max() == 1:
                 return  # more groups than the capacity
             density = np.where(counts > 1, counts / np.maximum(shares, 1), 0)
-            self._coarsen(names[density >= _DENSEST * density.max()])
+            density[names == PENDING] /= _PENDING_FINER
+            self._coarsen(int(names[density.argmax()]))
 
     def _shares(self) -> tuple[Ints, Ints, Ints]:
         """The groups, ascending, how many atoms each has, and how many proxies are its share."""
@@ -296,14 +297,12 @@ class ProxyMap:
         sizes[order] = 4.0 ** (level[order] - _PATIENCE) / np.repeat(sharing, sharing)
         return sizes
 
-    def _coarsen(self, names: Ints) -> None:
-        """Take these groups a level up."""
-        for name in names.tolist():
-            self._level[name] = min(self._level[name] + 1, LEVELS)
-        level = np.array([self._level[int(name)] for name in names], np.int64)
-        chosen = np.isin(self._groups, names)
+    def _coarsen(self, name: int) -> None:
+        """Take a group a level up."""
+        self._level[name] += 1
+        mine = self._groups == name
         keys = self._keys.copy()
-        keys[chosen] = raise_keys(self._keys[chosen], level[np.searchsorted(names, self._groups[chosen])])
+        keys[mine] = raise_keys(keys[mine], np.full(int(mine.sum()), self._level[name]))
         self._rekey(self._groups, keys)
 
     def _rekey(self, groups: Ints, keys: Ints) -> None:

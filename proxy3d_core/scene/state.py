@@ -16,7 +16,7 @@ from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.boxes import motion_between
 from proxy3d_core.perception.masks import load_mask_model
-from proxy3d_core.perception.observation import NO_CLASS, Observation, Observer
+from proxy3d_core.perception.observation import NO_CLASS, Observer
 from proxy3d_core.perception.patch_points import patch_points
 from proxy3d_core.proxies.streaming import Atoms, Occupied, ProxyMap
 from proxy3d_core.proxies.triplets import Triplets
@@ -38,6 +38,7 @@ _EVIDENCE_LIMIT = 0.25  # s; a long pause between two frames is not a long look
 _STEP = 0.1  # m
 _TURN = 0.1  # rad
 _STEP_EVIDENCE = 0.1  # s
+_GOING = 0.1  # share of an object's voxels seen empty: its proxies wait for whether it is gone
 _VIEW = 0.2  # s of looking; frames that follow each other sooner show the same instances once more
 _LEAST_SEEN = 0.25  # s; voxels seen for less are noise
 _MOST_LABELS = 10_000  # an open-vocabulary detector must not fill the memory with names; later ones are ignored
@@ -142,8 +143,10 @@ class SceneState:
         """
         with self.times.measure("encode"):
             patches = self._encode(frame)
+        evidence = self._evidence(frame)
+        new_view = self._since_view + evidence >= _VIEW
         masks = None
-        if self._mask_model is not None and frame.rgb is not None:
+        if self._mask_model is not None and frame.rgb is not None and new_view:
             with self.times.measure("segmenter"):
                 masks = self._mask_model.segment(frame.rgb, self._observer.grid(frame))
         with self._lock:
@@ -162,14 +165,14 @@ class SceneState:
                     f"map ends {reach:.0f} m from the origin; fix the transform, or use a local fixed "
                     "frame (REP-105)"
                 )
-            evidence = self._evidence(observation)
+            self._last = (frame.stamp_ns, frame.pose)
             with self.times.measure("fuse"):
                 self._tracker.observe(self._voxels.fuse(observation, evidence))
             with self.times.measure("carve"):
                 self._tracker.carve(self._voxels.carve(observation, evidence, self._config.map.gone_after))
                 self._voxels.evict()
             self._since_view += evidence
-            if observation.instances is not None and self._since_view >= _VIEW:
+            if observation.instances is not None and new_view:
                 self._since_view = 0.0
                 with self.times.measure("instances"):
                     self._instances.update(observation.instances[::2], observation.points[::2])
@@ -238,25 +241,23 @@ class SceneState:
         features = to_numpy(self._encoder.encode(rgb[None]))[0]
         limits = self._config.perception
         patches = patch_points(frame, self._encoder.grid(height, width), limits.min_depth, limits.max_depth)
-        return features[patches.valid], patches.points[patches.valid]
+        good = patches.valid & np.isfinite(features).all(axis=-1)  # one that is not would spoil its proxy for good
+        return features[good], patches.points[good]
 
     def _triplets(self, features: NDArray[np.float32], points: NDArray[np.float32]) -> Triplets:
         """{f_j, p_j, m_j}: the mask of a patch is the object that its place belongs to."""
         return Triplets(features, points, self._voxels.owner_at(points), np.ones(len(points), np.float32))
 
-    def _evidence(self, observation: Observation) -> float:
+    def _evidence(self, frame: Frame) -> float:
         """Seconds of looking that a frame stands for: the time since the last one, or more if the camera moved on."""
-        stamp, pose = observation.stamp_ns, observation.pose
         if self._last is None:
-            evidence = _STEP_EVIDENCE
-        else:
-            elapsed = (stamp - self._last[0]) / 1e9
-            moved = np.linalg.norm(pose[:3, 3] - self._last[1][:3, 3]) / _STEP
-            cosine = (np.trace(pose[:3, :3].T @ self._last[1][:3, :3]) - 1) / 2
-            turned = np.arccos(np.clip(cosine, -1, 1)) / _TURN
-            evidence = max(elapsed, float(moved + turned) * _STEP_EVIDENCE)
-        self._last = (stamp, pose)
-        return min(max(evidence, 1e-3), _EVIDENCE_LIMIT)
+            return _STEP_EVIDENCE
+        stamp, pose = self._last
+        elapsed = (frame.stamp_ns - stamp) / 1e9
+        moved = np.linalg.norm(frame.pose[:3, 3] - pose[:3, 3]) / _STEP
+        cosine = (np.trace(frame.pose[:3, :3].T @ pose[:3, :3]) - 1) / 2
+        turned = np.arccos(np.clip(cosine, -1, 1)) / _TURN
+        return float(np.clip(max(elapsed, (moved + turned) * _STEP_EVIDENCE), 1e-3, _EVIDENCE_LIMIT))
 
     def _extract_or_submit(self, stamp_ns: int) -> None:
         if self._background is None:
@@ -311,9 +312,11 @@ class SceneState:
         for i in moved:
             track = self._tracker.tracks[i]
             self._atoms.move(i, motion_between(track.previous_boxes[-1], track.box))
-        away = {i for i, track in self._tracker.tracks.items() if track.state is ObjectState.GONE}
-        self._atoms.regroup(occupied, away)
-        return self._atoms.atoms(without=away)
+        tracks = self._tracker.tracks
+        gone = {i for i, track in tracks.items() if track.state is ObjectState.GONE}
+        going = {i for i, track in tracks.items() if track.carved > _GOING * track.voxels}
+        self._atoms.regroup(occupied, gone | going)
+        return self._atoms.atoms(without=gone)
 
     def _publish(self, stamp_ns: int) -> None:
         self._snapshot = Snapshot(

@@ -57,7 +57,7 @@ def test_the_budget_is_exact_and_the_rest_of_the_room_has_its_share(scene: Scene
     proxies = scene.snapshot().proxies
     assert len(proxies) == Config().proxies.budget
     floor, wall = proxies.positions[proxies.groups == FLOOR], proxies.positions[proxies.groups == WALL]
-    assert len(floor) > 20 and np.abs(floor[:, 2]).max() < 0.05
+    assert len(floor) > 20 and np.abs(floor[:, 2]).max() < 0.1
     assert len(wall) > 20
     to_wall = np.minimum(3 - np.abs(wall[:, 0]), 2.5 - np.abs(wall[:, 1]))
     assert np.abs(to_wall).max() < 0.1
@@ -79,7 +79,7 @@ def test_proxies_follow_what_was_moved() -> None:
     after = of(scene, BIN.label)
     assert MOVED.box.contains(after.positions, margin=0.1).all()
     assert set(after.groups) == set(before.groups), "the id stays"
-    assert after.weights.sum() > 1.5 * before.weights.sum(), "what was learned at the old place was carried along"
+    assert after.weights.sum() > 1.2 * before.weights.sum(), "what was learned at the old place was carried along"
 
 
 def test_a_saved_map_brings_its_proxies_back(scene: SceneState) -> None:
