@@ -22,6 +22,7 @@ from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.level import Level, estimate_up
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
+from proxy3d_core.timing import StageTimes
 
 Change = Callable[[Frame], Frame]
 
@@ -124,11 +125,30 @@ class KeptFeatures(SemanticEncoder):
         return self.last
 
 
+class StageSums(StageTimes):
+    """Stage times that also know the sum of all.
+
+    Attributes:
+        seconds: spent in each stage.
+    """
+
+    def __init__(self) -> None:
+        """No time yet."""
+        super().__init__()
+        self.seconds: Counter[str] = Counter()
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Record one duration."""
+        super().add(stage, seconds)
+        self.seconds[stage] += seconds  # type: ignore[assignment]
+
+
 class ReusedScene(SceneState):
     """A scene that is used for one sequence after the other: models are loaded once, and features can be had.
 
     Attributes:
         config: its settings.
+        times: of its stages, over all sequences.
         features: the encoder, with the features of the last frame.
     """
 
@@ -137,6 +157,7 @@ class ReusedScene(SceneState):
         super().__init__(config)
         assert self._encoder is not None
         self.config = config
+        self.times: StageSums = StageSums()
         self.features = self._encoder = KeptFeatures(self._encoder)
 
     def begin(self) -> int:

@@ -29,19 +29,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from proxy3d_core.geometry import OrientedBox
 from proxy3d_core.scene.snapshot import ObjectState, SceneObject, Snapshot
 from proxy3d_core.sequences import open_sequence
 from proxy3d_training.evaluation.visible import Visible
 from proxy3d_training.live import Change, Drive, ReusedScene
+from proxy3d_training.matching import assign, equal, inside, overlaps, thick
 from proxy3d_training.simulation.truth import Thing, Truth
 
 Array = NDArray[np.float64]
 
 IOUS = (0.25, 0.5)
-_THICK = 0.10  # m; thinner things are as thick as this where only their whereabouts matter
 _NEAR_IOU = 0.1
 _OTHER_IOU = 0.25  # of a home of another label
 _INSIDE = 0.5
@@ -184,35 +183,6 @@ def _in_world(scene: Snapshot, drive: Drive) -> Snapshot:
     return dataclasses.replace(scene, objects=moved)
 
 
-def overlaps(first: Sequence[OrientedBox], second: Sequence[OrientedBox]) -> Array:
-    """(M, N) IoU of every pair."""
-    found = np.zeros((len(first), len(second)))
-    if not found.size:
-        return found
-    bounds = [np.array([(b.corners.min(axis=0), b.corners.max(axis=0)) for b in boxes]) for boxes in (first, second)]
-    low = np.maximum(bounds[0][:, None, 0], bounds[1][None, :, 0])
-    high = np.minimum(bounds[0][:, None, 1], bounds[1][None, :, 1])
-    for i, j in zip(*np.nonzero((low < high).all(axis=2)), strict=True):
-        found[i, j] = first[i].iou(second[j])
-    return found
-
-
-def assign(iou: Array, least: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) with an IoU of at least ``least``, one to one, with the largest sum of IoU."""
-    rows, columns = linear_sum_assignment(-np.where(iou >= least, iou, 0.0))
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if iou[i, j] >= least]
-
-
-def _thick(box: OrientedBox) -> OrientedBox:
-    return OrientedBox(box.center, np.maximum(box.size, _THICK), box.rotation)
-
-
-def _inside(iou: Array, of: Array, other: Array) -> Array:
-    """Share of the volumes ``of`` that lies in the other ones, from their IoU."""
-    common = iou * (of + other) / (1 + iou)
-    return common / of
-
-
 @dataclass(frozen=True, eq=False)
 class _Homes:
     """Which true object (column, -1 = none) each map object (row) is at; thick IoU and what lies inside what."""
@@ -225,16 +195,16 @@ class _Homes:
     def find(
         cls, boxes: Sequence[OrientedBox], labels: Sequence[str], true: Sequence[OrientedBox], names: Sequence[str]
     ) -> _Homes:
-        first, second = [_thick(box) for box in boxes], [_thick(box) for box in true]
+        first, second = [thick(box) for box in boxes], [thick(box) for box in true]
         iou = overlaps(first, second)
         a, b = np.array([box.volume for box in first])[:, None], np.array([box.volume for box in second])[None]
-        same = np.array([[label == name for name in names] for label in labels], bool).reshape(iou.shape)
-        near = same & ((iou >= _NEAR_IOU) | (_inside(iou, a, b) >= _INSIDE))
+        same = equal(labels, names)
+        near = same & ((iou >= _NEAR_IOU) | (inside(iou, a, b) >= _INSIDE))
         score = np.where(near, 1 + iou, np.where(iou >= _OTHER_IOU, iou, 0.0))
         home = np.full(len(first), -1, np.int64)
         if iou.size:
             home = np.where(score.max(axis=1) > 0, score.argmax(axis=1), -1)
-        return cls(home, iou, np.where(same, _inside(iou, b, a), 0.0))
+        return cls(home, iou, np.where(same, inside(iou, b, a), 0.0))
 
 
 class _Identities:
@@ -281,7 +251,7 @@ def _compare(scene: Snapshot, visible: Visible, scores: Scores) -> dict[int, int
     things = [*shown, *hardly]
     true, names = [thing.box.oriented() for thing in things], [thing.label for thing in things]
     iou = overlaps(boxes, true)
-    same = np.array([[label == name for name in names] for label in labels], bool).reshape(iou.shape)
+    same = equal(labels, names)
     n["shown"] += len(shown)
     n["present"] += len(present)
     for thing in shown:
@@ -343,9 +313,9 @@ def _compare_boxes(pairs: Sequence[tuple[OrientedBox, Thing]], visible: Visible,
 
 def _at(box: OrientedBox, place: OrientedBox) -> bool:
     """Whether a box is at a place: IoU from 0.1 on, or half of it inside."""
-    a, b = _thick(box), _thick(place)
+    a, b = thick(box), thick(place)
     iou = np.array(a.iou(b))
-    return bool(iou >= _NEAR_IOU or _inside(iou, np.array(a.volume), np.array(b.volume)) >= _INSIDE)
+    return bool(iou >= _NEAR_IOU or inside(iou, np.array(a.volume), np.array(b.volume)) >= _INSIDE)
 
 
 def _compare_changes(scene: Snapshot, visible: Visible, scores: Scores) -> None:
