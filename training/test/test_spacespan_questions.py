@@ -268,9 +268,9 @@ def test_one_who_never_looks_gains_nothing(made: tuple[Path, list[Sample]]) -> N
     rows = baselines(made[1])
     large = {kind: row for kind, row in rows.items() if row["n"] >= 30}
     assert len(large) > 25
-    # Three standard deviations of a share over the questions of a kind, and 3 points.
+    # Four standard deviations of a share over the questions of a kind (there are some fifty kinds), and 3 points.
     for kind, row in large.items():
-        allowed = 3 + 300 * (0.25 / float(row["n"])) ** 0.5
+        allowed = 3 + 400 * (0.25 / float(row["n"])) ** 0.5
         assert row["gain"] <= allowed, (kind, row)
     mean = np.average([row["gain"] for row in large.values()], weights=[row["n"] for row in large.values()])
     assert mean < 2
