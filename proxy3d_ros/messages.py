@@ -183,7 +183,7 @@ _FIELDS = (
 
 
 def proxy_cloud(new: New, snapshot: Snapshot) -> Any:
-    """sensor_msgs/PointCloud2 of the proxies: x, y, z, rgb by object, object_id (-1: background), weight, extent [m]."""
+    """sensor_msgs/PointCloud2 of the proxies: x, y, z, rgb and id of the object (-1: none), weight, extent [m]."""
     proxies = snapshot.proxies
     points = np.zeros(len(proxies), _POINT)
     points["xyz"] = proxies.positions

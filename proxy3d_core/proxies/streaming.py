@@ -9,12 +9,14 @@ feature, nothing else. Cells nest, so two ways to the same cells give the same a
 of frames nor how they are chunked matters as long as the levels agree.
 
 **Levels.** When the atoms no longer fit into the capacity, the group with most atoms per proxy goes up a level: eight
-cells become one, and their atoms are added. (What is PENDING may be denser: it will soon be told apart.) A group that has lost most of its atoms takes new triplets a level lower
-again. The order of frames can change when this happens, and so in how fine a cell an atom lies, nothing else.
+cells become one, and their atoms are added. (What is PENDING may be denser: it will soon be told apart.) A group that
+has lost most of its atoms takes new triplets a level lower again. The order of frames can change when this happens, and
+so in how fine a cell an atom lies, nothing else.
 
 **Budget.** The budget is shared out by the surface that was seen of each group, not by how long it was looked at. The
 capacity is nine times the budget and a cell has eight children, so when a group has gone up there still are more atoms
-than the budget, which therefore is exact (if there were as many different points). Equations 1 to 3 of the paper then run on the atoms instead of on all triplets ever seen.
+than the budget, which therefore is exact (if there were as many different points). Equations 1 to 3 of the paper then
+run on the atoms instead of on all triplets ever seen.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ class Occupied:
 
     def __init__(self, cells: Ints, groups: Ints, update: int) -> None:
         self.update = update
-        self._levels = [_count(cell_keys(cells, np.zeros(len(cells), np.int64)), groups, np.ones(len(cells), np.int64))]
+        self._levels = [_count(cell_keys(cells, 0), groups, np.ones(len(cells), np.int64))]
 
     def find(self, level: int, keys: Ints, groups: Ints) -> tuple[NDArray[np.bool_], Ints]:
         """Whether the cells ``keys`` (M,) at a level are occupied, and by whom.
@@ -123,6 +125,8 @@ class Occupied:
 
 def _count(keys: Ints, groups: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
     """Cells and groups, sorted, each pair once, with the sum of its counts."""
+    if (keys[1:] > keys[:-1]).all():
+        return keys, groups, counts
     order = np.lexsort((groups, keys))
     keys, groups = keys[order], groups[order]
     first = _starts(keys, groups)
@@ -432,9 +436,9 @@ def cells_of(points: NDArray[Any], resolution: float) -> Ints:
     return np.asarray(np.floor(points / resolution), np.int64)
 
 
-def cell_keys(cells: Ints, level: Ints) -> Ints:
-    """Keys (N,) of the cells at ``level`` (N,) that hold the level-0 ``cells`` (N, 3)."""
-    c = (cells + _HALF) >> level[:, None]
+def cell_keys(cells: Ints, level: Ints | int) -> Ints:
+    """Keys (N,) of the cells at ``level``, one or (N,), that hold the level-0 ``cells`` (N, 3)."""
+    c = (cells + _HALF) >> np.asarray(level)[..., None]
     bits = LEVELS - level
     key: Ints = _FIRST_KEY[level] + ((c[:, 0] << (2 * bits)) | (c[:, 1] << bits) | c[:, 2])
     return key
