@@ -16,6 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 from proxy3d_core.errors import BadInput, Proxy3DError
+from proxy3d_training.data import prepare_commands
 
 if TYPE_CHECKING:
     from proxy3d_training.data.schema import Split
@@ -344,3 +345,9 @@ def convert(
         _print_json(document)
     else:
         _out.print(", ".join(f"{key} {value}" for key, value in document.items()))
+
+
+data.command(epilog="Example: proxy3d data prepare rooms/ --out prepared --set proxies.budget=450")(
+    prepare_commands.prepare
+)
+data.command(epilog="Example: proxy3d data bench --workers 0 --workers 2")(prepare_commands.bench)

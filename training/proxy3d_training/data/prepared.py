@@ -25,7 +25,7 @@ from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.cluster import cluster_proxies
 from proxy3d_core.proxies.triplets import Triplets
 from proxy3d_core.scene.snapshot import BACKGROUND, ProxySet
-from proxy3d_training.data.schema import MARKERS, Box
+from proxy3d_training.data.schema import Box
 
 FORMAT = "proxy3d_prepared"
 VERSION = 1
@@ -65,8 +65,7 @@ class About:
         maker: what made it: encoder, settings, versions. Scenes of one folder have the same.
         up, floor: of the recording's world; arrays lie in the scene's frame, which has z up.
         size: width, height of the frames in pixels.
-        intrinsics: fx, fy, cx, cy of the first frame.
-        frames: names of the frames, by their stamps in nanoseconds.
+        intrinsics: fx, fy, cx, cy in pixels.
         objects: of the map at the end.
         dropped: frames that were not used, by reason.
     """
@@ -115,6 +114,10 @@ class PreparedScene:
             self.about = About.read(meta["about"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise BadInput(f"{path} is damaged or not there ({error}); run proxy3d data prepare again") from None
+
+    def __reduce__(self) -> tuple[type[PreparedScene], tuple[Path]]:
+        """Another process opens the file itself."""
+        return PreparedScene, (self.path,)
 
     def array(self, name: str) -> NDArray[Any]:
         """``features`` (F, h, w, C) float16, ``points`` (F, h, w, 3) float32, ``valid`` (F, h, w) bool, ``groups``
@@ -174,7 +177,10 @@ class PreparedScenes(Mapping[str, PreparedScene]):
         """
         self.folder = folder
         self.index = read_index(folder)
-        self._entries: dict[str, dict[str, Any]] = self.index["scenes"]
+
+    def __reduce__(self) -> tuple[type[PreparedScenes], tuple[Path]]:
+        """Another process reads the index itself."""
+        return PreparedScenes, (self.folder,)
 
     def __getitem__(self, name: str) -> PreparedScene:
         return PreparedScene(self.folder / self._entries[name]["file"])
@@ -186,9 +192,19 @@ class PreparedScenes(Mapping[str, PreparedScene]):
         return len(self._entries)
 
     @property
+    def _entries(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = self.index["scenes"]
+        return found
+
+    @property
     def channels(self) -> int:
         """Channels of the features."""
         return int(self.index["maker"]["channels"])
+
+    def marked_true_ids(self, name: str) -> list[int]:
+        """True ids of the objects of a scene that its map has and that have a marker there."""
+        found: list[int] = self._entries[name]["true_ids"]
+        return found
 
     def damaged(self) -> list[str]:
         """Scenes whose file is missing or not what was written; reads every byte."""
@@ -207,8 +223,6 @@ def digest(data: bytes) -> str:
 
 def write_scene(path: Path, about: About, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Write a scene, all of it or nothing; returns its entry in the index."""
-    if len({o.marker for o in about.objects if o.marker is not None}) > MARKERS:
-        raise BadInput(f"{about.name} has more than {MARKERS} markers")
     meta = {"format": FORMAT, "version": str(VERSION), "about": about.text()}
     data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, meta)
     write_whole(path, data)
@@ -227,7 +241,7 @@ def _entry(path: Path, about: About, data: bytes) -> dict[str, Any]:
         "sha256": digest(data),
         "bytes": len(data),
         "objects": len(about.objects),
-        "matched": sum(o.true_id is not None for o in about.objects),
+        "true_ids": sorted(o.true_id for o in about.objects if o.true_id is not None and o.marker is not None),
     }
 
 
