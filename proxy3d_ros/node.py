@@ -51,7 +51,7 @@ _BOX_3D, _BOX_2D, _MASK = 0, 1, 2  # proxy3d_ros/msg/RegionPrompt
 _ANSWERERS = ("auto", "geometric", "vlm")
 
 
-_FROZEN_SECTIONS = ("frames", "map", "perception", "proxies")
+_FROZEN_SECTIONS = ("encoder", "frames", "map", "perception", "proxies")
 _FROZEN = ("input.compressed", "input.ignore_labels", "input.label_names", "input.semantics")
 
 
