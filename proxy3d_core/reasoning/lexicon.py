@@ -419,7 +419,7 @@ AMERICAN: dict[str, str] = {
     "colour": "color", "colours": "colors", "coloured": "colored", "grey": "gray", "centre": "center", "metre": "meter",
     "metres": "meters", "centimetre": "centimeter", "centimetres": "centimeters", "millimetre": "millimeter",
     "millimetres": "millimeters", "neighbouring": "neighboring", "nearby": "near", "furthest": "farthest", "further": "farther",
-    "towards": "toward", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
+    "towards": "toward", "discovered": "seen", "sighting": "seen", "sightings": "seen", "sighted": "seen", "perceived": "seen", "whats": "what is", "wheres": "where is", "hows": "how is", "theres": "there is",
     "im": "i am", "whos": "who is", "tvs": "tvs", "oclock": "o'clock", "infront": "in front", "lefthand": "left hand",
     "righthand": "right hand", "nearst": "nearest", "closet's": "closet", "alot": "many", "u": "you", "ur": "your",
     "dims": "dimensions", "dim": "dimensions", "headcount": "count", "litre": "liter", "litres": "liters", "em": "", "favour": "favor", "favourite": "favorite", "sooner": "earlier", "soonest": "first", "gimme": "give me", "lemme": "let me", "dunno": "do not know", "whatcha": "what do you", "kinda": "kind of", "sorta": "sort of",

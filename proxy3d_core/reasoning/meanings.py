@@ -345,7 +345,7 @@ def which_changed(state: str = "any", x: Objects | None = None) -> Query | None:
 
 
 def where(x: Objects, m: Any = None) -> Query | None:
-    return None if isinstance(x, Me) or is_room(x) else Where(fill(modified(x, m), Me()))
+    return None if isinstance(x, Me) or is_room(x) or is_unit(x) else Where(fill(modified(x, m), Me()))
 
 
 def list_objects(x: Objects) -> Query | None:

@@ -66,6 +66,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         (r"^(?:i mean|i am talking about|i am asking about|i refer to|regarding|concerning|as for|speaking of|about|talking about|of) (.+?) , (.+)$", r"\1 , \2", 0.95),
         # -- clefts
         (r"^(?:can|could|would|will) you (?!bring|take|get|fetch|turn|switch|clean|pick|carry|put|move|push|hold)(.+)$", r"\1", 0.95),
+        (r"^(.*area of )the (?:table top|top|surface|top surface) of (the .+)$", r"\1\2", 0.95),
         (r"^(.*)the (?:center|middle|surface|bottom|edge|bottom edge|lower edge) of (the .+)$", r"\1\2", 0.9),
         (r"^(what|where|how [a-z]+) (?:would|will|might|could) (.+) be$", r"\1 is \2", 1.0),
         (r"^if (?:you|i) (?:had to|have to|must|should) (?:pick|choose|name|select) (.+?) , (?:which|what)(?: one)? (?:is it|would it be|would that be|is that)$", r"which is \1", 0.95),

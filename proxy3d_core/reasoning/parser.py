@@ -13,6 +13,7 @@ from proxy3d_core.reasoning.paraphrase import plainer, resolved
 from proxy3d_core.reasoning.parts import Text, scene_nouns
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
+    Both,
     Describe,
     Exists,
     Filter,
@@ -146,7 +147,7 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
         goal, steps = route
         return Program(Route(goal, steps), stance, certainty=0.95)
     if reading is None:
-        reading, unit, asked = _skimmed(asking, nouns)
+        reading, unit, asked = _both(asking, nouns) or _skimmed(asking, nouns)
     unit = unit or next(iter(units), "")
     query = reading.query
     looks = reading.stance is not None and (reading.stance.facing is not None or reading.stance.turn)
@@ -227,6 +228,25 @@ def _read_as_is(words: tuple[str, ...], nouns: frozenset[str]) -> _Reading | Non
             if clause is not None:
                 stance = clause if stance is None else stance.joined(clause)
             return _Reading(query, stance, 0.95 if idle else 0.5, before)
+    return None
+
+
+def _both(asking: list[_Measured], nouns: frozenset[str]) -> tuple[_Reading, str, Sentence] | None:
+    """Two questions in one sentence: "how many chairs are there and how far is the door?"."""
+    for words, unit, sentence in reversed(asking):
+        for i in range(2, len(words) - 1):
+            if words[i] not in ("and", ",") or words[i + 1] not in _QUESTION_WORDS | {"and", "also"}:
+                continue
+            start = i + 2 if words[i + 1] in ("and", "also") else i + 1
+            first, second = _read(words[:i], nouns), _read(words[start:], nouns)
+            if first is None:
+                continue
+            second = second or _in_context(words[start:], [words[:i]], nouns)
+            if second is not None and str(second.query) != str(first.query):
+                stance = first.stance or second.stance
+                certainty = 0.95 * first.certainty * second.certainty
+                skipped = (*first.skipped, *second.skipped)
+                return _Reading(Both((first.query, second.query)), stance, certainty, skipped), unit, sentence
     return None
 
 

@@ -109,6 +109,9 @@ class Text:
         start = i
         readings: list[tuple[int, Objects, bool]] = []
         while i < len(self.words):
+            if self.words[i] in say.SHADES and self.word(i + 1) in COLOR_WORDS:
+                i += 1
+                continue
             found = self.noun(i)
             if found is not None:
                 if noun is not None and noun[1] in COLOR_WORDS:

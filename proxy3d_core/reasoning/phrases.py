@@ -409,6 +409,8 @@ STATES = Phrases(
         for phrase in said.split(",")
     }
 )  # fmt: skip
+SHADES = word_set("light dark bright pale deep")
+"""Before a colour: boxes are compared by their basic colour."""
 OF_COLOR = Phrases({f"{c} in color": COLOR_WORDS[c] for c in COLOR_WORDS} | {c: COLOR_WORDS[c] for c in COLOR_WORDS})
 
 # Said around a question, without a meaning of their own here; longest first.
@@ -427,6 +429,8 @@ FILLERS = sorted(
             "in your opinion", "that was here before", "that was there before", "that were here before", "that were there before",
             "that used to be here", "that used to be there", "which was here before", "compared to before", "compared with before",
             "compared to last time", "compared with last time", "for me", "for us", "if you can", "if possible", "my friend", "buddy", "mate",
+            "please answer with a letter", "answer with a letter", "answer with the letter", "answer with one letter", "just the letter",
+            "on your tour", "on your way", "during your tour", "on your drive", "on the way", "during your drive", "on your round", "on your rounds", "on your patrol",
             "listen", "excuse me", "sorry", "could you please", "would you please", "can you please", "remind me", "by any chance", "by chance", "if any", "would you say", "would you mind telling me", "do you mind telling me", "would you be able to tell me", "are you able to tell me", "help me out", "help me",
             "let us see", "do you think", "would you say", "exactly", "approximately", "roughly", "currently", "right now",
             "at the moment", "at present", "now", "actually", "precisely", "in total", "altogether", "all together", "overall", "all in all",

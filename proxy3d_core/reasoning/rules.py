@@ -7,7 +7,7 @@ from typing import Any
 
 from proxy3d_core.reasoning import meanings as mean
 from proxy3d_core.reasoning.grammar import Grammar, Rule
-from proxy3d_core.reasoning.lexicon import word_set
+from proxy3d_core.reasoning.lexicon import KINDS, word_set
 from proxy3d_core.reasoning.parts import ARM, add_part, strip
 from proxy3d_core.reasoning.program import (
     All,
@@ -88,18 +88,29 @@ def _stand(
     return Stance(at, facing, back)
 
 
+def _seated(t: Objects, at: Objects, g: str = "") -> Stance | None:
+    """At the desk, on the office chair: one is where one sits."""
+    seat = strip(at)
+    while isinstance(seat, Filter | Pick):
+        seat = seat.objects
+    sits = isinstance(seat, Kind) and seat.name.rpartition(" ")[2] in KINDS["seat"]
+    return Stance(at) if sits else None
+
+
 def _enter(at: Objects) -> Stance:
     return Stance(at, Kind("room"))
 
 
 _STAND = "(standing|stand|stands|stood|sitting|sit|sits|sat|seated|located|positioned|placed|parked|lying|lie|lies|laying|lay|being|waiting|wait|working|work|staying|stay|beginning|starting|start|begin|leaning|lean|kneeling|kneel|crouching|crouch|perched|resting|rest|stationed|stopped|am|be|go|put|drop|me|myself|yourself|<g:doing>)"
 _POSTURE = "(at|by|near|beside|on|in|inside|under|behind|against|from|next to|close to|in front of|in the doorway of|right next to|at the side of|adjacent to|to|next|on top of|around|over)"
-_LOOK = "(facing|face|faces|looking|look|looks|turned|turn|turns|turning|oriented|pointing|point|directed|gazing|gaze|gazes|staring|stare|watching|watch|watches|heading|head|rotated|orient|glancing|glance|peering|eyeing)"
+_LOOK = "(facing|face|faces|faced|looking|look|looks|turned|turn|turns|turning|oriented|pointing|point|directed|gazing|gaze|gazes|staring|stare|watching|watch|watches|heading|head|rotated|orient|glancing|glance|peering|eyeing)"
 _AT = "[toward|at|to|in the direction of|out of|out|into|through|straight at|directly at|straight|directly|over at|over to|across at|across to|up at|down at|on]"
 
 # fmt: off
 STANCE_PART = Grammar(
     [
+        Rule(f"{_STAND} [right|down|up|here] {_POSTURE} <t:np> [and] [sitting|seated|sat] (on|in) <at:np>", _seated),
+        Rule(f"{_STAND} [right|just|exactly] where <at:np> (is|was|stands|are|sits|hangs)", _stand),
         Rule(f"{_STAND} [right|up|upright|here|close] {_POSTURE} <at:np>", _stand),
         Rule(f"{_STAND} [somewhere|right|directly|half way|halfway|midway|exactly|right] (between|in between) <a:np> and <b:np>", lambda a, b, g="": Stance(between=(a, b))),
         Rule(f"{_LOOK} {_AT} <facing:np> from <at:np>", _stand),

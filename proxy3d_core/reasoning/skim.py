@@ -109,9 +109,7 @@ _VIEWING = word_set(
     turned turning lying with from back kneeling leaning perched parked at i entering my by turn once after you on
     """
 )
-_ALWAYS_VIEWING = word_set(
-    "if when while whilst as suppose imagine assuming given standing seated sitting with from facing looking after"
-)
+_ALWAYS_VIEWING = word_set("if when while whilst as suppose imagine assuming given with after")
 
 
 def _without_stance(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words, Stance | None]]:
@@ -147,7 +145,7 @@ def _trimmed(words: Words) -> Words:
     return tuple(out)
 
 
-_REASONS = word_set("because since so for as after although though to that which where")
+_REASONS = word_set("because since so for as although though")
 _ASKING = word_set(
     "how what which where when who is are was were do does did can could has have count find tell name show any"
 )
@@ -162,7 +160,8 @@ def _cores(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words, Words]]
         if words[i] in _REASONS:
             stop = next((j for j in range(i, len(words)) if words[j] == ","), len(words))
             named = {found[1] for j in range(i, stop) if (found := text.noun(j))}
-            if not _ASKING & set(words[i + 1 : stop]) and not named & nouns:
+            of_a_thing = any(found and found[0] == i for found in map(text.noun, range(max(i - 3, 0), i)))
+            if not _ASKING & set(words[i + 1 : stop]) and not named & nouns and not of_a_thing:
                 yield _trimmed((*words[:i], *words[stop:])), words[i:stop]
     for i in range(len(words) - 2):
         context = words[i] in (",", "and", "but") and words[i + 1] in _ASKING and words[0] not in _ASKING
@@ -198,7 +197,7 @@ _CUES = Phrases(
             (
                 "where",
                 """where,location,whereabouts,locate,find,position,coordinates,what place,which place,what spot,
-                which spot,what part,which part,where abouts,exact location,in what place""",
+                which spot,where abouts,exact location,in what place,what part of the room,which part of the room""",
             ),
             (
                 "way",
@@ -258,17 +257,40 @@ _CUES = Phrases(
 
 _LINKS = word_set(
     """
-    , the a an is are was were be been being am do does did has have had can could would should will may might must
-    shall i you we he she one me us my our your his her this these here there of to from for and at in as s 's than
-    then so please get got give tell say show see saw seen know need want like let look looking stand stands standing
-    stood sit sits sitting sat lie lies lying hang hangs hanging rest rests resting located placed situated positioned
-    standing put kept happen happens used much many up out away also too thing things object objects item items side
-    way room measure measured each other turn go into if whether about around visible present currently found exactly
-    right both two these all together between where who whom such called named type kind
-    quite rather very really just simply actually still yet ever even well ok okay now roughly wondering ask asking
-    interested remember recall guess think believe suppose wonder
+    , the a an is are was were be been being do does did can could would should will may might must shall i you we he
+    she one me us my our your his her this these here there and s 's than then so please get got give tell say show
+    see saw seen know need want like let stand stands standing stood sit sits sitting sat lie lies lying hang hangs
+    hanging rest rests resting located placed situated positioned kept happen happens also too thing things object
+    objects item items measure measured each other if whether about visible present currently found exactly both two
+    these all together between whom called type kind quite rather very really just simply actually still yet ever well
+    ok okay now roughly wondering ask asking interested remember recall guess think believe suppose wonder located away
     """
 )
+"""Words that carry no meaning of their own beside the phrases."""
+_OF = frozenset("count far where way clock angle hue order measure unit which exist pick route change sides".split())  # noqa: SIM905
+_FAR = frozenset("far apart center unit route way clock angle comparison pick sides".split())  # noqa: SIM905
+_LINKS_BEHIND = {
+    "of": _OF,
+    "for": _OF,
+    "from": frozenset(("measure",)),
+    "in": frozenset(("order",)),
+    "many": frozenset(("count",)),
+}
+"""Words that are links right behind a phrase of these kinds: "the number of", but not "at 6 o'clock of"."""
+_LINKS_WITH = {
+    "from": _FAR,
+    "to": _FAR | {"use", "order", "first"},
+    "go": frozenset(("way", "route", "sides", "far", "angle")),
+    "turn": frozenset(("way", "sides", "angle")),
+    "look": frozenset(("way", "sides", "angle", "where")),
+    "at": frozenset(("where",)),
+    "in": frozenset(("unit", "measure")),
+    "side": frozenset(("way", "sides", "measure")),
+    "room": frozenset(("measure", "space")),
+    "as": frozenset(("same", "measure")),
+    **dict.fromkeys(("have", "has", "had"), frozenset(("count", "measure", "exist", "polar", "hue", "space"))),
+}
+"""Words that are links in a sentence with a phrase of these kinds."""
 _NOT_HEDGES = word_set(
     "only family early hardly barely scarcely nearly supply reply apply assembly immediately directly fly rely"
 )
@@ -282,6 +304,7 @@ def _chunks(text: Text, attached: bool) -> list[Chunk] | None:
     ``attached``: what is said behind a thing belongs to it; else it stands alone.
     """
     out: list[Chunk] = []
+    links: list[tuple[str, str]] = []  # with the kind of the phrase right before
     i = 0
     while i < len(text.words):
         found = [c for c in _phrases_at(text, i, attached) if c.end > i]
@@ -289,11 +312,18 @@ def _chunks(text: Text, attached: bool) -> list[Chunk] | None:
         if best is not None:
             out.append(best)
             i = best.end
-        elif text.word(i) in _LINKS or (text.word(i).endswith("ly") and text.word(i) not in _NOT_HEDGES):
-            i += 1
         else:
-            return None
-    return out
+            links.append((text.word(i), out[-1].kind if out and out[-1].end == i else ""))
+            i += 1
+    kinds = {c.kind for c in out}
+    return out if all(_is_link(word, before, kinds) for word, before in links) else None
+
+
+def _is_link(word: str, before: str, kinds: set[str]) -> bool:
+    """True of a word without a meaning of its own in a sentence with phrases of these kinds."""
+    hedge = word.endswith("ly") and word not in _NOT_HEDGES
+    behind = before in _LINKS_BEHIND.get(word, ())
+    return word in _LINKS or hedge or behind or not kinds.isdisjoint(_LINKS_WITH.get(word, ()))
 
 
 def _phrases_at(text: Text, i: int, attached: bool) -> Iterator[Chunk]:
@@ -303,6 +333,7 @@ def _phrases_at(text: Text, i: int, attached: bool) -> Iterator[Chunk]:
         yield Chunk("polar", None, i, i + 1)
     for end, kind in _CUES.at(text.words, i):
         yield Chunk(kind, None, i, end)
+    yield from (Chunk("here", None, i, end) for end, _ in say.HERE.at(text.words, i) if not _asks_for_presence(text))
     yield from _things_at(text, i, attached)
     for part in ("condition", "sides", "superlative", "comparative", "dimension", "length", "state", "color"):
         for end, value in text.part(part, i):
@@ -324,8 +355,13 @@ def _phrases_at(text: Text, i: int, attached: bool) -> Iterator[Chunk]:
             else Chunk("unit", say.UNITS[word], i, i + 1)
         )
     for end, name in say.RELATIONS.at(text.words, i):
-        if end == len(text.words) or text.word(end) in (",", "is", "are"):
+        if end == len(text.words) or text.word(end) in (",", "is", "are", "what", "which"):
             yield Chunk("relation", name, i, end)
+
+
+def _asks_for_presence(text: Text) -> bool:
+    """True of "is the box still here": "here" is what is asked."""
+    return text.word(0) in rules.CLASSES["be"] and text.word(1) not in ("there", "a", "an", "any")
 
 
 _KIND = {"superlative": "pick", "comparative": "comparison", "dimension": "measure"}
@@ -372,7 +408,8 @@ def _is_known(value: Any, nouns: frozenset[str]) -> bool:
     return True
 
 
-_NO_THINGS = frozenset(("area", "space", "place"))
+_NO_THINGS = frozenset(("area", "space", "place", "flat"))
+"""Nouns of rooms that in odd sentences are seldom meant so: a flat surface, the floor area."""
 
 # ---------------------------------------------------------------------------------------------- what they mean together
 
@@ -413,6 +450,10 @@ class Slots:
 def _named(s: Slots) -> Query | None:
     """What is where: names of the things that fit."""
     base = strip(s.thing)
+    if s.chunks[-1].kind == "which":
+        return None  # "the pillow is between the table and what"
+    if not s.conditions and isinstance(s.thing, The) and not isinstance(base, Pick):
+        return None  # its name was said: something else is asked about it
     if isinstance(base, Kind | Region) or mean.is_room(s.things[0] if s.things else base):
         return None
     return Identify(mean.fill(s.thing, Me()), isinstance(s.thing, The | Pick))
@@ -556,7 +597,7 @@ def _fits(pattern: str, chunks: list[Chunk]) -> bool:
         kind = item.rstrip("?*+")
         least[kind] += item[-1] not in "?*"
         most[kind] = most.get(kind, 0) + (float("inf") if item[-1] in "*+" else 1)
-    counted = Counter(c.kind for c in chunks)
+    counted = Counter(c.kind for c in chunks if c.kind != "here")
     return all(counted[k] >= n for k, n in least.items()) and all(
         k in most and (n <= most[k] or k not in _SLOTS) for k, n in counted.items()
     )
