@@ -8,6 +8,7 @@ import numpy as np
 
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry import Intrinsics, OrientedBox
+from proxy3d_core.scene.state import SceneState
 
 K = Intrinsics(160, 120, 146.0, 146.0, 79.5, 59.5)
 
@@ -97,3 +98,12 @@ def walk(room: Room, seconds: float = 6.0, start: float = 0.0, radius: float = 1
         eye = (radius * np.cos(angle), radius * 0.8 * np.sin(angle), 1.4)
         frames.append(room.render(look(eye, (-0.6 * eye[0], -0.6 * eye[1], 0.4)), start + i * 0.1, **kwargs))
     return frames
+
+
+def see(room: Room, scene: SceneState | None = None, **kwargs: float) -> SceneState:
+    """A scene, a new one if none is given, after a walk through the room."""
+    scene = scene or SceneState()
+    for frame in walk(room, **kwargs):
+        scene.update(frame)
+    scene.refresh()
+    return scene

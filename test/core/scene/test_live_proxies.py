@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from rooms import Room, Thing, walk
+from rooms import Room, Thing, see, walk
 
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, MapError
@@ -18,14 +18,6 @@ TABLE = Thing("table", (0.0, 0.0, 0.36), (1.4, 0.8, 0.72), color=(40, 120, 60))
 SOFA = Thing("sofa", (-2.2, 0.6, 0.4), (0.9, 1.8, 0.8), color=(60, 90, 160))
 BIN = Thing("trash can", (1.2, 1.9, 0.2), (0.3, 0.3, 0.4), color=(170, 40, 40))
 MOVED = Thing(BIN.label, (-1.0, -1.8, 0.2), BIN.size, color=BIN.color)
-
-
-def see(room: Room, scene: SceneState | None = None, **kwargs: float) -> SceneState:
-    scene = scene or SceneState()
-    for frame in walk(room, **kwargs):
-        scene.update(frame)
-    scene.refresh()
-    return scene
 
 
 def of(scene: SceneState, label: str) -> ProxySet:

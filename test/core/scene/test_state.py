@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rooms import K, Room, Thing, look, walk
+from rooms import K, Room, Thing, look, see, walk
 
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, MapError
@@ -26,14 +26,6 @@ def chair(x: float, y: float) -> list[Thing]:
         Thing("chair", (x, y, 0.225), (0.40, 0.40, 0.45), color=(150, 40, 40)),
         Thing("chair", (x, y + 0.18, 0.675), (0.40, 0.04, 0.45), color=(150, 40, 40)),
     ]
-
-
-def see(room: Room, scene: SceneState | None = None, **kwargs: float) -> SceneState:
-    scene = scene or SceneState()
-    for frame in walk(room, **kwargs):
-        scene.update(frame)
-    scene.refresh()
-    return scene
 
 
 def found(scene: SceneState, label: str) -> list:
