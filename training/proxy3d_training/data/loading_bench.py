@@ -118,13 +118,12 @@ def synthetic_scenes(folder: Path, count: int, channels: int, budget: int = 450)
 
 
 def memory(pid: int) -> dict[str, float]:
-    """MB of a process: ``private``, its own alone; ``shared`` with others, mapped files included."""
-    found = {"private": 0.0, "shared": 0.0}
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+    """MB of a process: ``own``, what it alone has written; ``shared``: the rest, such as mapped files."""
+    fields = {}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
         name, _, rest = line.partition(":")
-        if name.startswith(("Private_", "Shared_")):
-            found[name.partition("_")[0].lower()] += int(rest.split()[0]) / 1024
-    return {name: round(value, 1) for name, value in found.items()}
+        fields[name] = int(rest.split()[0]) / 1024
+    return {"own": round(fields["Private_Dirty"], 1), "shared": round(fields["Rss"] - fields["Private_Dirty"], 1)}
 
 
 def bench(
@@ -142,7 +141,7 @@ def bench(
     write_samples(file, synthetic_samples(samples, scenes))
     synthetic_scenes(folder / "prepared", scenes, channels)
     wrote = time.perf_counter()
-    before = memory(os.getpid())["private"]
+    before = memory(os.getpid())["own"]
     open_index(file)
     indexed = time.perf_counter()
     dataset = SpaceSpan([file], PreparedScenes(folder / "prepared"))
@@ -159,7 +158,7 @@ def bench(
         "open_s": round(opened - indexed, 2),
         "epoch_order_s": round(ordered - opened, 3),
         "epoch_samples": len(order),
-        "grown_mb": round(memory(os.getpid())["private"] - before, 1),
+        "grown_mb": round(memory(os.getpid())["own"] - before, 1),
         "loading": {},
     }
     for count in workers:
@@ -175,9 +174,9 @@ def bench(
         children = [memory(child.pid) for child in multiprocessing.active_children() if child.pid]
         result["loading"][str(count)] = {
             "samples_per_s": round(read / seconds, 1),
-            "worker_private_mb": [found["private"] for found in children],
+            "worker_own_mb": [found["own"] for found in children],
             "worker_shared_mb": [found["shared"] for found in children],
-            "main_private_mb": memory(os.getpid())["private"],
+            "main_own_mb": memory(os.getpid())["own"],
         }
         del stream, loader
     return result

@@ -209,20 +209,18 @@ def prepare(
             report.kept += 1
         else:
             open_jobs.append(job)
-    channels: int | None = None
     try:
         for done, (job, entry, frames, stages, problem) in enumerate(_run(open_jobs, out, config, how, workers), 1):
             if entry is None:
                 report.failed[job.name] = problem
             else:
-                channels = entry.pop("channels")
                 entries[job.name] = entry
                 report.made += 1
             report.frames += frames
             report.stages.update(stages)
             progress(done, frames)
     finally:
-        if channels is not None or report.kept:
+        if entries:
             _write_index(out, how, entries)
     report.seconds = time.perf_counter() - start
     return report
@@ -251,13 +249,12 @@ def _claim(out: Path, how: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _write_index(out: Path, how: dict[str, Any], entries: dict[str, dict[str, Any]]) -> None:
-    some = next((out / entry["file"] for entry in entries.values()), None)
-    about = None if some is None else PreparedScene(some)
-    encoder = {} if about is None else {"channels": int(about.array("proxies.features").shape[1])}
+    some = PreparedScene(out / next(iter(entries.values()))["file"])
+    channels = some.array("proxies.features").shape[1]
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "maker": how | encoder,
+        "maker": how | {"channels": channels},
         "scenes": dict(sorted(entries.items())),
     }
     write_whole(out / INDEX, (json.dumps(document, indent=1) + "\n").encode())
@@ -310,11 +307,10 @@ def _one(scene: ReusedScene, job: Job, out: Path, how: dict[str, Any]) -> Done:
         return job, None, 0, {}, " ".join(str(error).split())
     seen = time.perf_counter()
     entry = write_scene(out / scene_file(job.name), about, arrays)
-    entry["frames"], entry["proxies"] = len(arrays["stamps"]), len(arrays["proxies.positions"])
     stages = dict(scene.times.seconds)
     stages["reading, points, order"] = seen - begun - sum(stages.values())
     stages["writing"] = time.perf_counter() - seen
-    return job, entry | {"channels": scene.features.channels}, len(arrays["stamps"]), stages, ""
+    return job, entry, len(arrays["stamps"]), stages, ""
 
 
 def perceive(scene: ReusedScene, job: Job, how: dict[str, Any]) -> tuple[About, dict[str, Array]]:

@@ -144,8 +144,8 @@ def bench(
         f"open {document['open_s']} s, order of an epoch {document['epoch_order_s']} s; "
         f"memory grown by {document['grown_mb']} MB"
     )
-    table = Table("workers", "samples/s", "private MB of each", "shared MB of each", "main, private MB")
+    table = Table("workers", "samples/s", "own MB of each", "shared MB of each", "main, own MB")
     for count, row in document["loading"].items():
-        each = (", ".join(f"{v:.0f}" for v in row[key]) for key in ("worker_private_mb", "worker_shared_mb"))
-        table.add_row(count, f"{row['samples_per_s']:,.0f}", *each, f"{row['main_private_mb']:.0f}")
+        each = (", ".join(f"{v:.0f}" for v in row[key]) for key in ("worker_own_mb", "worker_shared_mb"))
+        table.add_row(count, f"{row['samples_per_s']:,.0f}", *each, f"{row['main_own_mb']:.0f}")
     console.print(table)

@@ -79,16 +79,13 @@ class About:
     objects: tuple[Seen, ...]
     dropped: Mapping[str, int] = field(default_factory=dict)
 
-    def text(self) -> str:
-        """As JSON."""
-        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        document["objects"] = [vars(o) | {"box": o.box.model_dump(mode="json")} for o in self.objects]
-        return json.dumps(document, separators=(",", ":"))
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return vars(self) | {"objects": [vars(o) | {"box": o.box.model_dump(mode="json")} for o in self.objects]}
 
     @classmethod
-    def read(cls, text: str) -> About:
+    def read(cls, document: dict[str, Any]) -> About:
         """From JSON. Raises KeyError, TypeError or ValueError where that is something else."""
-        document = json.loads(text)
         objects = tuple(Seen(**{**o, "box": Box(**o["box"])}) for o in document.pop("objects"))
         tuples = {name: tuple(document.pop(name)) for name in ("up", "size", "intrinsics")}
         return cls(objects=objects, **tuples, **document)
@@ -106,8 +103,8 @@ class PreparedScene:
         self.path = path
         try:
             self._file = safe_open(path, framework="numpy")
-            meta = self._file.metadata() or {}
-            if meta.get("format") != FORMAT or int(meta.get("version", 0)) != VERSION:
+            meta = json.loads((self._file.metadata() or {}).get(FORMAT, "{}"))
+            if meta.get("version") != VERSION:
                 raise BadInput(
                     f"{path} is not a scene prepared by this version; prepare it anew with: proxy3d data prepare"
                 )
@@ -223,23 +220,27 @@ def digest(data: bytes) -> str:
 
 def write_scene(path: Path, about: About, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Write a scene, all of it or nothing; returns its entry in the index."""
-    meta = {"format": FORMAT, "version": str(VERSION), "about": about.text()}
+    # One entry only: safetensors writes several in any order, and the same scene is to give the same bytes.
+    meta = {FORMAT: json.dumps({"version": VERSION, "about": about.document()}, separators=(",", ":"))}
     data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, meta)
     write_whole(path, data)
-    return _entry(path, about, data)
+    return _entry(path, about, data, len(arrays["stamps"]), len(arrays["proxies.positions"]))
 
 
 def index_entry(path: Path) -> dict[str, Any]:
     """The index entry of a finished scene. Raises BadInput."""
-    return _entry(path, PreparedScene(path).about, path.read_bytes())
+    scene = PreparedScene(path)
+    counts = (len(scene.array(name)) for name in ("stamps", "proxies.positions"))
+    return _entry(path, scene.about, path.read_bytes(), *counts)
 
 
-def _entry(path: Path, about: About, data: bytes) -> dict[str, Any]:
+def _entry(path: Path, about: About, data: bytes, frames: int, proxies: int) -> dict[str, Any]:
     return {
-        "name": about.name,
         "file": f"{path.parent.name}/{path.name}",
         "sha256": digest(data),
         "bytes": len(data),
+        "frames": frames,
+        "proxies": proxies,
         "objects": len(about.objects),
         "true_ids": sorted(o.true_id for o in about.objects if o.true_id is not None and o.marker is not None),
     }

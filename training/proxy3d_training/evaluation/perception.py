@@ -154,7 +154,7 @@ def evaluate(
         visible = Visible(truth, folder, sequence, limits)
         scene.begin()
         drive, scores = Drive(scene, sequence, change_of(folder)), Scores()
-        watch = _Identities(visible)
+        watch = Identities(visible)
         started, beside = time.perf_counter(), 0.0
         for frame in drive:
             pause = time.perf_counter()
@@ -164,8 +164,8 @@ def evaluate(
         scores.counts["seconds"] += time.perf_counter() - started - beside  # type: ignore[assignment]
         end = _in_world(scene.snapshot(), drive)
         scores.counts.update({"switches": watch.switches, "tracked": watch.tracked})
-        found = _compare(end, visible, scores)
-        _compare_changes(end, visible, scores)
+        found = compare_objects(end, visible, scores)
+        compare_changes(end, visible, scores)
         yield RoomResult(truth.name, folder, scores, _with_true_ids(end, found))
 
 
@@ -207,7 +207,7 @@ class _Homes:
         return cls(home, iou, np.where(same, inside(iou, b, a), 0.0))
 
 
-class _Identities:
+class Identities:
     """Follows which id each true object has."""
 
     def __init__(self, visible: Visible) -> None:
@@ -242,8 +242,8 @@ class _Identities:
                 self._ids[thing] = present[max(here, key=lambda row: homes.iou[row, column])].id
 
 
-def _compare(scene: Snapshot, visible: Visible, scores: Scores) -> dict[int, int]:
-    """Objects at the end. Returns the true id by map id of those that were found."""
+def compare_objects(scene: Snapshot, visible: Visible, scores: Scores) -> dict[int, int]:
+    """Objects at the end; added to ``scores``. Returns the true id by map id of those that were found."""
     present, shown, n = scene.present, visible.at_end(), scores.counts
     boxes, labels = [o.box for o in present], [o.label for o in present]
     shown_ids = {thing.id for thing in shown}
@@ -318,7 +318,8 @@ def _at(box: OrientedBox, place: OrientedBox) -> bool:
     return bool(iou >= _NEAR_IOU or inside(iou, np.array(a.volume), np.array(b.volume)) >= _INSIDE)
 
 
-def _compare_changes(scene: Snapshot, visible: Visible, scores: Scores) -> None:
+def compare_changes(scene: Snapshot, visible: Visible, scores: Scores) -> None:
+    """What the map says of the changes that the recording shows; added to ``scores``."""
     n = scores.counts
     for change in visible.checkable():
         thing = visible.truth.thing(change.object)
