@@ -59,6 +59,12 @@ BOX_SIGMA = 0.03
 """Standard deviation of the position of a box face, metres, for an object seen often."""
 
 
+_SEAT = 0.4
+"""One who sits at something is so far from its edge [m]."""
+_SAME = 0.95
+"""A name that matches a label less surely is that of another class."""
+
+
 class Unanswerable(Exception):
     """No answer, with the status and the reason."""
 
@@ -155,6 +161,10 @@ class Evaluator:
         if position is not None and (stance.facing is not None or stance.back_to is not None):
             target = self._target(stance.facing or stance.back_to or Me(), near)
             away = unit_vector((target - position)[:2])
+            if away is None and near is not None and stance.at is not None:
+                position, away = self._before(near)
+                self.note(f"taken to be on the side of the {near.label} towards the middle of the room")
+                self.doubt(0.6)
             facing = None if away is None else (away if stance.facing is not None else -away)
         elif stance.facing is not None and position is None:
             raise Unanswerable(
@@ -171,12 +181,25 @@ class Evaluator:
             )
         return None if position is None else View(position, facing)
 
+    def _before(self, thing: Thing) -> tuple[Array, Array | None]:
+        """Where one is who sits at a desk and faces it: before the side towards the middle of the room (3,), and the
+        direction from there to it (2,).
+        """
+        inward = self.index.bounds[0].center - thing.center
+        axes = thing.box.rotation[:2, :] * np.sign(inward[:2] @ thing.box.rotation[:2, :])  # outward, on the floor
+        flat = [k for k in range(3) if abs(thing.box.rotation[2, k]) < 0.5]
+        broad = min(flat, key=lambda k: float(thing.box.size[k]))  # across the longer edge
+        step = np.array([*axes[:, broad], 0.0])
+        return thing.center + step * (thing.box.size[broad] / 2 + _SEAT), unit_vector(-step[:2])
+
     def _target(self, objects: Objects, near: Thing | None) -> Array:
         """(3,) the point that is faced: an object's centre; of "the room" its middle."""
         base = strip(objects)
         if isinstance(base, Kind) and base.name in ROOM_WORDS and not self.match(base.name).labels:
             self.doubt(0.6)
             return self.index.bounds[0].center
+        if isinstance(objects, All):
+            return np.asarray(np.mean([t.center for t in self.all(objects)] or [self.one(objects).center], axis=0))
         return self.one(objects, near=near).center
 
     def standing(self) -> View:
@@ -201,8 +224,10 @@ class Evaluator:
     # ------------------------------------------------------------------ objects
 
     def match(self, name: str) -> Match:
-        """Labels of the scene for a name."""
-        return match_labels(name, self.index.labels)
+        """Labels of the scene for a name; none for a class that the map would have named so, had it seen one."""
+        match = match_labels(name, self.index.labels)
+        own = match_labels(name, self.index.snapshot.vocabulary) if match.certainty < _SAME else match
+        return Match(frozenset(), 1.0) if own.labels and own.certainty == 1.0 and match.certainty < _SAME else match
 
     def could_see(self, name: str) -> bool:
         """True if the map would have named such a thing: it is in its vocabulary, or the vocabulary is open and the
@@ -554,10 +579,10 @@ class Evaluator:
         if not first or not second:
             raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{relation}'")
         pairs = [(a, b) for a in first for b in second if not same(a, b)]
-        points = self.index.boxes_of(things).center[:, :2]
+        boxes = self.index.boxes_of(things)
         best = np.full(len(things), -1.0)
         for a, b in pairs[:400]:
-            margins = rel.between(points, a.center[:2], b.center[:2])
+            margins = rel.between(boxes, self.index.boxes_of([a]), self.index.boxes_of([b]))
             best = np.maximum(best, np.where([same(t, a) or same(t, b) for t in things], -1.0, margins))
         return [(float(m), self.sigma(t, t)) for m, t in zip(best, things, strict=True)]
 
@@ -682,4 +707,12 @@ def said(objects: Objects) -> str:
     """The class name in a description."""
     while isinstance(objects, The | All | Filter | Pick):
         objects = objects.objects
+    if isinstance(objects, Region):
+        return f"Region [{objects.number}]"
     return objects.name if isinstance(objects, Kind) else str(objects)
+
+
+def is_nearest(objects: Objects) -> bool:
+    """True of what is nearest (or farthest) to something."""
+    inner = strip(objects)
+    return isinstance(inner, Pick) and inner.measure.name == "distance"

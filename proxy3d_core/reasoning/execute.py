@@ -16,6 +16,7 @@ from proxy3d_core.reasoning import (
     verifying,
 )
 from proxy3d_core.reasoning.evaluate import Evaluator
+from proxy3d_core.reasoning.parts import strip
 from proxy3d_core.reasoning.program import (
     Alike,
     Both,
@@ -34,6 +35,7 @@ from proxy3d_core.reasoning.program import (
     Identify,
     MovedBy,
     Order,
+    Pick,
     Query,
     Ranking,
     RelationOf,
@@ -66,6 +68,8 @@ def _answer(scene: Evaluator, query: Query) -> Result:
             return counting.exists(scene, query)
         case Verify() as query:
             return verifying.verify(scene, query)
+        case Where() as query if scene.options and isinstance(strip(query.objects), Pick):
+            return naming.identify(scene, Identify(query.objects, one=True))  # "choose the one you saw first"
         case Where() as query:
             return placing.where(scene, query)
         case Distance() as query:

@@ -173,7 +173,7 @@ NAMES_OF_LABELS: dict[str, tuple[str, ...]] = {
 RELATED: dict[str, tuple[str, ...]] = {
     "table": ("desk", "dining table", "coffee table", "nightstand"),
     "desk": ("table",),
-    "dining table": ("table", "desk"),
+    "dining table": ("table",),
     "coffee table": ("table",),
     "nightstand": ("table", "cabinet"),
     "tv": ("monitor", "screen"),
@@ -222,8 +222,11 @@ RELATED: dict[str, tuple[str, ...]] = {
 """Other labels that may be meant where the scene has no better one (asked word -> labels)."""
 
 LOOSE = frozenset(
-    ("mattress", "crib", "recycling bin", "air conditioner", "ottoman", "stool", "bag", "mat", "telephone")
-)
+    (
+        "mattress", "crib", "recycling bin", "air conditioner", "ottoman", "stool", "bag", "mat", "telephone", "armchair",
+        "nightstand", "dresser", "cabinet", "picture", "poster", "tv", "monitor",
+    )
+)  # fmt: skip
 """Words of these whose related labels are often something else."""
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -559,8 +562,13 @@ def concept(name: str) -> str:
 
 
 @lru_cache(maxsize=8192)
+def plain_label(label: str) -> str:
+    """A label as words: ``Floor_Lamp`` -> ``floor lamp``."""
+    return " ".join(label.lower().replace("_", " ").replace("-", " ").split())
+
+
+@lru_cache(maxsize=8192)
 def label_concepts(label: str) -> tuple[str, ...]:
     """What a label stands for: ``tvmonitor`` -> ``("tv", "monitor")``; ``office_chair`` -> ``("office chair",)``."""
-    text = label.strip().lower().replace("_", " ").replace("-", " ")
-    text = " ".join(text.split())
+    text = plain_label(label)
     return NAMES_OF_LABELS.get(text.replace(" ", ""), NAMES_OF_LABELS.get(text, (concept(text),)))

@@ -34,6 +34,7 @@ from proxy3d_core.reasoning.program import (
     Pick,
     Query,
     Ranking,
+    Region,
     Relation,
     RelationOf,
     RoomExceeds,
@@ -107,8 +108,7 @@ def count(x: Objects, m: Any = None, m2: Any = None, c: Condition | None = None)
 
 def is_unit(objects: Objects) -> bool:
     """True for "meters": a distance is asked for, no count."""
-    while isinstance(objects, The | All | Filter | Pick):
-        objects = objects.objects
+    objects = innermost(objects)
     return isinstance(objects, Kind) and objects.name in _MEASURED
 
 
@@ -188,6 +188,8 @@ def verify(x: Objects, c: Condition, no: Any = None) -> Query | None:
         return Verify(x, c) if isinstance(c, Relation) else None
     if isinstance(x, Kind | Filter | Union) and not isinstance(c, Changed):
         return Exists(filtered(x, c))  # "is a chair next to the table", "is anything on it"
+    if isinstance(c, Exceeds) and not isinstance(c.than, float | int) and not isinstance(x, Region):
+        c = replace(c, than=_of_kind(c.than, innermost(x)))  # "taller than the white one"
     if isinstance(c, Exceeds) and c.measure.anchor is None and c.measure.name == "distance":
         c = Exceeds(Measure("distance", Me()), c.than, c.less)
     return Verify(x, c)
@@ -296,6 +298,13 @@ def compare_ones(x: Objects, p: Any, xs: tuple[Objects, ...]) -> Query | None:
     """Which lamp is taller, the one by the sofa or the one by the bed: "one" is a lamp."""
     kind = strip(x)
     return compare(tuple(_of_kind(one, kind) for one in xs), p) if isinstance(kind, Kind | Filter) else None
+
+
+def innermost(objects: Objects) -> Objects:
+    """The class that is spoken of."""
+    while isinstance(objects, The | All | Filter | Pick):
+        objects = objects.objects
+    return objects
 
 
 def _of_kind(objects: Objects, kind: Objects) -> Objects:

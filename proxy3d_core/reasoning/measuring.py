@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from proxy3d_core.reasoning import counting, naming
+from proxy3d_core.reasoning import counting
 from proxy3d_core.reasoning import relations as rel
 from proxy3d_core.reasoning.answer import Status
-from proxy3d_core.reasoning.evaluate import BOX_SIGMA, Evaluator, Unanswerable, same
+from proxy3d_core.reasoning.evaluate import BOX_SIGMA, Evaluator, Unanswerable, is_nearest, same
 from proxy3d_core.reasoning.index import Thing
 from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
-from proxy3d_core.reasoning.program import Difference, Distance, Me, Objects, RoomExceeds, RoomSize, Size, The
+from proxy3d_core.reasoning.program import All, Difference, Distance, Me, Objects, RoomExceeds, RoomSize, Size, The
 from proxy3d_core.reasoning.result import Result
 
 
@@ -18,7 +19,7 @@ def distance(scene: Evaluator, query: Distance) -> Result:
     """Closest points; the nearest pair if a class is named, one object each if "the" is said."""
     before = scene.certainty
     first, second = _pair(scene, query.first), _pair(scene, query.second)
-    if any(naming.is_nearest(x) for x in (query.first, query.second)):
+    if any(is_nearest(x) for x in (query.first, query.second)):
         scene.certainty = before  # which of two is nearer matters little to how far the nearest is
     asker = isinstance(query.second, Me)
     if len(first) > 1 and isinstance(query.first, The):
@@ -54,12 +55,27 @@ def _distances(scene: Evaluator, thing: Thing, others: list[Thing], centers: boo
 def size(scene: Evaluator, query: Size) -> Result:
     """An edge, the floor area or the volume of one object."""
     things = scene.all(query.objects)
+    if len(things) > 1 and isinstance(query.objects, All) and query.measure.name != "dimensions":
+        return _sizes(scene, query, things)
     if len(things) > 1:
         if scene.view is not None and isinstance(query.objects, The) and scene.question.viewpoint is not None:
             things = [scene.one(query.objects, near=scene.index.asker(scene.view.position))]
         else:
             raise scene.ambiguous(query.objects, things)
-    thing = things[0] if things else scene.one(query.objects)
+    return _size(scene, query, things[0] if things else scene.one(query.objects))
+
+
+def _sizes(scene: Evaluator, query: Size, things: list[Thing]) -> Result:
+    """Of all chairs: one number where they agree, else a list."""
+    results = [_size(scene, query, thing) for thing in things]
+    values = [r.value or 0.0 for r in results]
+    if max(values) - min(values) <= 0.05 * max(values):
+        return replace(results[0], things=tuple(things), message=f"each of {len(things)}")
+    text = ", ".join(r.text for r in results)
+    return replace(results[0], text=text, things=tuple(things), value=None, sigma=None)
+
+
+def _size(scene: Evaluator, query: Size, thing: Thing) -> Result:
     sigma = BOX_SIGMA * math.sqrt(2)
     if query.measure.name == "dimensions":
         long, short, height = rel.edges(thing.box)

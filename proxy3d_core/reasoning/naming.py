@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from proxy3d_core.reasoning import verifying
+from proxy3d_core.reasoning import placing, verifying
 from proxy3d_core.reasoning.answer import Status
-from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable, listed, said, shown
+from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable, coordinates, is_nearest, listed, said, shown
 from proxy3d_core.reasoning.index import Thing
 from proxy3d_core.reasoning.lexicon import concept
 from proxy3d_core.reasoning.parts import strip
@@ -51,7 +51,11 @@ def identify(scene: Evaluator, query: Identify) -> Result:
             raise Unanswerable(Status.NOT_FOUND, f"{message}. Of those listed it would be: {listed(things)}", things)
         scene.doubt(0.45)
         scene.note(message)
-    if isinstance(objects, The) and {said(objects)} == {concept(t.label) for t in things} and not is_nearest(objects):
+    if (
+        isinstance(objects, The)
+        and {concept(said(objects))} == {concept(t.label) for t in things}
+        and not is_nearest(objects)
+    ):
         scene.doubt(0.4)  # "what is the window above the table": its name was said, something else is asked
     if scene.view is not None and len(things) > 1:
         order = np.argsort(scene.index.distances(scene.index.asker(scene.view.position), things), kind="stable")
@@ -59,7 +63,24 @@ def identify(scene: Evaluator, query: Identify) -> Result:
     if all(t.label == UNKNOWN_LABEL for t in things):
         scene.note("the map has no name for it")
         scene.doubt(0.5)
-    return Result(listed(things), tuple(things), names=tuple(dict.fromkeys(t.label for t in things)))
+    labels = tuple(dict.fromkeys(t.label for t in things))
+    if len(things) == 1 and not _any_object(objects) and not scene.options:
+        return Result(told_apart(scene, things[0]), tuple(things), names=labels)
+    return Result(listed(things), tuple(things), names=labels)
+
+
+def told_apart(scene: Evaluator, thing: Thing) -> str:
+    """A name that tells a thing from others of its label: "red chair", "chair next to the desk", or by its coordinates."""
+    name = shown(thing.label)
+    others = [t for t in scene.index.present(scene.index.by_label.get(thing.label, ())) if t is not thing]
+    if not others or thing.label == UNKNOWN_LABEL:
+        return name
+    colored = all(t.object is not None and t.object.color is not None for t in (thing, *others))
+    if colored and scene.color(thing) not in {scene.color(t) for t in others}:
+        return f"{scene.color(thing)} {name}"
+    places = [placing.landmark(scene, t)[0] for t in (thing, *others)]
+    place = places[0] if places[0] and places[0] not in places[1:] else f"at {coordinates(thing.center)}"
+    return f"{name} {place}"
 
 
 def color_of(scene: Evaluator, query: Color) -> Result:
@@ -89,11 +110,6 @@ def describe(scene: Evaluator) -> Result:
         tuple(things),
         names=tuple(sorted({t.label for t in things})),
     )
-
-
-def is_nearest(objects: Objects) -> bool:
-    inner = strip(objects)
-    return isinstance(inner, Pick) and inner.measure.name == "distance"
 
 
 def _among_options(scene: Evaluator, objects: Objects) -> list[Thing]:

@@ -11,6 +11,7 @@ from proxy3d_core.reasoning.answer import Status
 from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable, said, shown
 from proxy3d_core.reasoning.index import Thing
 from proxy3d_core.reasoning.lexicon import concept, plural
+from proxy3d_core.reasoning.naming import told_apart
 from proxy3d_core.reasoning.program import Compare, Kind, Order, Ranking, The
 from proxy3d_core.reasoning.result import Result
 
@@ -51,6 +52,8 @@ def compare(scene: Evaluator, query: Compare) -> Result:
         )
     value, thing, k = best[min(query.rank, len(best)) - 1]
     name = said(items[k]) or thing.label
+    if len({said(item) for item in items}) < len(items) and not scene.options:
+        name = told_apart(scene, thing)
     others = tuple(t for _, t, _ in best if t is not thing)
     return Result(name, (thing, *others), names=(name, thing.label), message=f"{query.measure.name} {value:.2f}")
 

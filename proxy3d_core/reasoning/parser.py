@@ -136,6 +136,10 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
         if told is not None or (found is not None and (reading is None or found.certainty > reading.certainty)):
             reading, unit, asked = told or found, in_unit, sentence
             others = [] if told else others
+    if reading is None or (reading.skipped and reading.certainty <= CERTAINTY):
+        again = _both(asking, nouns) or _skimmed(asking, nouns)
+        if again is not None and (reading is None or not again[0].skipped):
+            (reading, unit, asked), others = again, []
     stance: Stance | None = None
     for words, _, sentence in readings:
         if sentence is asked:
@@ -147,7 +151,7 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
         goal, steps = route
         return Program(Route(goal, steps), stance, certainty=0.95)
     if reading is None:
-        reading, unit, asked = _both(asking, nouns) or _skimmed(asking, nouns)
+        raise NotUnderstood(_missed([r[2] for r in asking], nouns))
     unit = unit or next(iter(units), "")
     query = reading.query
     looks = reading.stance is not None and (reading.stance.facing is not None or reading.stance.turn)
@@ -250,13 +254,13 @@ def _both(asking: list[_Measured], nouns: frozenset[str]) -> tuple[_Reading, str
     return None
 
 
-def _skimmed(asking: list[_Measured], nouns: frozenset[str]) -> tuple[_Reading, str, Sentence]:
-    """The last sentence that can be skimmed, of those that no rule reads; raises NotUnderstood."""
+def _skimmed(asking: list[_Measured], nouns: frozenset[str]) -> tuple[_Reading, str, Sentence] | None:
+    """The last sentence that can be skimmed, of those that no rule reads."""
     for words, unit, sentence in reversed(asking):
         found = skim(words, nouns)
         if found is not None:
             return _Reading(found.query, found.stance, CERTAINTY, found.left), unit or found.unit, sentence
-    raise NotUnderstood(_missed([s for _, _, s in asking], nouns))
+    return None
 
 
 def _names_something(words: tuple[str, ...], nouns: frozenset[str]) -> bool:

@@ -22,6 +22,7 @@ from proxy3d_core.reasoning.lexicon import (
     concept,
     is_plural,
     label_concepts,
+    plain_label,
     singular,
 )
 from proxy3d_core.reasoning.program import (
@@ -53,8 +54,7 @@ Reading = tuple[int, Any]
 @lru_cache(maxsize=256)
 def scene_nouns(labels: frozenset[str]) -> frozenset[str]:
     """Names by which the scene's labels can be called, singular."""
-    names = {name for label in labels for name in (label.replace("_", " ").replace("-", " "), *label_concepts(label))}
-    return frozenset(singular(n) for n in names)
+    return frozenset(singular(n) for label in labels for n in (plain_label(label), *label_concepts(label)))
 
 
 class Text:
@@ -148,7 +148,7 @@ class Text:
             i += 1
         if noun is not None:
             head = noun[1]
-            name = "object" if head in ANYTHING else KIND_WORDS.get(head, concept(head))
+            name = "object" if head in ANYTHING else KIND_WORDS.get(head, head if head in self.nouns else concept(head))
             kind = self._specific(name, head, unknown)
             readings.append((noun[0], _wrap(kind, wraps), is_plural(self.words[noun[0] - 1])))
         elif unknown and i > 0 and self.words[i - 1] == unknown[-1]:

@@ -31,7 +31,7 @@ def where(scene: Evaluator, query: Where) -> Result:
     if not scene.index.snapshot.complete:
         scene.doubt(0.4)  # a better landmark may be left out
     scene.note(f"centre at {coordinates(thing.center)}")
-    return Result(place(scene, thing), (thing, *_support(scene, thing)[1]))
+    return Result(place(scene, thing), (thing, *landmark(scene, thing)[1]))
 
 
 def _where_before(scene: Evaluator, query: Where) -> Result:
@@ -52,7 +52,7 @@ def _where_before(scene: Evaluator, query: Where) -> Result:
 
 def place(scene: Evaluator, thing: Thing, other_than: Thing | None = None) -> str:
     """On the desk, 2.1 m to the front-left."""
-    words, _ = _support(scene, thing, other_than)
+    words, _ = landmark(scene, thing, other_than)
     if scene.view is not None:
         away = scene.index.distance(scene.index.asker(scene.view.position), thing)
         side = ""
@@ -65,7 +65,7 @@ def place(scene: Evaluator, thing: Thing, other_than: Thing | None = None) -> st
     return words or f"at {coordinates(thing.center)}"
 
 
-def _support(scene: Evaluator, thing: Thing, other_than: Thing | None = None) -> tuple[str, list[Thing]]:
+def landmark(scene: Evaluator, thing: Thing, other_than: Thing | None = None) -> tuple[str, list[Thing]]:
     """What a thing is on, in or next to."""
     others = [
         t
@@ -82,6 +82,8 @@ def _support(scene: Evaluator, thing: Thing, other_than: Thing | None = None) ->
     if carried:
         support = others[min(carried)[1]]
         return f"on the {shown(support.label)}", [support]
+    carries = rel.on(boxes, own) > 0
+    distances = np.where(carries & ~carries.all(), np.inf, distances)  # a table is not "under the mug"
     nearest = int(np.argmin(distances))
     name = f"the {shown(others[nearest].label)}"
     if rel.under(own, boxes[[nearest]], gaps[[nearest]])[0] > 0:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 
 from proxy3d_core.geometry.boxes import OrientedBox
 
@@ -29,6 +30,10 @@ FLOOR = 0.15
 """On the floor: the lower side lies at most this far above it [m]."""
 WALL = 0.35
 """Against the wall: at most this far from it [m]."""
+ASIDE = 0.2
+"""Between two things: at most this far outside the straight corridor from one to the other [m]."""
+BEFORE = 0.75
+"""Below a window or a picture: at most this far before the wall [m]."""
 CORNER = 0.9
 """In a corner: at most this far from both walls [m]."""
 
@@ -105,7 +110,8 @@ def above(a: Boxes, b: Boxes, gaps: Array) -> Array:
     """Each of ``a`` is above ``b``: its lower side higher than the top of ``b`` (less ``CONTACT``), hardly aside
     unless it hangs on a wall (a picture over a desk).
     """
-    return _least([_aside(a) - gaps, a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
+    clear = _least([_aside(a) - gaps, a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
+    return np.maximum(clear, [below(b, a[[i]], gaps[[i]])[0] for i in range(len(gaps))])
 
 
 def _aside(a: Boxes) -> Array:
@@ -115,8 +121,14 @@ def _aside(a: Boxes) -> Array:
 
 
 def below(a: Boxes, b: Boxes, gaps: Array) -> Array:
-    """``b`` is above each of ``a``."""
-    return _least([0.5 - gaps, b.bottom - a.top + CONTACT, b.center[:, 2] - a.center[:, 2]])
+    """``b`` is above each of ``a``: within its width, and hardly aside unless it is flat on a wall, as a window above
+    what stands before it.
+    """
+    normal, side = _broad_side(b.rotation[0], b.size[0])
+    offset = (a.center - b.center)[:, :2]
+    aside = np.abs(normal[0] * offset[:, 1] - normal[1] * offset[:, 0])
+    reach = BEFORE if b.size[0].min() < 0.2 else 0.1
+    return _least([side / 2 + 0.1 - aside, reach - gaps, b.bottom - a.top + CONTACT, b.center[:, 2] - a.center[:, 2]])
 
 
 def inside(a: Boxes, b: Boxes) -> Array:
@@ -133,18 +145,34 @@ def hangs_on(a: Boxes, b: Boxes, distances: Array) -> Array:
     return np.where(a.volume < b.volume, CONTACT - distances, -1.0)
 
 
-def between(points: Array, first: Array, second: Array) -> Array:
-    """Points (N, 2) lie between two others on the floor plane: in the middle four fifths, at most a third of their
-    distance aside.
+def between(a: Boxes, first: Boxes, second: Boxes) -> Array:
+    """The centre of each of ``a`` lies in the corridor between two boxes: in the hull of their outlines on the floor
+    plane (``ASIDE`` beyond it counts too), in neither of them, and not above or below both.
     """
-    span = second - first
-    length = float(np.linalg.norm(span))
-    if length < 1e-6:
-        return np.full(len(points), -1.0)
-    offset = points - first
-    along = offset @ span / length
-    aside = np.abs(span[0] * offset[:, 1] - span[1] * offset[:, 0]) / length
-    return _least([along - 0.1 * length, 0.9 * length - along, max(0.35 * length, 0.4) - aside])
+    corridor = np.vstack([_outline(first), _outline(second)])
+    lowest, highest = min(first.bottom[0], second.bottom[0]), max(first.top[0], second.top[0])
+    points = a.center
+    return _least(
+        [
+            _inside_hull(points[:, :2], corridor) + ASIDE,
+            -inside_footprint(points, first),
+            -inside_footprint(points, second),
+            points[:, 2] - lowest + CONTACT,
+            highest - points[:, 2] + 2 * CONTACT,
+        ]
+    )
+
+
+def _outline(box: Boxes) -> Array:
+    """(8, 2) corners of one box on the floor plane."""
+    signs = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    return np.asarray((box.center[0] + (signs * box.size[0]) @ box.rotation[0].T)[:, :2])
+
+
+def _inside_hull(points: Array, corners: Array) -> Array:
+    """How far points (N, 2) lie inside the convex hull of corners (K, 2), by its nearest edge line."""
+    hull = ConvexHull(corners, qhull_options="QJ")
+    return np.asarray(-(points @ hull.equations[:, :2].T + hull.equations[:, 2]).max(axis=1))
 
 
 def beside_view(points: Array, anchor: Array, view: Array, name: str) -> Array:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
-from proxy3d_core.reasoning.lexicon import KINDS, LOOSE, NOUNS, RELATED, concept, label_concepts
+from proxy3d_core.reasoning.lexicon import (
+    KINDS,
+    LOOSE,
+    NOUNS,
+    RELATED,
+    concept,
+    label_concepts,
+    plain_label,
+    singular,
+)
 
 
 @dataclass(frozen=True)
@@ -22,14 +31,18 @@ class Match:
 def match_labels(name: str, labels: frozenset[str]) -> Match:
     """The scene's labels that ``name`` (a concept, singular) means; none if the scene has nothing of that name.
 
-    In order: the same thing (synonyms count); compounds of it ("office chair" is a chair); what a group word names
-    (furniture);
+    In order: the label itself; the same thing (synonyms count); compounds of it ("office chair" is a chair); what a
+    group word names (furniture);
     the class that a compound belongs to ("office chair" asked, "chair" known); a related class that people call so
     ("desk" for a table).
     """
     if name == "object":
         return Match(labels, 1.0)
     concepts = {label: label_concepts(label) for label in labels}
+    plain = {label: singular(plain_label(label)) for label in labels}
+    if name in plain.values():  # "floor lamp" is no other lamp, a "sink" no washbasin, where the scene tells them apart
+        compound = (label for label, words in plain.items() if words.endswith(" " + name) and words not in _NOT_A_KIND)
+        return Match(frozenset((*(label for label, words in plain.items() if words == name), *compound)), 1.0)
     same = frozenset(label for label, names in concepts.items() if name in names)
     only = frozenset(label for label in same if len(concepts[label]) == 1)
     same = only or same  # "tvmonitor" is a monitor only where nothing is called just that

@@ -192,7 +192,7 @@ _CUES = Phrases(
                 "center",
                 """center to center,between centers,between the centers,centers,from center to center,
                 middle to middle,from middle to middle,center point to center point,from the center,to the center,
-                center,centre""",
+                center,centers of,between the centers of,between centers of,from the center of""",
             ),
             (
                 "where",

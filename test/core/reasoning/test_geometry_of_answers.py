@@ -48,8 +48,18 @@ def test_under_and_above():
 
 
 def test_between():
-    points = np.array([[1.0, 0.1], [1.0, 1.5], [2.5, 0.0], [0.1, 0.0]])
-    assert (rel.between(points, np.zeros(2), np.array([2.0, 0.0])) > 0).tolist() == [True, False, False, False]
+    """In the corridor from one box to the other: not beside it, not beyond, not on either, not under the ceiling."""
+    first, second = Boxes.of([box(0, 0, 0.4)]), Boxes.of([box(3, 0, 0.4)])
+    at = [(1.5, 0.1, 0.4), (1.5, 1.5, 0.4), (4.5, 0.0, 0.4), (0.0, 0.0, 0.9), (1.5, 0.0, 2.4)]
+    things = Boxes.of([box(*center) for center in at])
+    assert (rel.between(things, first, second) > 0).tolist() == [True, False, False, False, False]
+
+
+def test_below_a_window_is_what_stands_before_it():
+    window = Boxes.of([box(0, 3.0, 1.6, (1.6, 0.1, 1.2))])
+    at = [(0.3, 2.4, 0.3), (1.6, 2.7, 0.3), (0.3, 1.0, 0.3)]  # before it, beside it, far from the wall
+    things, gaps = Boxes.of([box(*center) for center in at]), np.array([0.4, 0.8, 1.8])
+    assert (rel.below(things, window, gaps) > 0).tolist() == [True, False, False]
 
 
 def test_sides_of_an_object_for_one_who_looks_at_it():

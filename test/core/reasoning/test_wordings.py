@@ -66,7 +66,7 @@ def test_names(text, labels, program):
         ("How many chairs are floating upside down?", "floating upside down"),
         ("Why is there a chair?", "why"),
         ("Is the bed parallel to the wall?", "parallel"),
-        ("how many chairs are there and how far is the door?", "how far is the door"),
+        ("how many chairs are there and how purple is the door?", "how purple is the door"),
     ],
 )
 def test_it_says_what_it_did_not_understand(text, part):
