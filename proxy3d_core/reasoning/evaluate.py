@@ -524,7 +524,10 @@ class Evaluator:
         boxes, one = self.index.boxes_of(things), self.index.boxes_of([anchor])
         gaps, apart = self.index.gaps(anchor, things), self.index.distances(anchor, things)
         if name == "on":
-            margins = np.maximum(rel.on(boxes, one), rel.hangs_on(boxes, one, apart))
+            fixed = [concept(t.label) in _IN_A_WALL for t in things]
+            margins = np.maximum(np.where(fixed, -1.0, rel.on(boxes, one)), rel.hangs_on(boxes, one, apart))
+        elif name == "carries":
+            margins = rel.carries(boxes, one, gaps)
         elif name == "under":
             margins = rel.under(boxes, one, gaps)
         elif name == "below":
@@ -653,6 +656,8 @@ _HOLDS = frozenset(
         "drawer",
     )
 )
+_IN_A_WALL = frozenset(("window", "door", "doorframe", "window frame", "ceiling lamp", "wall"))
+"""What rests on nothing, even where something stands close below it."""
 DIRECTLY = 30.0
 """Directly in front: some of it lies at most this far from straight ahead, half of it to name all that is [degrees]."""
 _HALF_SECTOR = {"side": 75.0, "corner": 45.0, "clock": 30.0, "naming": 45.0}
@@ -690,7 +695,7 @@ def coordinates(point: Array) -> str:
 def shown(label: str) -> str:
     """A label as people write it: ``diningtable`` -> dining table."""
     names = label_concepts(label)
-    return names[0] if label.replace(" ", "") in NAMES_OF_LABELS and len(names) == 1 else label.replace("_", " ")
+    return names[0] if label in NAMES_OF_LABELS and len(names) == 1 else label.replace("_", " ")
 
 
 def listed(things: Sequence[Thing], counts: bool = False) -> str:

@@ -71,7 +71,7 @@ class GeometricAnswerer:
         text = as_question(text, options)
         index = self._index(snapshot)
         try:
-            program = parse(text, index.labels)
+            program = parse(text, index.names)
         except NotUnderstood as error:
             return Answer(
                 Status.NOT_UNDERSTOOD,

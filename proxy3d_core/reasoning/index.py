@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.boxes import OrientedBox, box_distances
+from proxy3d_core.reasoning.lexicon import plain_label
 from proxy3d_core.reasoning.relations import Boxes
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, SceneObject, Snapshot
 
@@ -44,6 +45,8 @@ class SceneIndex:
         self.snapshot = snapshot
         self.things = tuple(Thing(i, o.label, o.box, o) for i, o in enumerate(snapshot.objects))
         self.labels = frozenset(o.label for o in snapshot.objects if o.label != UNKNOWN_LABEL)
+        # Names of one word are common nouns or may be verbs ("stand"); those of several are known from here alone.
+        self.names = self.labels | {name for name in snapshot.vocabulary if len(plain_label(name).split()) > 1}
         self.by_label: dict[str, list[Thing]] = {}
         for thing in self.things:
             self.by_label.setdefault(thing.label, []).append(thing)

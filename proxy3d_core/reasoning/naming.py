@@ -70,7 +70,7 @@ def identify(scene: Evaluator, query: Identify) -> Result:
 
 
 def told_apart(scene: Evaluator, thing: Thing) -> str:
-    """A name that tells a thing from others of its label: "red chair", "chair next to the desk", or by its coordinates."""
+    """A name that tells a thing from others of its label: by its colour, what it is next to, or its coordinates."""
     name = shown(thing.label)
     others = [t for t in scene.index.present(scene.index.by_label.get(thing.label, ())) if t is not thing]
     if not others or thing.label == UNKNOWN_LABEL:

@@ -147,6 +147,7 @@ SIDES = Phrases(_sides())
 
 BARE_SIDES = Phrases(
     {"left": "left", "right": "right", "front": "front", "back": "back", "behind": "back", "ahead": "front"}
+    | {"forward": "front", "forwards": "front", "backward": "back", "backwards": "back"}
 )
 """Directions as single words, as they stand in choices ("left or right")."""
 
@@ -420,7 +421,7 @@ FILLERS = sorted(
         for phrase in (
             "please", "kindly", "hey", "hi", "hello", "hey robot", "hi robot", "hello robot", "ok robot", "okay", "ok", "robot ,", "hey there",
             "can you tell me", "could you tell me", "would you tell me", "can you please tell me", "could you please tell me", "will you tell me",
-            "can you say", "can you figure out", "can you work out", "could you figure out", "can you check if", "could you check if", "can you check whether", "could you check whether", "please check if", "check if",
+            "can you say", "can you tell", "could you tell", "can you figure out", "can you work out", "could you figure out", "can you check if", "could you check if", "can you check whether", "could you check whether", "please check if", "check if",
             "check whether", "can you check", "could you check",
             "can you let me know", "could you let me know", "please tell me", "tell me", "let me know", "do you know", "do you happen to know",
             "do you remember", "can you remember", "would you happen to know", "would you know", "do you recall", "any idea", "any clue",

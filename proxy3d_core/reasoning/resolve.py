@@ -43,6 +43,7 @@ def match_labels(name: str, labels: frozenset[str]) -> Match:
     if name in plain.values():  # "floor lamp" is no other lamp, a "sink" no washbasin, where the scene tells them apart
         compound = (label for label, words in plain.items() if words.endswith(" " + name) and words not in _NOT_A_KIND)
         return Match(frozenset((*(label for label, words in plain.items() if words == name), *compound)), 1.0)
+    name = concept(name)
     same = frozenset(label for label, names in concepts.items() if name in names)
     only = frozenset(label for label in same if len(concepts[label]) == 1)
     same = only or same  # "tvmonitor" is a monitor only where nothing is called just that

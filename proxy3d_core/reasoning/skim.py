@@ -237,7 +237,7 @@ _CUES = Phrases(
             ),
             ("order", "in what order,in which order,what order,which order,order,sequence,chronological order"),
             ("when", "when,how long ago,what time,which time,at what time"),
-            ("first", "first,earlier,sooner,earliest,before,first of all"),
+            ("first", "first,for the first time,earlier,sooner,earliest,before,first of all"),
             ("last", "last,later,latest,most recently"),
             (
                 "route",
@@ -510,6 +510,8 @@ def _sizes(s: Slots) -> Query | None:
 
 def _way(s: Slots) -> Query | None:
     form = "clock" if s.has("clock") else "angle" if s.has("angle") else "word"
+    if s.has("sides") and {"forward", "backward", "forwards", "backwards"} & set(s.text.words):
+        form = "go"
     return mean.direction(s.thing, s.all("sides")[0] if s.has("sides") else (), None, form)
 
 
@@ -548,10 +550,10 @@ _INTENTS: tuple[tuple[str, Callable[[Slots], Query | None]], ...] = (
     ("far which? polar? it? unit? apart? center? thing", _distance),
     ("center apart? unit? which? polar? thing thing", _distance),
     ("unit thing thing", _by_length),
-    ("measure+ which? polar? count? unit* it? thing condition* color?", _sizes),
+    ("measure+ which? polar? count? far? unit* it? thing condition* color?", _sizes),
     ("hue which? it? polar? thing condition* pick?", lambda s: Color(s.thing) if not s.has("pick") else None),
-    ("way which? polar? where? or? it? sides? route? thing", _way),
-    ("sides polar? which? where? or? it? thing", _way),
+    ("way which? polar? where? or? it? sides? route? use? thing", _way),
+    ("sides polar? which? where? or? it? route? use? thing", _way),
     ("clock which? polar? where? it? way? thing", _way),
     ("angle which? polar? where? way? it? thing", _way),
     ("where once first? polar? it? thing condition* color? state?", lambda s: Where(strip(s.thing), True)),
