@@ -76,7 +76,7 @@ def load_weights(checkpoint: Checkpoint, model_name: str, prefixes: tuple[str, .
     tensors = checkpoint.tensors(prefixes)
     try:
         config = model_class.config_class.from_dict(description)
-        with _quiet():
+        with quiet():
             model, report = model_class.from_pretrained(
                 None,
                 config=config,
@@ -100,7 +100,7 @@ def load_weights(checkpoint: Checkpoint, model_name: str, prefixes: tuple[str, .
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """transformers counts weights and reports on them on stderr, a node's log; what is wrong is raised here."""
     logging: Any = transformers.utils.logging
     bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()

@@ -53,7 +53,7 @@ class HybridPositionCode(nn.Module):
             raise BadInput(f"rotary codes turn pairs of channels; {channels} channels is odd")
         self.channels, self.step, self.base, self.scale = channels, step, base, scale
         self.frequencies = nn.Parameter(torch.randn(frequencies, 2))
-        self.mlp = _ZeroEndedMlp(2 * frequencies, channels)
+        self.mlp = ZeroEndedMlp(2 * frequencies, channels)
 
     def forward(self, features: Tensor, positions: Tensor, mask: Tensor | None = None) -> Tensor:
         """(..., K, C) features with their position in them, in their own type.
@@ -98,7 +98,7 @@ class CanonicalPositionCode(nn.Module):
         """``channels`` C of the features; ``octaves`` sinusoids per axis, each twice as fast as the one before."""
         super().__init__()
         self.channels, self.octaves = channels, octaves
-        self.mlp = _ZeroEndedMlp(3 + 6 * octaves, channels)
+        self.mlp = ZeroEndedMlp(3 + 6 * octaves, channels)
         self.nowhere = nn.Parameter(torch.zeros(channels))
 
     def forward(self, features: Tensor, positions: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -143,15 +143,24 @@ def canonical(positions: Tensor, valid: Tensor | None = None, *, scale: float | 
     return placed if valid is None else placed.masked_fill(~valid[..., None], 0)
 
 
-class _ZeroEndedMlp(nn.Module):
-    """Two layers with a GELU between, the last one at zero; takes inputs of any type."""
+class ZeroLinear(nn.Linear):
+    """A linear layer that begins at zero."""
 
-    def __init__(self, inputs: int, channels: int) -> None:
+    def reset_parameters(self) -> None:
+        """Weight and bias to zero."""
+        nn.init.zeros_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class ZeroEndedMlp(nn.Module):
+    """Two layers with a GELU between, the last one at zero at first; takes inputs of any type."""
+
+    def __init__(self, inputs: int, channels: int, hidden: int | None = None) -> None:
+        """(..., inputs) to (..., channels) by way of ``hidden`` channels; None = ``channels``."""
         super().__init__()
-        self.first = nn.Linear(inputs, channels)
-        self.last = nn.Linear(channels, channels)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.first = nn.Linear(inputs, hidden or channels)
+        self.last = ZeroLinear(hidden or channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.last(nn.functional.gelu(self.first(x.to(self.first.weight.dtype))))

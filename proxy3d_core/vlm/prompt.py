@@ -1,0 +1,102 @@
+"""How a question is put: system, scene, question, answer, in this order, so that the scene's part is the same for all.
+
+    <|im_start|>system
+    You are a helpful assistant.<|im_end|>
+    <|im_start|>user
+    <|vision_start|><|image_pad|> x K <|vision_end|>How many chairs are there?<|im_end|>
+    <|im_start|>assistant
+    Four.<|im_end|>
+
+the chat format of Qwen2.5-VL, with a token for each proxy. Its parts are tokenised one by one and end at special
+tokens, so that the joined tokens are those of the joined text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from proxy3d_core.errors import BadInput, ModelError
+
+PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|vision_pad|>",
+)
+
+SYSTEM = "You are a helpful assistant."
+
+_MENTION = re.compile(r"Region \[(\d+)\]")
+
+
+class PromptFormat:
+    """Texts to tokens, for a tokenizer with the special tokens of Qwen2.5-VL.
+
+    Attributes:
+        tokenizer: of transformers.
+        pad, end, proxy, region: ids of special tokens; ``end`` closes an answer.
+    """
+
+    def __init__(self, tokenizer: Any, system: str = SYSTEM) -> None:
+        """Raises ModelError: the tokenizer lacks a special token."""
+        self.tokenizer = tokenizer
+        self.pad, self._start, self.end, self._scene_start, self._scene_end, self.proxy, self.region = (
+            self._special(token) for token in (PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION)
+        )
+        newline = self._text("\n")
+        self._user = [self.end, *newline, self._start, *self._text("user\n")]
+        self._system = [self._start, *self._text(f"system\n{system}"), *self._user, self._scene_start]
+        self._assistant = [self.end, *newline, self._start, *self._text("assistant\n")]
+
+    def prefix(self, proxies: int) -> list[int]:
+        """System and scene: all that questions on a scene share. ``proxies``: how many; 0 = no scene (blind)."""
+        return [*self._system, *[self.proxy] * proxies, self._scene_end]
+
+    def question(self, text: str, regions: int = 0) -> list[int]:
+        """The question and the opening of its answer. Names of special tokens in it are read as plain text.
+
+        Args:
+            text: may name its regions, ``Region [0]`` and so on; each mention gets a region token behind it.
+            regions: how many there are.
+
+        Raises:
+            BadInput: the text is empty or names a region that is not there.
+        """
+        if not text.strip():
+            raise BadInput("the question is empty")
+        missing = [index for index in mentioned_regions(text) if index >= regions > 0]
+        if missing:
+            raise BadInput(f"the question names Region [{missing[0]}], but there are {regions} regions, from 0 on")
+        pieces = _MENTION.sub(lambda found: found.group() + "\0", text).split("\0") if regions else [text]
+        ids = self._text(pieces[0])
+        for piece in pieces[1:]:
+            ids += [self.region, *self._text(piece)]
+        return ids + self._assistant
+
+    def answer(self, text: str) -> list[int]:
+        """An answer with its end, as it is learned."""
+        return [*self._text(text), self.end]
+
+    def read(self, ids: Any) -> str:
+        """The text of a generated answer."""
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text.strip()
+
+    def _text(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return ids
+
+    def _special(self, token: str) -> int:
+        known: dict[str, int] = self.tokenizer.get_added_vocab()
+        if token not in known:
+            raise ModelError(f"the tokenizer has no {token}; take that of the model's own checkpoint")
+        return known[token]
+
+
+def mentioned_regions(text: str) -> list[int]:
+    """Which region each region token of a question stands for: ``[1, 0, 1]``, in the order of the text."""
+    return [int(digits) for digits in _MENTION.findall(text)]

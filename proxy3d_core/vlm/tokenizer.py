@@ -1,0 +1,58 @@
+"""The nano model's tokenizer: byte pairs learned from our own questions and answers, single digits, whole markers.
+
+Published models keep their own tokenizer, where ``<OBJ007>`` is plain text of several tokens and no row is added to
+the table, so that their weights fit unchanged. Nano, made from scratch, has one token for each marker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from proxy3d_core.proxies.references import MARKERS, marker
+from proxy3d_core.vlm import prompt
+
+SPECIAL = (
+    prompt.PAD,
+    prompt.START,
+    prompt.END,
+    prompt.SCENE_START,
+    prompt.SCENE_END,
+    prompt.PROXY,
+    prompt.REGION,
+)
+"""Tokens 0 to 6; the markers are the last 100."""
+
+
+def train_tokenizer(texts: Iterable[str], size: int = 2048) -> PreTrainedTokenizerFast:
+    """A tokenizer of at most ``size`` tokens that can spell any text; the same texts in the same order give the same.
+
+    Args:
+        texts: questions and answers as they will be asked.
+        size: of the vocabulary; 256 bytes, 100 markers and the special tokens are in it.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size - MARKERS,
+        min_frequency=2,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    # not special: users write markers, and answers show them
+    tokenizer.add_tokens([AddedToken(marker(index), special=False, normalized=False) for index in range(MARKERS)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=prompt.PAD,
+        eos_token=prompt.END,
+        additional_special_tokens=list(SPECIAL[1:]),
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
