@@ -24,6 +24,7 @@ from proxy3d_core.reasoning.lexicon import (
     label_concepts,
     plain_label,
     singular,
+    word_set,
 )
 from proxy3d_core.reasoning.program import (
     All,
@@ -96,10 +97,19 @@ class Text:
                 continue
             name = singular(" ".join(words))
             if (name in self.nouns or name in NOUNS) and not (
-                length == 1 and words[0] in say.STOP and name not in self.nouns
+                length == 1 and words[0] in say.STOP and name not in self.nouns and not self._is_clock(i)
             ):
                 return i + length, name
         return None
+
+    def _is_clock(self, i: int) -> bool:
+        """True of the thing on the wall, not of "3 o'clock" or "the clock direction"."""
+        before, after = self.word(i - 1), self.word(i + 1)
+        return (
+            self.word(i) == "clock"
+            and before in _BEFORE_A_NOUN
+            and after not in ("position", "direction", "hour", "face", "bearing")
+        )
 
     def nominal(self, i: int) -> Iterator[tuple[int, Objects, bool]]:
         """Adjectives and noun at word ``i``: (end, objects, plural?)."""
@@ -192,6 +202,9 @@ class Text:
             return None
         end, (measure, most) = found[0]
         return end, measure, most, rank
+
+
+_BEFORE_A_NOUN = word_set("a an the any some this that no another my your wall alarm")
 
 
 def _first_of_each_end(name: str, readings: list[Reading]) -> list[Reading]:

@@ -85,7 +85,8 @@ def on(a: Boxes, b: Boxes) -> Array:
     """Each of ``a`` rests on the one box ``b``: its centre is over ``b``, its lower side at or in ``b`` but clear of
     ``b``'s foot.
 
-    A pillow sinks into a sofa, whose back rises above it; so the lower side may lie below the top of ``b``.
+    A pillow sinks into a sofa, whose back rises above it; so the lower side may lie below the top of ``b``. What
+    carries something is bulkier or, as a rug under a table, broader.
     """
     return _least(
         [
@@ -93,9 +94,26 @@ def on(a: Boxes, b: Boxes) -> Array:
             b.top + CONTACT - a.bottom,
             a.bottom - b.bottom - 0.25 * (b.top - b.bottom),
             a.center[:, 2] - b.center[:, 2],
-            b.volume - a.volume + 0.05,
+            np.maximum(b.volume - a.volume + 0.05, _footprint(b) - _footprint(a)),
         ]
     )
+
+
+def carries(a: Boxes, b: Boxes, gaps: Array) -> Array:
+    """The one box ``b`` rests on each of ``a``, ``gaps`` apart on the floor plane; of several (a tray, the table, the
+    rug) on the least only.
+    """
+    margins = np.where(gaps == 0, on(b, a), -1.0)
+    if (margins > 0).any():
+        least = np.where(margins > 0, a.volume, np.inf).argmin()
+        margins = np.where(np.arange(len(margins)) == least, margins, np.minimum(margins, -1.0))
+    return margins
+
+
+def _footprint(a: Boxes) -> Array:
+    """(N,) areas on the floor plane of upright boxes [m^2]."""
+    vertical = np.abs(a.rotation[:, 2]).argmax(axis=1)
+    return np.asarray(a.volume / np.maximum(a.size[np.arange(len(vertical)), vertical], 1e-9))
 
 
 def under(a: Boxes, b: Boxes, gaps: Array) -> Array:

@@ -186,6 +186,8 @@ SEEN_FROM = Grammar(
 )
 """What is asked in a word or two where the viewpoint is stated: "at the tv, facing the sofa: the door?"."""
 
+_GET_TO = "(reach|get to|get at|go to|go over to|walk to|move to|drive to|come to|arrive at|be at|approach|head to)"
+
 QUESTIONS = Grammar(
     [
         # -- counting
@@ -386,8 +388,8 @@ QUESTIONS = Grammar(
         Rule(f"{_ARRANGE} {_THESE} {_BY_ORDER} [, <xs:list>]", lambda xs=(): mean.order(xs)),
         Rule(f"{_ARRANGE} {_THESE} [, <xs:list>] {_BY_ORDER}", lambda xs=(): mean.order(xs)),
         Rule(f"{_ARRANGE} [,] <xs:list> {_BY_ORDER}", mean.order),
-        Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) <xs:list> [first|been] %appears [into view|in view|into sight|in sight|up|first|visible]", mean.order),
-        Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) (these|the following|they) [objects|things|categories|items] [first|been] %appears [into view|in view|into sight|in sight|up|first|visible] [in] [, <xs:list>]", lambda xs=(): mean.order(xs)),
+        Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) <xs:list> [first|been] %appears [into view|in view|into sight|in sight|up|visible] [first|for the first time]", mean.order),
+        Rule("[in] (what|which) [%be the] order (did|do|%be|were|%have) (these|the following|they) [objects|things|categories|items] [first|been] %appears [into view|in view|into sight|in sight|up|visible] [first|for the first time] [in] [, <xs:list>]", lambda xs=(): mean.order(xs)),
         Rule("[in] (what|which) [%be the] order (did|%have) (%you|the robot) [first] (%saw|encounter|pass|come across|run into) [the following|these] [objects|things|categories] [,] <xs:list> [in] [first|for the first time]", mean.order),
         Rule("<xs:list> [,] [in] (what|which) order (did|%have|were|was) [%you|they] [first] (%saw|%appears) [them|into view|in view]", mean.order),
         Rule("(what|which) [one] %appears [into view|into sight|up] first [,] <xs:list>", lambda xs: Compare(tuple(strip(x) for x in xs), Measure("first_seen"), False)),
@@ -412,6 +414,7 @@ QUESTIONS = Grammar(
         Rule("(what|how much) [%be] (floor area|floor space|area|space|square footage) (%do|%be) <x:np> [have|cover|got|there <h:here>]", lambda x, h=None: mean.room_size(x)),
         Rule("[%which %be|how much] [the] [total] (floor area|floor space|square footage|area|size|surface|space|room size) [of] [%be there] [<h:here>]", lambda h=None: None if h is None else RoomSize()),
         Rule("how many (square) %meters %be <x:np>", mean.room_size),
+        Rule("how many (%meters|sqm|sqft) %do <x:np> (have|cover|span|occupy|offer|comprise|contain|provide)", mean.room_size),
         Rule("how many %meters %be <x:np>", lambda x: mean.room_size(x)),
         Rule("(what|which) (size|area|floor area|square footage) %be <x:np>", mean.room_size),
         Rule("[%which %be] [the] [total|overall] (square footage|floor area|room size|floor space|room area)", lambda: RoomSize()),
@@ -510,6 +513,7 @@ QUESTIONS = Grammar(
         Rule("how (many|much) %meters [<d:how>] %be <x:np> <d:how>", mean.size),
         Rule("how many %meters <d:how> %be <x:np>", mean.size),
         Rule("how many %meters %be <x:np> [in] <d:dimension>", mean.size),
+        Rule("how many %meters %do [the] <d:dimension> of <x:np> (measure|have|span|reach|come to|amount to)", mean.size),
         Rule("how many %meters %do <x:np> measure [in] [<d:dimension>]", lambda x, d=None: mean.size(d or Measure("size"), x)),
         Rule("how much (space|floor space|floor|room|area) %do <x:np> (take up|take|occupy|need|cover|use|take up on the floor)", lambda x: mean.size(Measure("area"), x)),
         Rule("how much volume %do <x:np> (take up|have|occupy|take)", lambda x: mean.size(Measure("volume"), x)),
@@ -578,6 +582,9 @@ QUESTIONS = Grammar(
         Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [need|have|have to|need to] [to] [%go] [to] [in|toward|if|in order|to get] [i|you] [want|need|wish|would like] [to] [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out|down on|away in|out through|up|off] <x:np>", mean.in_form("go")),
         Rule("(which|what) (direction|way|side) (%can|need|have|would|should|must) [%you] [%go] [in] (to|in order to) [%go|see|use|take|get|open|reach|sit|close|grab|throw|find|exit|leave|enter|put|look|face|be|watch|clean|wash|touch|pick|turn|read|play|check|fetch|visit|approach|move] [facing|at|on|to|out of|in|closer to|near|toward|by|into|out] <x:np>", mean.in_form("go")),
         Rule("%which (direction|way|side) (%can|need|have) [%you] [need|have] [to] (turn|rotate|spin) [to] [to|in order to] (look at|face|see|reach|get to|find|look toward|be facing) <x:np> [,] <s:sides>", mean.direction),
+        Rule(f"(%which (direction|way)|where|how) (%can|do) %you [need to|have to] %go [,] [in order|if|when|so that] [%you] [want|need|wish|would like|have|am going] [to] {_GET_TO} <x:np> [, <s:sides>]", mean.in_form("go")),
+        Rule(f"[if|when] %you (want|need|wish|would like|have|am going) to {_GET_TO} <x:np> [,] (should|must|do|shall|would|can) %you [need to|have to] %go [to] [the|my] <s:sides>", mean.in_form("go")),
+        Rule(f"[in order] to {_GET_TO} <x:np> [,] (should|must|do|shall|would|can) %you [need to|have to] %go [to] [the|my] <s:sides>", mean.in_form("go")),
         Rule("(which|what) (direction|way) %be <x:np>", mean.in_form("go")),
         Rule("(where) (%can|should|do|would) %you (turn|go|look|head|walk|move) to (see|face|reach|get to|find|look at|look out|use|go to|get|walk to|leave through|exit through) <x:np>", mean.in_form("go")),
         Rule("(which|what) (direction|way) (%can|should|do|would) %you turn to (face|see|look at|reach|get to|find|look toward) <x:np> [, <s:sides>]", mean.in_form("go")),
@@ -632,6 +639,11 @@ QUESTIONS = Grammar(
         Rule("[%be] <xs:list> [all|both] [standing|lying|sitting|located|placed|hanging] <n:relation> the same <y:np>", lambda xs, n, y: mean.together(xs, n, y)),
         Rule("%be <xs:list> [both] on the same side [of me|of mine]", lambda xs: Together(xs, "side", Me())),
         Rule("%be <x:np> on the same side [of me] as <y:np>", lambda x, y: Together((x, y), "side", Me())),
+        Rule("%be [the] <d:dimension> of <x:np> <p:comparative> than [that of|those of|the <e:dimension> of] <y:np>", mean.exceeds),
+        Rule("%be <x:np> 's <d:dimension> <p:comparative> than [that of|the <e:dimension> of] <y:np> ['s [<f:dimension>]]", mean.exceeds),
+        Rule("%do <x:np> have (a|the) <p:comparative> <d:dimension> than [that of|the <e:dimension> of] <y:np>", mean.exceeds),
+        Rule("%be <x:np> (above|over|beyond) the (height|level|top) of <y:np>", lambda x, y: mean.verify(x, Exceeds(Measure("top"), y))),
+        Rule("%be <x:np> (below|under|beneath) the (height|level|top) of <y:np>", lambda x, y: mean.verify(x, Exceeds(Measure("top"), y, less=True))),
         Rule("%be <x:np> (higher|higher up) than <y:np>", lambda x, y: mean.verify(x, Exceeds(Measure("top"), y))),
         Rule("%be <x:np> (lower|lower down) than <y:np>", lambda x, y: mean.verify(x, Exceeds(Measure("top"), y, less=True))),
         Rule("%which <x:np> %stands <p:comparative> [,] <xs:list>", mean.compare_ones),
@@ -847,10 +859,14 @@ QUESTIONS = Grammar(
         Rule("(which|what) of <x:np> %stands <p:superlative>", lambda x, p: mean.what_superlative(p, x)),
         Rule("(which|what) of <x:np> %stands <p:comparative>", lambda x, p: mean.what_superlative(p, x)),
         Rule("(which|what) of <x:np> %be <c:condition>", lambda x, c: mean.identify(x, c=c)),
+        Rule("%which [one] %be <p:comparative>", mean.of_options),
         Rule("%which <x:np> %be [there] in <r:region>", lambda x, r: Identify(r, True)),
         Rule("what %be this [,] <r:region>", lambda r: Identify(r, True)),
         Rule("(what|which) (kind|type|sort) [of] [object|thing|furniture|class] %be <r:region>", lambda r: Identify(r, True)),
+        Rule("(what|which) (objects|things|items|ones) %be <x:plural> [<h:here>]", lambda x, h=None: Identify(x)),
+        Rule("(what|which) (object|thing|item) %be (a|an) <x:np> [<h:here>]", lambda x, h=None: Identify(strip(x))),
         Rule("(what|which) (object|thing|class) %be [in|at] <r:region>", lambda r: Identify(r, True)),
+        Rule("[identify|name|give|state|tell] [me] [%which %be] [the] (category|class|type|kind|label|name) of [the (object|thing) in] <r:region>", lambda r: Identify(r, True)),
         Rule("(identify|name|classify) <r:region>", lambda r: Identify(r, True)),
         Rule("(what|which) [object|objects|thing|things|item|items] %be [there] [located|standing|sitting|lying|placed] <c:condition>", lambda c: mean.what(c=c)),
         Rule("%which <x:np> %be [there] [located|standing|sitting|lying|placed] <c:condition>", lambda x, c: mean.identify(x, c=c)),
@@ -886,6 +902,8 @@ QUESTIONS = Grammar(
         Rule("(describe|summarize) [me] [the|this|your] (room|scene|surroundings|environment|space|place|map|apartment|world|area|everything|what you see)", lambda: Describe()),
         Rule("(list|name|show|enumerate|give|print) [me] [all|all of] <x:np>", lambda x: mean.list_objects(x)),
         Rule("what <x:np> %be there [<h:here>]", lambda x, h=None: mean.list_objects(x)),
+        Rule("(what|which) [object|thing|item|furniture|piece of furniture|one] (carries|holds|supports|bears|is carrying|is holding|is supporting|is bearing) <x:np>", lambda x: mean.what(c=Relation("carries", (x,)))),
+        Rule("[list|name|show|tell] [me] what (<x:np> (carries|supports|bears|has on it|has on top)|(%do) <x:np> (carry|support|bear)|%be (carried|supported) by <x:np>)", lambda x: mean.what(c=Relation("on", (x,)))),
         Rule("what (does|do) <x:np> (contain|have|hold)", lambda x: Describe() if mean.is_room(x) else mean.what(c=Relation("on", (x,)))),
         Rule("what does it look like <h:here>", lambda h: Describe()),
         Rule("what (does|do) it have on <x:np>", lambda x: mean.what(c=Relation("on", (x,)))),
