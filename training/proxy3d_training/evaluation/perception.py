@@ -4,10 +4,10 @@ What counts, for the objects that a recording shows (``visible``) and those that
 
 * *Found*: one to one, at an overlap (IoU) of at least 0.25 or 0.5, with the right label; the assignment with the
   largest sum of overlaps. A map object that fits a true one which was shown too little is neither right nor wrong.
-* *Home* of a map object: the true object of its label that it overlaps best (IoU from 0.1 on, or half of it inside),
-  else the one of any label with IoU from 0.25 on. Edges shorter than 10 cm are taken as 10 cm for this. Several map
-  objects at one home are duplicates; one without a home is a ghost; a true object without any, most of which lies
-  inside a map object of its label, is merged into that, else it is missed.
+* *Home* of a map object: the true object of its label that it overlaps best (IoU from 0.1 on, or half of one inside
+  the other), else the one of any label with IoU from 0.25 on. Edges shorter than 10 cm are taken as 10 cm for this.
+  Several map objects at one home are duplicates; one without a home is a ghost; a true object without any, most of
+  which lies inside a map object of its label, is merged into that, else it is missed.
 * *Reachable*: the tight box around what was shown of an object has that IoU with its whole box: no map that does not
   guess can find more.
 * *Id switch*: after a frame, the id at a true object has left it and another one is there (CLEAR MOT's mismatch).
@@ -199,12 +199,13 @@ class _Homes:
         iou = overlaps(first, second)
         a, b = np.array([box.volume for box in first])[:, None], np.array([box.volume for box in second])[None]
         same = equal(labels, names)
-        near = same & ((iou >= _NEAR_IOU) | (inside(iou, a, b) >= _INSIDE))
+        covered = np.where(same, inside(iou, b, a), 0.0)
+        near = same & ((iou >= _NEAR_IOU) | (inside(iou, a, b) >= _INSIDE) | (covered >= _INSIDE))
         score = np.where(near, 1 + iou, np.where(iou >= _OTHER_IOU, iou, 0.0))
         home = np.full(len(first), -1, np.int64)
         if iou.size:
             home = np.where(score.max(axis=1) > 0, score.argmax(axis=1), -1)
-        return cls(home, iou, np.where(same, inside(iou, b, a), 0.0))
+        return cls(home, iou, covered)
 
 
 class Identities:
