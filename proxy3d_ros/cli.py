@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -207,21 +208,23 @@ def print_objects(objects: list[dict[str, Any]]) -> None:
     """A table of objects."""
     table = Table(title=f"{len(objects)} objects", box=SIMPLE)
     for heading in ("id", "label", "score", "centre [m]", "size [m]", "seen"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(escape(heading), no_wrap=heading != "label")  # numbers stay whole in a narrow terminal
     for item in sorted(objects, key=lambda o: (o["label"], o["id"])):
-        center, size = (" ".join(f"{v:6.2f}" for v in item[key]) for key in ("center", "size"))
-        table.add_row(str(item["id"]), item["label"], f"{item['score']:.2f}", center, size, str(item["observations"]))
+        center, size = (" ".join(f"{v:5.2f}" for v in item[key]) for key in ("center", "size"))
+        table.add_row(
+            str(item["id"]), escape(item["label"]), f"{item['score']:.2f}", center, size, str(item["observations"])
+        )
     out.print(table)
 
 
 def print_answers(answers: list[dict[str, Any]]) -> None:
     """Questions and answers."""
     for answer in answers:
-        out.print(f"[bold]{answer['question']}[/bold]")
+        out.print(f"[bold]{escape(answer['question'])}[/bold]")
         if answer["status"] == "OK":
             out.print(f"  {answer['answer']}   (confidence {answer['confidence']:.2f}, objects {answer['object_ids']})")
         else:
-            out.print(f"  {answer['status']}: {answer['message']}")
+            out.print(f"  {answer['status']}: {escape(answer['message'])}")
 
 
 @app.command(epilog="Example: proxy3d play recordings/kitchen --rate 1.0 --loop")
@@ -406,11 +409,11 @@ def replay(
         print_json(document)
         return
     dropped = sum(document["dropped"].values())
-    out.print(f"{source.name} ({source.format}): {document['frames']} frames, {dropped} dropped")
+    out.print(f"{escape(source.name)} ({source.format}): {document['frames']} frames, {dropped} dropped")
     if snapshot.scale_uncertainty:
         out.print(f"  lengths are uncertain by {100 * snapshot.scale_uncertainty:.0f} %: no depth sensor measured them")
     for reason, count in document["dropped"].items():
-        out.print(f"  {count}x {reason}")
+        out.print(f"  {count}x {escape(reason)}")
     print_objects(document["objects"])
     print_answers(document["answers"])
 
@@ -589,7 +592,7 @@ def print_quality(figures: dict[str, dict[str, Any]]) -> None:
 def print_figures(figures: dict[str, dict[str, Any]]) -> None:
     """A table of measurements."""
     out.print(", ".join(f"{key} {value}" for key, value in figures["machine"].items()))
-    table = Table("what", "p50 [ms]", "p95 [ms]", "more", box=SIMPLE)
+    table = Table("what", escape("p50 [ms]"), escape("p95 [ms]"), "more", box=SIMPLE)
     for name, values in figures.items():
         if name != "machine":
             more = ", ".join(f"{key} {value}" for key, value in values.items() if key not in ("p50_ms", "p95_ms"))

@@ -144,10 +144,12 @@ def test_replay_is_deterministic(replayed: tuple[dict[str, Any], Path], recordin
 
 
 def test_replay_for_people(recording: Path) -> None:
-    done = proxy3d("replay", recording, "--ask", "How many chairs are there?", "--max-frames", 30)
+    done = proxy3d("replay", recording, "--ask", "How many chairs are there?", "--max-frames", 30, COLUMNS="80")
     assert "small room" in done.stdout
     assert "chair" in done.stdout
     assert "30 frames" in done.stdout
+    assert "centre [m]" in done.stdout
+    assert "…" not in done.stdout, "numbers are whole in a narrow terminal"
 
 
 def test_convert_and_replay_the_bag(recording: Path, tmp_path: Path) -> None:
