@@ -250,6 +250,7 @@ class Health:
             "objects limit": config.map.max_objects,
             "proxies": len(snapshot.proxies),
             "proxies limit": config.proxies.budget,
+            "encoder": self._scene.encoder_name,
             "voxels": self._scene.voxel_count,
             "voxels limit": config.map.max_voxels,
             "memory [MB]": "unknown" if memory is None else f"{memory:.0f}",
@@ -270,9 +271,10 @@ class Health:
         return WARN, "proxy3d: depth model", text, values
 
     def _times(self) -> dict[str, str]:
+        summaries = {} if self._depth_source is None else self._depth_source.times.summary()
         return {
             f"{stage} {name} [ms]": f"{ms:.2f}"
-            for stage, summary in self._scene.times.summary().items()
+            for stage, summary in (summaries | self._scene.times.summary()).items()
             for name, ms in summary.items()
         }
 

@@ -142,7 +142,7 @@ def document(run: Replay) -> dict[str, Any]:
         "up": _numbers(up),
         "floor": None if height is None else round(float(height), 4),
         "answers": [answer_entry(text, answer) for text, answer in run.asked],
-        "timing_ms": run.scene.times.summary(),
+        "timing_ms": ({} if run.depth_source is None else run.depth_source.times.summary()) | run.scene.times.summary(),
         **({} if run.depth_source is None else {"depth_model": run.depth_source.report()}),
         **({} if run.scale is None else {"metric_scale": asdict(run.scale)}),
     }

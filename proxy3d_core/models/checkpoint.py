@@ -43,7 +43,8 @@ class Checkpoint:
             raise ModelError(f"no model at {source}: the folder does not exist (a hub id looks like owner/name)")
         config = self.read_json("config.json")
         if config is None:
-            raise ModelError(f"{self.name} has no config.json, so save_pretrained did not write it{self._unreachable}")
+            reason = self._unreachable or ", so save_pretrained did not write it"
+            raise ModelError(f"{self.name} has no config.json{reason}")
         self.config = config
 
     def read_json(self, name: str) -> dict[str, Any] | None:
@@ -123,7 +124,8 @@ class Checkpoint:
                 f"{self.name} has its weights as {pickled[0]}, a pickle, which may run any code when it is loaded; "
                 "only safetensors are read: take the model's safetensors version, or convert it elsewhere"
             )
-        return ModelError(f"{self.name} has no {name}; copy it there (only safetensors are read){self._unreachable}")
+        cure = self._unreachable or "; copy it there"
+        return ModelError(f"{self.name} has no {name}{cure} (only safetensors are read)")
 
     def _file(self, name: str) -> Path | None:
         """Path of a file of the model, downloaded if it is on the hub; None if the model has none of this name."""
@@ -141,7 +143,7 @@ class Checkpoint:
         try:
             return Path(hf_hub_download(self.name, name))
         except LocalEntryNotFoundError:  # not in the cache, and no answer whether the hub has it
-            self._unreachable = "; the hub cannot be reached"
+            self._unreachable = " in the cache of the hub, and the hub cannot be reached"
             return None
         except EntryNotFoundError:
             return None

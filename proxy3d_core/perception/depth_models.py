@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from proxy3d_core.config import PerceptionConfig
 from proxy3d_core.errors import BadInput, MissingExtra
 from proxy3d_core.geometry.camera import Intrinsics
+from proxy3d_core.timing import StageTimes
 
 UNCHECKED = 0.2
 """Relative standard deviation that is assumed of a metric scale which nothing has checked."""
@@ -149,11 +150,13 @@ class DepthSource:
 
     Attributes:
         check: the comparison with the sensor so far.
+        times: how long the model takes.
     """
 
     def __init__(self, model: DepthModel, scale: float = 1.0, min_depth: float = 0.25, max_depth: float = 5.0) -> None:
         self.model = model
         self.check = ScaleCheck(min_depth, max_depth)
+        self.times = StageTimes()
         self._given = scale
         self._focal_ratios: deque[float] = deque(maxlen=_MEMORY)
 
@@ -173,7 +176,8 @@ class DepthSource:
         Raises:
             BadInput: the scale is to come from the sensor, which has measured nothing so far; or see ``DepthModel``.
         """
-        found = self.model.predict(rgb, intrinsics)
+        with self.times.measure("depth model"):
+            found = self.model.predict(rgb, intrinsics)
         if found.focal is not None:
             self._focal_ratios.append(found.focal / intrinsics.fx)
         if measured is not None:

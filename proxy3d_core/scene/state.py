@@ -127,6 +127,11 @@ class SceneState:
         return self._frame_id
 
     @property
+    def encoder_name(self) -> str:
+        """The encoder whose features the proxies hold; empty while a read-only scene has no map."""
+        return self._features
+
+    @property
     def voxel_count(self) -> int:
         """Voxels in the map."""
         return len(self._voxels)

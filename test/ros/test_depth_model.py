@@ -105,6 +105,7 @@ def test_colour_and_a_model_make_a_map(make: Callable[..., Camera], tmp_path: Pa
     level, message, values = camera.status("depth model")
     assert level == 1 and "uncertain by 20 %: no depth sensor has checked" in message
     assert values["checked"] == "False" and values["sensor_ratio"] == "None"
+    assert "depth model p95 [ms]" in camera.status("timing")[2]
 
 
 def test_answers_carry_the_uncertainty_of_an_unchecked_scale(make: Callable[..., Camera], tmp_path: Path) -> None:

@@ -509,6 +509,8 @@ def test_settings_change_at_run_time_or_say_that_they_cannot(robot: Robot) -> No
     assert response.status == Status.NOT_UNDERSTOOD and "answer.max_length" in response.message
     with pytest.raises(BadInput, match=r"map\.voxel_size"):
         robot.node.set_config(Config.from_flat({**flat, "map.voxel_size": 0.05}))
+    with pytest.raises(BadInput, match=r"encoder\.source"):
+        robot.node.set_config(Config.from_flat({**flat, "encoder.source": "facebook/dinov2-base"}))
 
 
 # Diagnostics ---------------------------------------------------------------------------------------------------------
@@ -524,6 +526,7 @@ def test_diagnostics_of_a_healthy_node(robot: Robot) -> None:
     assert values["frames in map"] == "13" and values["TF failures"] == "0"
     level, _, values = statuses["proxy3d: map"]
     assert level == 0 and values["objects present"] == "3" and float(values["memory [MB]"]) > 10
+    assert values["encoder"] == "appearance"
     assert any(key.endswith("p95 [ms]") for key in statuses["proxy3d: timing"][2])
 
 
