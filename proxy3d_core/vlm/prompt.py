@@ -71,11 +71,12 @@ class PromptFormat:
         missing = [index for index in mentioned_regions(text) if index >= regions > 0]
         if missing:
             raise BadInput(f"the question names Region [{missing[0]}], but there are {regions} regions, from 0 on")
-        pieces = _MENTION.sub(lambda found: found.group() + "\0", text).split("\0") if regions else [text]
-        ids = self._text(pieces[0])
-        for piece in pieces[1:]:
-            ids += [self.region, *self._text(piece)]
-        return ids + self._assistant
+        ids: list[int] = []
+        begin = 0
+        for mention in _MENTION.finditer(text) if regions else ():
+            ids += [*self._text(text[begin : mention.end()]), self.region]
+            begin = mention.end()
+        return [*ids, *self._text(text[begin:]), *self._assistant]
 
     def answer(self, text: str) -> list[int]:
         """An answer with its end, as it is learned."""

@@ -1,0 +1,62 @@
+"""The proxy VLM from a folder or the hub, ready to answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from proxy3d_core.errors import ModelError
+from proxy3d_core.models.checkpoint import Checkpoint
+from proxy3d_core.models.loading import choose_device, choose_dtype, quiet
+from proxy3d_core.vlm.config import ProxyVLMConfig
+from proxy3d_core.vlm.model import ProxyVLM
+from proxy3d_core.vlm.prompt import PromptFormat
+
+_PUBLISHED = "qwen2_5_vl"
+
+
+def load_vlm(
+    source: str | Path, *, device: str = "auto", dtype: str = "auto", **changes: Any
+) -> tuple[ProxyVLM, PromptFormat]:
+    """Model, in evaluation mode, and prompts.
+
+    Args:
+        source: folder of a proxy VLM or of a Qwen2.5-VL (config.json, safetensors, tokenizer), or a hub id.
+        device: "auto" (CUDA where there is one), or what ``torch.device`` understands.
+        dtype: "float32", "bfloat16", "float16"; "auto" = half precision on CUDA, float32 elsewhere.
+        changes: fields of ``ProxyVLMConfig`` to add to a published model, such as ``feature_channels``.
+
+    Raises:
+        ModelError: the files are missing, damaged, unsafe or of another kind, or the device cannot run them.
+    """
+    checkpoint = Checkpoint(source)
+    kind = checkpoint.config.get("model_type")
+    if kind not in (ProxyVLMConfig.model_type, _PUBLISHED):
+        raise ModelError(f"{checkpoint.name} is a {kind}; a {ProxyVLMConfig.model_type} or {_PUBLISHED} is needed")
+    place = choose_device(device)
+    path = str(Path(source).expanduser()) if Path(source).expanduser().is_dir() else checkpoint.name
+    try:
+        with quiet():
+            model, report = ProxyVLM.from_pretrained(
+                path,
+                config=ProxyVLMConfig.from_pretrained(path, **changes),
+                dtype=choose_dtype(dtype, place),
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(path)
+    except Exception as error:  # whatever damaged or missing files make the library stumble over
+        raise ModelError(f"{checkpoint.name} cannot be loaded ({error}); copy its files anew") from error
+    if report["mismatched_keys"]:
+        name, stored, wanted = sorted(report["mismatched_keys"])[0]
+        raise ModelError(
+            f"{checkpoint.name}: weights and config.json do not belong together: {name} is {tuple(stored)}, "
+            f"described as {tuple(wanted)}"
+        )
+    new = () if kind == ProxyVLMConfig.model_type else ("scene.", "region.")  # a published model has none of these
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith(new))
+    if missing:
+        raise ModelError(f"{checkpoint.name} is incomplete: {len(missing)} weights are missing, such as {missing[0]}")
+    return model.to(place).eval(), PromptFormat(tokenizer)
