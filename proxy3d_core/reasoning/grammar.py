@@ -65,18 +65,24 @@ def _sequence(elements: list[Element]) -> Element:
     return elements[0] if len(elements) == 1 else match
 
 
-def _choice(options: list[Element]) -> Element:
+def _choice(options: list[_Compiled], optional: bool = False) -> Element:
+    """Any of the options (or nothing, if ``optional``), looked up by the word that they can begin with."""
+    anything = tuple(o.element for o in options if o.first is None)
+    words = frozenset().union(*(o.first for o in options if o.first is not None))
+    by_word = {w: tuple(o.element for o in options if o.first is None or w in o.first) for w in words}
+
     def match(parts: Parts, i: int) -> Matches:
-        for option in options:
-            yield from option(parts, i)
-
-    return match
-
-
-def _optional(element: Element) -> Element:
-    def match(parts: Parts, i: int) -> Matches:
-        yield from element(parts, i)
-        yield i, ()
+        word = parts.words[i] if i < len(parts.words) else ""
+        if word == ",":
+            following = parts.words[i + 1] if i + 1 < len(parts.words) else ""
+            for option in options:
+                if option.first is None or following in option.first or "," in option.first:
+                    yield from option.element(parts, i)
+        else:
+            for element in by_word.get(word, anything):
+                yield from element(parts, i)
+        if optional:
+            yield i, ()
 
     return match
 
@@ -126,7 +132,7 @@ class _Compiler:
             first = None if first is None or option.first is None else first | option.first
         needs = [min(option.needs, key=len, default=None) for option in options]
         either = frozenset().union(*(n for n in needs if n is not None))
-        return _Compiled(_choice([o.element for o in options]), first, () if None in needs else (either,))
+        return _Compiled(_choice(options), first, () if None in needs else (either,))
 
     def sequence(self, close: str) -> _Compiled:
         elements: list[Element] = []
@@ -146,7 +152,7 @@ class _Compiler:
                     raise ValueError(f"unbalanced pattern: {self.pattern}")
                 self.at += 1
                 if lexeme == "[":
-                    element, optional = _optional(element), True
+                    element, optional = _choice([inner], optional=True), True
                 else:
                     needs += inner.needs
             elif lexeme.startswith("<"):

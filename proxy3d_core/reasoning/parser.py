@@ -158,6 +158,12 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
     if isinstance(query, Describe) and looks:  # "if I look at the door, what do I see?"
         query = Identify(Filter(Kind("object"), Side("front")))
     certainty = reading.certainty * (0.5 if others else 1.0)
+    if (
+        asked is not None
+        and len(asked.words) <= 2
+        and any(_is_noise(w, nouns) for w, _, s in readings if s is not asked)
+    ):
+        certainty *= CERTAINTY  # "shatter dimension minutes. Biggest": a fragment of something else
     if isinstance(query, Exists) and reading.stance is not None and {"see", "seen"} & set(asked.words if asked else ()):
         if looks and "side(" not in str(query):  # "when I sit on the sofa and face the door, can I see the tv?"
             query = replace(query, objects=Filter(query.objects, Side("front")))
@@ -302,6 +308,11 @@ def _readings(words: tuple[str, ...], nouns: frozenset[str]) -> Iterator[tuple[Q
             if clause is not None:
                 for query, stance in _readings(head, nouns):
                     yield query, clause if stance is None else stance.joined(clause)
+
+
+def _is_noise(words: tuple[str, ...], nouns: frozenset[str]) -> bool:
+    """True of several words of which some are known to nobody."""
+    return len(words) > 2 and any(not is_known(w, nouns) for w in words)
 
 
 def _in_context(words: tuple[str, ...], others: list[tuple[str, ...]], nouns: frozenset[str]) -> _Reading | None:

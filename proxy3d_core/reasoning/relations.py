@@ -34,6 +34,8 @@ ASIDE = 0.2
 """Between two things: at most this far outside the straight corridor from one to the other [m]."""
 BEFORE = 0.75
 """Below a window or a picture: at most this far before the wall [m]."""
+FLAT = 0.2
+"""Thinner things may hang on a wall [m]."""
 CORNER = 0.9
 """In a corner: at most this far from both walls [m]."""
 
@@ -126,16 +128,18 @@ def under(a: Boxes, b: Boxes, gaps: Array) -> Array:
 
 def above(a: Boxes, b: Boxes, gaps: Array) -> Array:
     """Each of ``a`` is above ``b``: its lower side higher than the top of ``b`` (less ``CONTACT``), hardly aside
-    unless it hangs on a wall (a picture over a desk).
+    unless it hangs on a wall (a picture over a desk, a window over what stands before it).
     """
-    clear = _least([_aside(a) - gaps, a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
-    return np.maximum(clear, [below(b, a[[i]], gaps[[i]])[0] for i in range(len(gaps))])
+    higher = _least([a.bottom - b.top + CONTACT, a.center[:, 2] - b.center[:, 2]])
+    margins = _least([_aside(a) - gaps, higher])
+    for i in np.flatnonzero((margins < 0) & (higher > 0) & (gaps < BEFORE) & (a.size.min(axis=1) < FLAT)).tolist():
+        margins[i] = max(margins[i], float(below(b, a[[i]], gaps[[i]])[0]))
+    return margins
 
 
 def _aside(a: Boxes) -> Array:
     """How far aside each of ``a`` may be and still be over or below something: what is flat hangs on a wall [m]."""
-    flat = np.sort(a.size, axis=1)[:, 0] < 0.2
-    return np.where(flat, 0.3, 0.1)
+    return np.where(a.size.min(axis=1) < FLAT, 0.3, 0.1)
 
 
 def below(a: Boxes, b: Boxes, gaps: Array) -> Array:
@@ -145,7 +149,7 @@ def below(a: Boxes, b: Boxes, gaps: Array) -> Array:
     normal, side = _broad_side(b.rotation[0], b.size[0])
     offset = (a.center - b.center)[:, :2]
     aside = np.abs(normal[0] * offset[:, 1] - normal[1] * offset[:, 0])
-    reach = BEFORE if b.size[0].min() < 0.2 else 0.1
+    reach = BEFORE if b.size[0].min() < FLAT else 0.1
     return _least([side / 2 + 0.1 - aside, reach - gaps, b.bottom - a.top + CONTACT, b.center[:, 2] - a.center[:, 2]])
 
 

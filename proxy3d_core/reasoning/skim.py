@@ -312,6 +312,8 @@ def _chunks(text: Text, attached: bool) -> list[Chunk] | None:
         if best is not None:
             out.append(best)
             i = best.end
+        elif not _may_link(text.word(i)):
+            return None
         else:
             links.append((text.word(i), out[-1].kind if out and out[-1].end == i else ""))
             i += 1
@@ -319,11 +321,18 @@ def _chunks(text: Text, attached: bool) -> list[Chunk] | None:
     return out if all(_is_link(word, before, kinds) for word, before in links) else None
 
 
+def _may_link(word: str) -> bool:
+    return _always_links(word) or word in _LINKS_BEHIND or word in _LINKS_WITH
+
+
+def _always_links(word: str) -> bool:
+    return word in _LINKS or (word.endswith("ly") and word not in _NOT_HEDGES)
+
+
 def _is_link(word: str, before: str, kinds: set[str]) -> bool:
     """True of a word without a meaning of its own in a sentence with phrases of these kinds."""
-    hedge = word.endswith("ly") and word not in _NOT_HEDGES
     behind = before in _LINKS_BEHIND.get(word, ())
-    return word in _LINKS or hedge or behind or not kinds.isdisjoint(_LINKS_WITH.get(word, ()))
+    return _always_links(word) or behind or not kinds.isdisjoint(_LINKS_WITH.get(word, ()))
 
 
 def _phrases_at(text: Text, i: int, attached: bool) -> Iterator[Chunk]:
