@@ -525,7 +525,11 @@ class Evaluator:
         gaps, apart = self.index.gaps(anchor, things), self.index.distances(anchor, things)
         if name == "on":
             fixed = [concept(t.label) in _IN_A_WALL for t in things]
-            margins = np.maximum(np.where(fixed, -1.0, rel.on(boxes, one)), rel.hangs_on(boxes, one, apart))
+            rests = np.where(fixed, -1.0, rel.on(boxes, one))
+            for i in np.flatnonzero((rests > 0) & (rel.inside_footprint(boxes.center, one) < 0)):
+                if self._rests_elsewhere(things[i], anchor):
+                    rests[i] = -0.05
+            margins = np.maximum(rests, rel.hangs_on(boxes, one, apart))
         elif name == "carries":
             margins = rel.carries(boxes, one, gaps)
         elif name == "under":
@@ -555,6 +559,15 @@ class Evaluator:
         else:
             margins = self._beside_view(boxes, anchor, name)
         return np.where([same(t, anchor) for t in things], -10.0, margins)
+
+    def _rests_elsewhere(self, thing: Thing, anchor: Thing) -> bool:
+        """True if a thing beyond the edge of ``anchor`` stands squarely on another (of two counters side by side)."""
+        own, boxes = self.index.boxes_of([thing]), self.index.boxes
+        carried = np.minimum(rel.on(own, boxes), rel.inside_footprint(own.center, boxes)) > 0
+        return any(
+            carried[t.index] and not same(t, thing) and not same(t, anchor)
+            for t in self.index.present(self.index.things)
+        )
 
     def _beside_view(self, boxes: rel.Boxes, anchor: Thing, name: str) -> Array:
         """Left of, right of, in front of or behind an object, for one who looks at it."""
