@@ -1,0 +1,105 @@
+"""Answers with the scene read once against the whole sequence read anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tiny_vlm import prompts, scene, tiny_vlm, torch
+
+from proxy3d_core.errors import BadInput
+from proxy3d_core.vlm.inputs import collate
+from proxy3d_core.vlm.model import ProxyVLM
+from proxy3d_core.vlm.prefix import ScenePrefix
+
+QUESTIONS = ["How many chairs are there in the room?", "Far?", "What is next to <OBJ007>?"]
+
+
+def whole(model: ProxyVLM, question: str, answer: list[int], proxies: int = 40) -> Any:
+    """(L, vocabulary) logits of the answer's tokens and the one after, all read at once."""
+    prompt = prompts().prefix(proxies) + prompts().question(question)
+    out = model(input_ids=torch.tensor([prompt + answer]), **(collate([scene(proxies)]) if proxies else {}))
+    return out.logits[0, len(prompt) - 1 :]
+
+
+@torch.no_grad()
+def test_logits_are_those_of_the_whole_sequence() -> None:
+    """Three questions at once on one prefix, left-padded, twice: the first round leaves the prefix as it was."""
+    model = tiny_vlm()
+    prefix = ScenePrefix(model, prompts(), scene(40))
+    for _ in range(2):
+        logits = model(**prefix.inputs(QUESTIONS)).logits
+        for row, question in enumerate(QUESTIONS):
+            torch.testing.assert_close(logits[row, -1:], whole(model, question, []), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_answers_are_those_of_the_whole_sequence() -> None:
+    """Greedy tokens and their probability, each step computed anew from the whole sequence."""
+    model = tiny_vlm()
+    replies = ScenePrefix(model, prompts(), scene(40)).answer(QUESTIONS, max_new_tokens=5)
+    for question, reply in zip(QUESTIONS, replies, strict=True):
+        answer: list[int] = []
+        total = 0.0
+        while len(answer) < 5 and prompts().end not in answer:
+            said = whole(model, question, answer)[-1].log_softmax(-1)
+            answer.append(int(said.argmax()))
+            total += float(said.max())
+        assert reply.text == prompts().read(answer)
+        assert reply.tokens == len(answer)
+        assert reply.log_probability == pytest.approx(total, rel=1e-4)
+        assert reply.complete == (prompts().end in answer)
+
+
+def test_a_question_reads_only_itself() -> None:
+    """Tokens that go into the language model: the scene once, then those of each question and answer alone."""
+    model = tiny_vlm()
+    read: list[int] = []
+    model.model.register_forward_pre_hook(
+        lambda _, __, inputs: read.append(inputs["inputs_embeds"].shape[1]), with_kwargs=True
+    )
+    prefix = ScenePrefix(model, prompts(), scene(40))
+    assert read == [prefix.length] == [len(prompts().prefix(40))]
+    for question in QUESTIONS[:2]:
+        read.clear()
+        replies = prefix.answer([question], max_new_tokens=4)
+        assert read == [len(prompts().question(question))] + [1] * (replies[0].tokens - 1)
+
+
+def test_the_end_and_the_limit() -> None:
+    """An answer stops at its end token, at the limit, or when it is told to."""
+    model = tiny_vlm()
+    prefix = ScenePrefix(model, prompts(), scene(40))
+    with torch.no_grad():  # all else is less probable now
+        model.lm_head.weight.zero_()
+    silent = model.lm_head.register_forward_hook(lambda _, __, out: out.index_fill(-1, torch.tensor([2]), 9.0))
+    reply = prefix.answer(["Far?"])[0]
+    assert (reply.text, reply.tokens, reply.complete) == ("", 1, True)
+    silent.remove()
+    model.lm_head.register_forward_hook(lambda _, __, out: out.index_fill(-1, torch.tensor([300]), 9.0))
+    reply = prefix.answer(["Far?"], max_new_tokens=3)[0]
+    assert (reply.tokens, reply.complete) == (3, False)
+    asked = iter([False, True])
+    reply = prefix.answer(["Far?"], max_new_tokens=50, stop=lambda: next(asked))[0]
+    assert (reply.tokens, reply.complete) == (2, False)
+
+
+@torch.no_grad()
+def test_without_a_scene_and_with_regions_and_latents() -> None:
+    """The blind model; regions that questions name, in the order they name them; latents of the scene."""
+    model = tiny_vlm(region_channels=12, latent_channels=8)
+    blind = ScenePrefix(model, prompts())
+    torch.testing.assert_close(
+        model(**blind.inputs(["Far?"])).logits[0, -1:], whole(model, "Far?", [], 0), rtol=1e-4, atol=1e-5
+    )
+    latents, regions = torch.randn(5, 8), torch.randn(2, 12)
+    prefix = ScenePrefix(model, prompts(), scene(40), latents)
+    text = "Is Region [1] near Region [0]?"
+    logits = model(**prefix.inputs(["Far?", text], [None, regions])).logits
+    ids = torch.tensor([prompts().prefix(40) + prompts().question(text, 2)])
+    inputs = collate([scene(40)]) | {"latents": latents[None], "regions": regions[None, [1, 0]]}
+    torch.testing.assert_close(logits[1, -1], model(input_ids=ids, **inputs).logits[0, -1], rtol=1e-4, atol=1e-5)
+    with pytest.raises(BadInput, match=r"names Region \[1\], but there are 1 regions"):
+        prefix.inputs([text], [regions[:1]])
+    with pytest.raises(BadInput, match="at least one question"):
+        prefix.answer([])

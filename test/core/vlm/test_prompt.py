@@ -1,0 +1,89 @@
+"""Prompts and nano's tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_vlm import SENTENCES, prompts
+
+from proxy3d_core.errors import BadInput, ModelError
+from proxy3d_core.vlm.prompt import PromptFormat, mentioned_regions
+from proxy3d_core.vlm.tokenizer import SPECIAL, train_tokenizer
+
+transformers = pytest.importorskip("transformers")
+
+
+def test_the_format_is_qwens() -> None:
+    """The chat template published with Qwen2.5-VL, written out; parts tokenised alone are the joined text's tokens."""
+    make = prompts()
+    ids = make.prefix(2) + make.question("How many?") + make.answer("12")
+    text = (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+        "<|vision_start|><|image_pad|><|image_pad|><|vision_end|>How many?<|im_end|>\n"
+        "<|im_start|>assistant\n12<|im_end|>"
+    )
+    assert make.tokenizer.decode(ids) == text
+    assert make.tokenizer(text)["input_ids"] == ids
+
+
+def test_regions_get_their_token() -> None:
+    """After each mention, where there are regions; nothing else counts as one."""
+    make = prompts()
+    text = "Is Region [1] near Region [0]\0?"
+    assert mentioned_regions(text) == [1, 0]
+    decoded = make.tokenizer.decode(make.question(text, regions=2))
+    assert decoded.startswith("Is Region [1]<|vision_pad|> near Region [0]<|vision_pad|>\0?<|im_end|>")
+    assert make.region not in make.question(text)
+
+
+@pytest.mark.parametrize("token", SPECIAL)
+def test_users_cannot_write_special_tokens(token: str) -> None:
+    """They are read as plain text, and come back as such."""
+    make = prompts()
+    own = len(set(make.question("x")) & set(range(len(SPECIAL))))
+    ids = make.question(f"a {token} b")
+    assert len(set(ids) & set(range(len(SPECIAL)))) == own
+    assert token in make.tokenizer.decode(ids[: -len(make.question("x")) + 1])
+
+
+def test_empty_questions_and_strange_tokenizers_are_refused() -> None:
+    """With what to do about it."""
+    with pytest.raises(BadInput, match="question is empty"):
+        prompts().question("  ")
+    plain = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=prompts().tokenizer._tokenizer.__class__.from_str(
+            '{"version":"1.0","added_tokens":[],"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"}}'
+        )
+    )
+    with pytest.raises(ModelError, match=r"the tokenizer has no <\|endoftext\|>"):
+        PromptFormat(plain)
+
+
+def test_numbers_are_digits_and_markers_are_whole() -> None:
+    """3.25 is four tokens, <OBJ007> is one; special tokens are 0 to 6."""
+    tokenizer = prompts().tokenizer
+    assert tokenizer.convert_ids_to_tokens(tokenizer("3.25")["input_ids"]) == ["3", ".", "2", "5"]
+    assert tokenizer.tokenize("<OBJ007><OBJ100>")[0] == "<OBJ007>"
+    assert "<OBJ100>" not in tokenizer.tokenize("<OBJ007><OBJ100>")
+    assert tokenizer.convert_ids_to_tokens(list(range(7))) == list(SPECIAL)
+    assert len(tokenizer) <= 600
+
+
+@pytest.mark.parametrize("text", [*SENTENCES[:5], "Zoë: 漢字,\n\ttwo  spaces, naïve 1234567.89 <OBJ099>!"])
+def test_any_text_comes_back(text: str) -> None:
+    """Bytes it has never seen too; markers in answers are kept, the end is not."""
+    make = prompts()
+    assert make.read(make.answer(text)) == text
+
+
+def test_training_is_repeatable_and_saves(tmp_path: Path) -> None:
+    """The same texts give the same file; a saved tokenizer reads alike."""
+    train_tokenizer(SENTENCES, 500).save_pretrained(tmp_path / "a")
+    train_tokenizer(SENTENCES, 500).save_pretrained(tmp_path / "b")
+    first = (tmp_path / "a" / "tokenizer.json").read_bytes()
+    assert first == (tmp_path / "b" / "tokenizer.json").read_bytes()
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path / "a")
+    again = train_tokenizer(SENTENCES, 500)
+    assert [loaded(s)["input_ids"] for s in SENTENCES] == [again(s)["input_ids"] for s in SENTENCES]
+    assert (loaded.pad_token_id, loaded.eos_token_id, loaded.padding_side) == (0, 2, "left")
