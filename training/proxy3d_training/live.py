@@ -85,10 +85,13 @@ def without_labels(frame: Frame) -> Frame:
 
 
 def with_instances(folder: Path) -> Change:
-    """Adds the true instance images of a simulated recording in ``folder``, which no segmenter could better."""
+    """Takes the true instance images of a simulated recording in ``folder`` for masks without names.
+
+    No model that only tells things apart could do better.
+    """
 
     def change(frame: Frame) -> Frame:
-        return dataclasses.replace(frame, instances=instance_image(folder, frame.stamp_ns))
+        return dataclasses.replace(without_labels(frame), instances=instance_image(folder, frame.stamp_ns))
 
     return change
 

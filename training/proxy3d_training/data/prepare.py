@@ -79,6 +79,7 @@ class Report:
         made, kept: scenes prepared now, and found ready.
         frames: prepared now.
         seconds: of the whole run.
+        cpu_seconds: computed, by all processes: what the run takes on one core that does nothing else.
         stages: seconds of each stage, summed over all processes.
         failed: reason by scene.
     """
@@ -87,6 +88,7 @@ class Report:
     kept: int = 0
     frames: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     stages: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -94,7 +96,8 @@ class Report:
         """For JSON."""
         stages = {name: round(seconds, 2) for name, seconds in self.stages.items()}
         rate = round(self.frames / self.seconds, 2) if self.frames else 0.0
-        return vars(self) | {"seconds": round(self.seconds, 2), "stages": stages, "frames_per_second": rate}
+        times = {"seconds": round(self.seconds, 2), "cpu_seconds": round(self.cpu_seconds, 2)}
+        return vars(self) | times | {"stages": stages, "frames_per_second": rate}
 
 
 def jobs(folders: Sequence[Path], boxes: Path | None = None) -> list[Job]:
@@ -217,6 +220,7 @@ def prepare(
                 entries[job.name] = entry
                 report.made += 1
             report.frames += frames
+            report.cpu_seconds += stages.pop("cpu", 0.0)
             report.stages.update(stages)
             progress(done, frames)
     finally:
@@ -300,7 +304,7 @@ def _work(job: Job, out: Path, how: dict[str, Any]) -> Done:
 def _one(scene: ReusedScene, job: Job, out: Path, how: dict[str, Any]) -> Done:
     """Prepare a recording; one that cannot be used does not stop the others."""
     scene.times.seconds.clear()
-    begun = time.perf_counter()
+    begun, computed = time.perf_counter(), time.process_time()
     try:
         about, arrays = perceive(scene, job, how)
     except (SequenceError, BadInput) as error:
@@ -310,6 +314,7 @@ def _one(scene: ReusedScene, job: Job, out: Path, how: dict[str, Any]) -> Done:
     stages = dict(scene.times.seconds)
     stages["reading, points, order"] = seen - begun - sum(stages.values())
     stages["writing"] = time.perf_counter() - seen
+    stages["cpu"] = time.process_time() - computed
     return job, entry, len(arrays["stamps"]), stages, ""
 
 

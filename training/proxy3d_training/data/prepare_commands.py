@@ -101,7 +101,11 @@ def _prepare(
 def _print_report(document: dict[str, Any], out: Path) -> None:
     console = Console()
     kept = f", {document['kept']} were there" if document["kept"] else ""
-    rate = f": {document['frames']} frames, {document['frames_per_second']} a second" if document["frames"] else ""
+    rate = (
+        f": {document['frames']} frames, {document['frames_per_second']} a second, {document['cpu_seconds']} CPU s"
+        if document["frames"]
+        else ""
+    )
     console.print(f"{document['made']} scenes prepared in {document['seconds']} s{kept}{rate}. They are in {out}")
     if document["frames"]:
         table = Table("stage", "s, all processes", "ms a frame")

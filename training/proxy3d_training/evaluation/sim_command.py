@@ -26,7 +26,7 @@ class Given(str, Enum):
     labels = "labels"
     """Label images with the errors of a segmenter."""
     instances = "instances"
-    """These and the true instance images."""
+    """The true instance images: what is one thing, but not which."""
     none = "none"
     """Nothing."""
 
