@@ -282,7 +282,7 @@ class SpatialNode:
             answer = self._shown_answer(snapshot)
             if self._due("markers", (snapshot, answer), output.rate):
                 port.publish(Output.MARKERS, self._markers.build(snapshot, answer))
-            if port.subscriber_count(Output.PROXIES) > 0 and self._due("proxies", (snapshot,), output.proxies_rate):
+            if self._due("proxies", (snapshot,), output.proxies_rate):
                 port.publish(Output.PROXIES, messages.proxy_cloud(new, snapshot))
         finally:
             self._publish_lock.release()

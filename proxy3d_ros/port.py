@@ -97,10 +97,6 @@ class Port(Protocol):
         """Publish; does nothing while the node is inactive."""
         ...
 
-    def subscriber_count(self, output: Output) -> int:
-        """How many listen to an output."""
-        ...
-
     def lookup_transform(self, target: str, source: str, stamp_ns: int | None) -> NDArray[np.float64]:
         """4x4 ``target_from_source`` at a stamp (None = newest). Never blocks.
 

@@ -273,11 +273,6 @@ class RclpyNode(LifecycleNode):
         if publisher is not None:
             publisher.publish(message)
 
-    def subscriber_count(self, output: Output) -> int:
-        """How many listen."""
-        publisher = self._outputs.get(output)
-        return 0 if publisher is None else int(publisher.get_subscription_count())
-
     def lookup_transform(self, target: str, source: str, stamp_ns: int | None) -> NDArray[np.float64]:
         """4x4 ``target_from_source``; see ``Port.lookup_transform``."""
         if self._tf is None:

@@ -76,9 +76,6 @@ class DdsAdapter:
         if not publisher.publish(message):
             self.log("warning", f"A subscriber of {publisher.name} does not keep up: a message is lost")
 
-    def subscriber_count(self, output: Output) -> int:
-        return self._publishers[output].subscribers
-
     def lookup_transform(self, target: str, source: str, stamp_ns: int | None) -> NDArray[np.float64]:
         return self._transforms.lookup(target, source, stamp_ns)
 

@@ -22,7 +22,6 @@ class DirectPort:
         self.transforms = TransformBuffer()
         self.published: dict[Output, list[Any]] = defaultdict(list)
         self.logged: list[tuple[str, str]] = []
-        self.listening: set[Output] = set()
         self.connections = {source: InputStatus("/" + source.topic, 1, qos="best effort, volatile") for source in Input}
         self._lock = threading.Lock()
 
@@ -36,9 +35,6 @@ class DirectPort:
         types.serialize(output.type_name, message)  # what cannot be sent must not pass here either
         with self._lock:
             self.published[output].append(message)
-
-    def subscriber_count(self, output: Output) -> int:
-        return int(output in self.listening)
 
     def lookup_transform(self, target: str, source: str, stamp_ns: int | None) -> NDArray[np.float64]:
         return self.transforms.lookup(target, source, stamp_ns)

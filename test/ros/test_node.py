@@ -172,10 +172,7 @@ def test_markers_of_what_is_gone_are_deleted(robot: Robot) -> None:
     assert not [m for m in markers if m.action == 0]
 
 
-def test_proxies_are_published_only_when_somebody_listens(robot: Robot) -> None:
-    robot.tick()
-    assert robot.port.last(Output.PROXIES) is None
-    robot.port.listening.add(Output.PROXIES)
+def test_proxies_are_published_by_object(robot: Robot) -> None:
     robot.tick()
     cloud = robot.port.last(Output.PROXIES)
     assert 0 < cloud.width <= 450 and cloud.point_step * cloud.width == len(cloud.data)
@@ -186,6 +183,8 @@ def test_proxies_are_published_only_when_somebody_listens(robot: Robot) -> None:
     assert len({*zip(ids.tolist(), colors.tolist(), strict=True)}) == len({*ids.tolist()}) == len({*colors.tolist()})
     x = columns[:, next(f.offset for f in cloud.fields if f.name == "x") // 4]
     assert (np.abs(x) < 3.1).all(), "outside of the room"
+    robot.call("reset", "std_srvs/srv/Trigger")
+    robot.wait(lambda: robot.port.last(Output.PROXIES).width == 0)
 
 
 def test_map_info(robot: Robot) -> None:

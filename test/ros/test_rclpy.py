@@ -15,11 +15,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
+from numpy.typing import NDArray
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 HERE = Path(__file__).parent
+LATCHED = ("--once", "--no-daemon", "--qos-durability", "transient_local", "--qos-reliability", "reliable")
 NAMESPACE = "robot1"
 NODE = f"/{NAMESPACE}/proxy3d"
 
@@ -53,6 +57,20 @@ def until(what: Callable[[], bool], seconds: float = 60) -> None:
 def ask(question: str) -> str:
     request = f'{{question: "{question}"}}'
     return ros2("service", "call", f"/{NAMESPACE}/ask_spatial", "proxy3d_ros/srv/AskSpatial", request)
+
+
+def proxies() -> NDArray[np.void]:
+    """The first message of ~/proxies that a late listener gets, by its own fields."""
+    text = ros2("topic", "echo", *LATCHED, "--full-length", f"{NODE}/proxies", "sensor_msgs/msg/PointCloud2")
+    cloud = next(yaml.load_all(text, yaml.CSafeLoader))
+    kinds = {5: "<i4", 6: "<u4", 7: "<f4"}  # sensor_msgs/msg/PointField
+    names, formats, offsets = zip(
+        *((f["name"], kinds[f["datatype"]], f["offset"]) for f in cloud["fields"]), strict=True
+    )
+    layout = {"names": names, "formats": formats, "offsets": offsets, "itemsize": cloud["point_step"]}
+    points = np.frombuffer(bytes(cloud["data"]), np.dtype(layout))
+    assert len(points) == cloud["width"] and cloud["header"]["frame_id"] == "map"
+    return points
 
 
 @pytest.fixture(scope="module")
@@ -114,15 +132,34 @@ def test_a_hundred_questions_at_once_are_all_answered(robot: Path) -> None:
 
 
 def test_objects_and_markers_are_published_to_late_listeners(robot: Path) -> None:
-    latched = ("--once", "--no-daemon", "--qos-durability", "transient_local", "--qos-reliability", "reliable")
-    objects = ros2("topic", "echo", *latched, f"{NODE}/objects", "vision_msgs/msg/Detection3DArray")
+    objects = ros2("topic", "echo", *LATCHED, f"{NODE}/objects", "vision_msgs/msg/Detection3DArray")
     named = sorted(name for name in re.findall(r"class_id: (\w+)", objects) if name != "object")
     assert named == ["chair", "chair", "table"]
     assert "frame_id: map" in objects
-    markers = ros2("topic", "echo", *latched, f"{NODE}/markers", "visualization_msgs/msg/MarkerArray")
+    markers = ros2("topic", "echo", *LATCHED, f"{NODE}/markers", "visualization_msgs/msg/MarkerArray")
     assert len(re.findall(r"ns: boxes", markers)) >= 3 and re.search(r"text: chair \d+", markers)
-    cloud = ros2("topic", "echo", *latched, "--no-arr", f"{NODE}/proxies", "sensor_msgs/msg/PointCloud2", timeout=90)
-    assert re.search(r"width: [1-9]", cloud)
+    assert len(proxies()) > 0
+
+
+def test_proxies_by_object_survive_in_a_saved_map(robot: Path) -> None:
+    assert "success=True" in ros2("service", "call", f"{NODE}/set_enabled", "std_srvs/srv/SetBool", "{data: false}")
+    listed = ros2("service", "call", f"{NODE}/list_objects", "proxy3d_ros/srv/ListObjects")
+    things = set(map(int, re.findall(r"SceneObject\(id=(\d+)", listed)))
+    saved = ros2("service", "call", f"{NODE}/save_map", "proxy3d_ros/srv/SaveMap", "{path: proxies}")
+    before = proxies()
+    assert f"proxies={len(before)}," in saved.replace(")", ",") and 0 < len(before) <= 450
+    assert set(before["object_id"]) == things | {-1}, "every object has proxies, and so has what is no object"
+    colors = {(int(i), color.tobytes()) for i, color in zip(before["object_id"], before["rgb"], strict=True)}
+    assert len(colors) == len(things) + 1, "one colour for each"
+    for field in ("x", "y", "z"):
+        assert np.abs(before[field]).max() < 3.5, "outside of the room"
+    assert "success=True" in ros2("service", "call", f"{NODE}/reset", "std_srvs/srv/Trigger")
+    until(lambda: len(proxies()) == 0, 20)
+    loaded = ros2("service", "call", f"{NODE}/load_map", "proxy3d_ros/srv/LoadMap", "{path: proxies}")
+    assert f"proxies={len(before)}," in loaded
+    time.sleep(1.5)  # the preset publishes proxies once a second
+    np.testing.assert_array_equal(proxies(), before)
+    assert "success=True" in ros2("service", "call", f"{NODE}/set_enabled", "std_srvs/srv/SetBool", "{data: true}")
 
 
 def test_diagnostics(robot: Path) -> None:
@@ -143,6 +180,8 @@ def test_parameters(robot: Path) -> None:
     assert "cannot change while the node is configured" in param("set", "map.voxel_size", "0.05")
     assert "'auto', 'geometric' or 'vlm'" in param("set", "answer.answerer", "oracle")
     assert "read-only" in param("set", "autostart", "false")
+    assert "Model (folder or hub id)" in param("describe", "encoder.source")
+    assert "cannot change while the node is configured" in param("set", "encoder.source", "facebook/dinov2-base")
 
 
 def test_impossible_settings_end_the_node_with_one_line(robot: Path) -> None:
@@ -151,6 +190,8 @@ def test_impossible_settings_end_the_node_with_one_line(robot: Path) -> None:
         ("map.voxel_size:=fine", "map.voxel_size"),
         ("input.label_names:=/no/such/file.json", "cannot read '/no/such/file.json'"),
         ("answer.answerer:=oracle", "'auto', 'geometric' or 'vlm'"),
+        ("encoder.source:=/no/such/model", "/no/such/model"),
+        ("perception.depth_model:=/no/such/model", "/no/such/model"),
     ):
         said = ros2("run", "proxy3d_ros", "proxy3d_node", "--ros-args", "-r", "__ns:=/robot2", "-p", setting)
         assert words in said and "exited with failure 1" in said and "Traceback" not in said
