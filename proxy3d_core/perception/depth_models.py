@@ -7,7 +7,6 @@ torch is imported only when a model is loaded.
 
 from __future__ import annotations
 
-import importlib.util
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.config import PerceptionConfig
-from proxy3d_core.errors import BadInput, MissingExtra
+from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.camera import Intrinsics
+from proxy3d_core.models import require_models
 from proxy3d_core.timing import StageTimes
 
 UNCHECKED = 0.2
@@ -69,11 +69,7 @@ def load_depth_model(source: str | Path, device: str = "auto") -> DepthModel:
         ModelError: the checkpoint is missing, incomplete, unsafe, of an unknown kind or gives relative depth, or the
             device cannot run it.
     """
-    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingExtra(
-            f"the depth model {source} needs {' and '.join(missing)}; install: pip install 'proxy3d_ros[models]'"
-        )
+    require_models(f"the depth model {source}")
     from proxy3d_core.perception.depth_networks import load_network
 
     return load_network(source, device)

@@ -6,7 +6,6 @@ are only good within it; ``scene/instances.py`` merges those of many frames.
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy3d_core.errors import MissingExtra
+from proxy3d_core.models import require_models
 from proxy3d_core.perception.continuity import depth_links, neighbours
 
 _OFF_PLANE = 0.01  # m; with 1 % of the range: how far a neighbour lies off the tangent plane
@@ -45,11 +44,7 @@ def load_mask_model(source: str | Path, device: str = "auto") -> MaskModel:
         MissingExtra: torch or transformers is not installed.
         ModelError: the checkpoint is missing, incomplete, unsafe or of an unknown kind, or the device cannot be used.
     """
-    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingExtra(
-            f"the mask model {source} needs {' and '.join(missing)}; install: pip install 'proxy3d_ros[models]'"
-        )
+    require_models(f"the mask model {source}")
     from proxy3d_core.perception.segment_anything import load_network
 
     return load_network(source, device)
