@@ -36,10 +36,13 @@ def _skip_comma(parts: Parts, i: int) -> int:
 
 
 def _literal(options: frozenset[str]) -> Element:
+    skips_comma = "," not in options
+
     def match(parts: Parts, i: int) -> Matches:
-        if "," not in options:
-            i = _skip_comma(parts, i)
-        if i < len(parts.words) and parts.words[i] in options:
+        words = parts.words
+        if skips_comma and i < len(words) and words[i] == ",":
+            i += 1
+        if i < len(words) and words[i] in options:
             yield i + 1, ()
 
     return match

@@ -169,7 +169,7 @@ class Text:
                     break
                 name = singular(" ".join(words))
                 readings.append((end, _wrap(Kind(name), wraps), is_plural(words[-1])))
-        elif wraps and isinstance(_wrap(Kind("object"), wraps[:1]), Pick):
+        elif wraps and not unknown and isinstance(_wrap(Kind("object"), wraps[:1]), Pick):
             readings.append((i, _wrap(Kind("object"), wraps), False))
         yield from readings
 

@@ -113,7 +113,8 @@ _ALWAYS_VIEWING = word_set("if when while whilst as suppose imagine assuming giv
 
 
 def _without_stance(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words, Stance | None]]:
-    """The words that state no viewpoint, and the viewpoint; then all words."""
+    """All words; then those that state no viewpoint, and the viewpoint."""
+    yield words, None
     stance: Stance | None = None
     text = Text(words, nouns)
     out: list[str] = []
@@ -132,7 +133,6 @@ def _without_stance(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words
         i += 1
     if stance is not None:
         yield _trimmed(tuple(out)), stance
-    yield words, None
 
 
 def _trimmed(words: Words) -> Words:
@@ -207,7 +207,11 @@ _CUES = Phrases(
                 in what direction,to which direction,in which way,at my,at your,on my,on your,to my,to your,
                 which side of me""",
             ),
-            ("clock", "what o'clock,which o'clock,clock position,clock direction,clock face,what hour,which hour"),
+            (
+                "clock",
+                """at what o'clock,at which o'clock,what o'clock,which o'clock,clock position,clock direction,clock face,
+                what hour,which hour""",
+            ),
             ("angle", "how many degrees,what angle,which angle,the angle,angle,by how many degrees"),
             ("hue", "what color,which color,color,colors,colored,shade,hue,tint,in what color,of what color"),
             (
@@ -235,7 +239,11 @@ _CUES = Phrases(
                 at the beginning,at the start,before it was moved,before it moved,before being moved,
                 until it was moved""",
             ),
-            ("order", "in what order,in which order,what order,which order,order,sequence,chronological order"),
+            (
+                "order",
+                """in order,in order of,in what order,in which order,what order,which order,order,sequence,
+                chronological order""",
+            ),
             ("when", "when,how long ago,what time,which time,at what time"),
             ("first", "first,for the first time,earlier,sooner,earliest,before,first of all"),
             ("last", "last,later,latest,most recently"),
@@ -532,8 +540,19 @@ def _either(s: Slots) -> Query | None:
 
 
 def _route(s: Slots) -> Query | None:
-    start, goal = (s.things[0], s.things[1]) if len(s.things) == 2 else (None, s.things[0])
+    ends = [(c.value, s.text.word(c.start - 1) == "from") for c in s.chunks if c.kind == "thing"]
+    start, goal = (
+        next((x for x, is_start in ends if is_start), None),
+        next((x for x, is_start in ends if not is_start), Me()),
+    )
+    if len(ends) == 2 and start is None:
+        start, goal = ends[0][0], ends[1][0]
     return None if isinstance(goal, Me) else Route(goal, start=None if isinstance(start, Me) else start)
+
+
+def _where_before(s: Slots) -> Query:
+    """Where it was; that it is gone or moved is why one asks."""
+    return Where(strip(mean.filtered(s.things[0], *s.all("condition"), *map(Colored, s.all("color")))), True)
 
 
 def _first(s: Slots) -> Query:
@@ -565,7 +584,7 @@ _INTENTS: tuple[tuple[str, Callable[[Slots], Query | None]], ...] = (
     ("sides polar? which? where? or? it? route? use? thing", _way),
     ("clock which? polar? where? it? way? thing", _way),
     ("angle which? polar? where? way? it? thing", _way),
-    ("where once first? polar? it? thing condition* color? state?", lambda s: Where(strip(s.thing), True)),
+    ("where once first? polar? it? thing condition* color? state?", _where_before),
     ("where which? polar? it? thing condition* color?", lambda s: mean.where(s.thing)),
     ("which thing relation polar?", lambda s: mean.counterpart(s.things[-1], s.all("relation")[0])),
     ("which thing thing relation polar?", lambda s: mean.counterpart(s.things[-1], s.all("relation")[0])),
@@ -580,8 +599,8 @@ _INTENTS: tuple[tuple[str, Callable[[Slots], Query | None]], ...] = (
     ("polar it? thing condition* color? state?", _verified),
     ("when first? last? polar? exist? it? thing condition* color?", lambda s: Seen(strip(s.thing), s.has("first"))),
     ("order which? first? polar? exist? thing thing+", lambda s: Order(tuple(map(strip, s.things)))),
-    ("first which? or? polar? exist? thing+", _first),
-    ("last which? or? polar? exist? thing+", _first),
+    ("first which? or? polar? exist? it? thing+", _first),
+    ("last which? or? polar? exist? it? thing+", _first),
     ("route which? thing thing?", _route),
     ("change which? polar? exist? it?", lambda s: Changes("any", s.has("polar"))),
     ("space exist? unit? measure?", lambda s: RoomSize()),
