@@ -189,7 +189,7 @@ def _askable(index: SampleIndex, scenes: PreparedScenes | None, need: str) -> ND
     rows = index.rows
     if scenes is None:
         return np.ones(len(rows), bool)
-    seen = set()
+    seen: set[int] = set()
     there = np.zeros(len(index.names["scene"]) + 1, bool)  # the last one is of samples without a scene
     there[-1] = True
     for number, name in enumerate(index.names["scene"]):
@@ -203,7 +203,7 @@ def _askable(index: SampleIndex, scenes: PreparedScenes | None, need: str) -> ND
     keys = (rows["scene"].astype(np.int64)[owner] << 32) | objects["id"].astype(np.int64)
     lacking = asked & ~np.isin(keys, np.fromiter(seen, np.int64, len(seen)))
     missing = np.bincount(owner[lacking], minlength=len(rows)) > 0
-    return symbols | (there[rows["scene"]] & ~missing)
+    return np.asarray(symbols | (there[rows["scene"]] & ~missing))
 
 
 def epoch_order(

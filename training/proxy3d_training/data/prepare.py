@@ -311,7 +311,7 @@ def _one(scene: ReusedScene, job: Job, out: Path, how: dict[str, Any]) -> Done:
         return job, None, 0, {}, " ".join(str(error).split())
     seen = time.perf_counter()
     entry = write_scene(out / scene_file(job.name), about, arrays)
-    stages = dict(scene.times.seconds)
+    stages: dict[str, float] = dict(scene.times.seconds)
     stages["reading, points, order"] = seen - begun - sum(stages.values())
     stages["writing"] = time.perf_counter() - seen
     stages["cpu"] = time.process_time() - computed
