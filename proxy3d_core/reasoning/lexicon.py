@@ -106,10 +106,11 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("pillow", "cushion", "throw pillow"),
     ("blanket", "duvet", "quilt", "comforter", "throw"),
     ("controller", "gamepad", "game controller", "joystick", "game pad"),
-    ("lamp", "table lamp", "desk lamp", "floor lamp", "standing lamp", "bedside lamp", "reading lamp"),
+    ("table lamp", "desk lamp", "bedside lamp", "reading lamp"),
+    ("floor lamp", "standing lamp"),
+    ("ceiling lamp", "pendant lamp", "hanging lamp"),
     ("fireplace", "fire place", "hearth"),
-    ("fan", "ventilator", "ceiling fan", "standing fan"),
-    ("clock", "wall clock", "alarm clock"),
+    ("fan", "ventilator"),
     ("door", "entrance door", "front door", "entry door", "doors"),
     ("heater", "space heater"),
     ("radiator", "wall radiator"),
@@ -152,6 +153,7 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
         "mystery object",
     ),
     ("trolley", "cart"),
+    ("coat rack", "coat stand", "hat stand", "coatrack", "hat rack"),
     ("pan", "frying pan", "skillet"),
 )
 """Words for the same thing; the first of each group is its name here."""
@@ -212,6 +214,8 @@ RELATED: dict[str, tuple[str, ...]] = {
     "water bottle": ("bottle",),
     "air conditioner": ("fan",),
     "table lamp": ("lamp",),
+    "floor lamp": ("lamp",),
+    "ceiling lamp": ("ceiling light", "light", "lamp"),
     "poster": ("picture",),
     "picture": ("poster",),
     "mat": ("rug",),
@@ -346,7 +350,7 @@ ROOM_WORDS = frozenset(
 
 OTHER_NOUNS = (
     "chair", "table", "window", "wall", "floor", "ceiling", "corner", "board", "bottle", "bowl", "plate", "knife", "fork", "spoon",
-    "scissors", "toaster", "basket", "bag", "hat", "umbrella", "tie", "ball", "toy", "car", "bus", "train", "truck", "boat", "cat",
+    "lamp", "clock", "ceiling fan", "standing fan", "wall clock", "alarm clock", "umbrella stand", "plant stand", "music stand", "scissors", "toaster", "basket", "bag", "hat", "umbrella", "tie", "ball", "toy", "car", "bus", "train", "truck", "boat", "cat",
     "dog", "bird", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "banana", "apple", "orange", "cake", "pizza",
     "paper", "toilet paper", "tissue", "toothbrush", "shower", "shower curtain", "doorway", "column", "pillar", "mat", "poster",
     "magazine", "rack", "stand", "tv stand", "screen", "light", "display", "speaker", "camera", "router", "projector", "socket",
