@@ -459,6 +459,8 @@ PLAINER: dict[str, str] = {
         ("came across,come across,stumbled upon,stumble upon,laid eyes on,set eyes on,happened upon,caught sight of,catch sight of,made out,make out,picked up on", "seen"),
         ("one another,one from another,one and another", "each other"),
         ("arm 's reach,arm 's length,arms reach,arms length,arm reach,reach of my arm,reach of my hand,grabbing distance,touching distance", "reach"),
+        ("shown up,popped up,turned up,cropped up", "appeared"),
+        ("blocking the way between,in the way between,on the way between,standing in the way between,blocking the path between", "between"),
         ("how come", "why"),
         ("tell me about,tell me more about,tell me something about,talk me through", "describe"),
         ("what about", "what is"),

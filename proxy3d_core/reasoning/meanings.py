@@ -109,7 +109,7 @@ def count(x: Objects, m: Any = None, m2: Any = None, c: Condition | None = None)
 def is_unit(objects: Objects) -> bool:
     """True for "meters": a distance is asked for, no count."""
     objects = innermost(objects)
-    return isinstance(objects, Kind) and objects.name in _MEASURED
+    return isinstance(objects, Kind) and not _MEASURED.isdisjoint(objects.name.split())
 
 
 def exists(x: Objects, m: Any = None, no: Any = None) -> Query | None:
@@ -205,7 +205,7 @@ def exceeds(
 
 
 def identify(x: Objects, m: Any = None, c: Condition | None = None) -> Query | None:
-    if isinstance(x, Me):
+    if isinstance(x, Me) or is_unit(x):
         return None
     if is_room(x) and m is None and c is None:
         return None

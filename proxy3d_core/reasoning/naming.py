@@ -25,6 +25,7 @@ from proxy3d_core.reasoning.program import (
     Relation,
     Side,
     The,
+    Union,
     Within,
 )
 from proxy3d_core.reasoning.result import Result
@@ -57,6 +58,10 @@ def identify(scene: Evaluator, query: Identify) -> Result:
         and not is_nearest(objects)
     ):
         scene.doubt(0.4)  # "what is the window above the table": its name was said, something else is asked
+    if len(things) > 1 and (side := _one_of_them(objects)) is not None:
+        margins = [m for m, _ in scene.margins(things, side)]
+        things = [things[int(np.argmax(margins))]]
+        scene.margin(*_lead(margins))
     if scene.view is not None and len(things) > 1:
         order = np.argsort(scene.index.distances(scene.index.asker(scene.view.position), things), kind="stable")
         things = [things[i] for i in order]
@@ -67,6 +72,19 @@ def identify(scene: Evaluator, query: Identify) -> Result:
     if len(things) == 1 and not _any_object(objects) and not scene.options:
         return Result(told_apart(scene, things[0]), tuple(things), names=labels)
     return Result(listed(things), tuple(things), names=labels)
+
+
+def _one_of_them(objects: Objects) -> Side | None:
+    """The side on which one of several is said to be: "on my left, the bed or the desk"."""
+    if isinstance(objects, Filter) and isinstance(objects.objects, Union) and isinstance(objects.condition, Side):
+        return objects.condition
+    return None
+
+
+def _lead(margins: list[float]) -> tuple[float, float]:
+    """By how many degrees the best is more on that side than the next, and the deviation of that."""
+    best, second = sorted(margins, reverse=True)[:2]
+    return best - second, 15.0
 
 
 def told_apart(scene: Evaluator, thing: Thing) -> str:

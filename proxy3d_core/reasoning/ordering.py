@@ -10,9 +10,9 @@ from proxy3d_core.reasoning import counting
 from proxy3d_core.reasoning.answer import Status
 from proxy3d_core.reasoning.evaluate import Evaluator, Unanswerable, said, shown
 from proxy3d_core.reasoning.index import Thing
-from proxy3d_core.reasoning.lexicon import concept, plural
+from proxy3d_core.reasoning.lexicon import concept, label_concepts, plural
 from proxy3d_core.reasoning.naming import told_apart
-from proxy3d_core.reasoning.program import Compare, Kind, Order, Ranking, The
+from proxy3d_core.reasoning.program import Compare, Kind, Objects, Order, Ranking, The
 from proxy3d_core.reasoning.result import Result
 
 
@@ -51,7 +51,7 @@ def compare(scene: Evaluator, query: Compare) -> Result:
             0.1 if relative else scene.sigma(best[0][1], best[1][1]),
         )
     value, thing, k = best[min(query.rank, len(best)) - 1]
-    name = said(items[k]) or thing.label
+    name = _called(scene, items[k], thing)
     if len({said(item) for item in items}) < len(items) and not scene.options:
         name = told_apart(scene, thing)
     others = tuple(t for _, t, _ in best if t is not thing)
@@ -74,13 +74,20 @@ def ranking(scene: Evaluator, query: Ranking) -> Result:
             raise Unanswerable(Status.NOT_FOUND, f"nothing in the scene fits '{item}'")
         values = scene.measures(things, query.measure)
         at = int(np.argmin(values) if query.measure.name == "distance" else np.argmax(values))
-        found.append((float(values[at]), said(item), things[at]))
+        found.append((float(values[at]), _called(scene, item, things[at]), things[at]))
     found.sort(key=lambda f: -f[0] if query.most else f[0])
     for (a, _, first), (b, _, second) in pairwise(found):
         scene.margin(a - b, scene.sigma(first, second))
     text = ", ".join(name for _, name, _ in found)
     values_said = ", ".join(f"{name} {value:.2f}" for value, name, _ in found)
     return Result(text, tuple(t for _, _, t in found), names=(text,), message=f"{query.measure.name}: {values_said}")
+
+
+def _called(scene: Evaluator, item: Objects, thing: Thing) -> str:
+    """The asker's word; the map's own where the asker's was another word for the same ("rubbish bin")."""
+    name = said(item)
+    asked = name.lower() in scene.question.text.lower()
+    return name if asked or concept(name) not in label_concepts(thing.label) else shown(thing.label)
 
 
 def _offered(scene: Evaluator) -> tuple[Kind, ...]:
@@ -100,7 +107,7 @@ def order(scene: Evaluator, query: Order) -> Result:
     for item in items:
         things = scene.all(item, gone=True)
         first = min(things, key=lambda t: t.object.first_seen_ns if t.object else 0)
-        times.append((first.object.first_seen_ns if first.object else 0, said(item), first))
+        times.append((first.object.first_seen_ns if first.object else 0, _called(scene, item, first), first))
     if len({t for t, _, _ in times}) == 1:
         raise Unanswerable(
             Status.NOT_FOUND, "the scene does not say when its objects were first seen", [t for _, _, t in times]

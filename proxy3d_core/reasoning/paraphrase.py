@@ -64,6 +64,9 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         # -- the wanted one
         (rf"^(.+?) ,? ?(?:{_WHICH}|{_POINT})$", r"which is \1", 0.95),
         (r"^(?:i mean|i am talking about|i am asking about|i refer to|regarding|concerning|as for|speaking of|about|talking about|of) (.+?) , (.+)$", r"\1 , \2", 0.95),
+        (r"^(?:any chance|is there any chance|is there a chance|by chance|do you have any idea|have you any idea|have you|did you) (?:that )?(?:you )?(?:know|knew|noticed|notice|saw|remember|recall|measured|counted|figured out|noted) ((?:how|where|which|what|whether|if|when) .+)$", r"\1", 0.95),
+        (r"^how (big|large|small|long|wide|tall|high|deep) (?:of )?an? (.+?) is (?:this|it|that|here)$", r"how \1 is the \2", 0.95),
+        (r"^(.+?) (?:when|if|as) (?:i|you) (?:look|looked|am looking|are looking|gaze) (?:straight |directly )?(?:ahead|forward)$", r"\1 in front of me", 0.95),
         # -- clefts
         (r"^(?:can|could|would|will) you (?!bring|take|get|fetch|turn|switch|clean|pick|carry|put|move|push|hold)(.+)$", r"\1", 0.95),
         (r"^(.*area of )the (?:table top|top|surface|top surface) of (the .+)$", r"\1\2", 0.95),
@@ -87,7 +90,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         (r"^(.+?) (?:would|will|might|may|could|should|must) have (.+)$", r"\1 has \2", 1.0),
         (r"^(.+?) (?:seem|seems|appear|appears|look|looks|happen|happens|turn out|turns out|tend|tends) to be (.+)$", r"\1 is \2", 0.95),
         (rf"^(what|which|where|who|how) {_BE} it that (.+)$", r"\1 \2", 0.95),
-        (rf"^{_BE} it (?:true|right|correct|the case|so|possible|a fact)(?: to say)? that (.+)$", r"\1", 0.95),
+        (rf"^{_BE} it (?:true|right|correct|the case|so|possible|a fact)(?: to say)?(?: that)? (.+)$", r"\1", 0.95),
         (r"^(?:true or false|yes or no|right or wrong|fact check|check|verify|confirm|check this)(?: ,| that| if| whether)? (.+)$", r"\1", 0.95),
         (r"^(.+?) , (?:true or false|yes or no|right or wrong|correct or not|can you confirm|please confirm)$", r"\1", 0.95),
         (r"^(?:i|we) (?:think|guess|believe|suppose|bet|assume|reckon|suspect|would say|take it|hope)(?: that)? (.+)$", r"\1", 0.9),

@@ -15,15 +15,18 @@ from proxy3d_core.reasoning.phrases import CUBIC, SQUARE, UNITS
 from proxy3d_core.reasoning.program import (
     Both,
     Describe,
+    Distance,
     Exists,
     Filter,
     Identify,
     Kind,
+    Measure,
     Objects,
     Program,
     Query,
     Route,
     Side,
+    Size,
     Stance,
     Step,
 )
@@ -154,6 +157,8 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
         raise NotUnderstood(_missed([r[2] for r in asking], nouns))
     unit = unit or next(iter(units), "")
     query = reading.query
+    if isinstance(query, Distance) and unit.endswith(("^2", "^3")):  # "how many square meters is the table"
+        query = Size(query.first, Measure("area" if unit.endswith("2") else "volume"))
     looks = reading.stance is not None and (reading.stance.facing is not None or reading.stance.turn)
     if isinstance(query, Describe) and looks:  # "if I look at the door, what do I see?"
         query = Identify(Filter(Kind("object"), Side("front")))

@@ -152,6 +152,7 @@ _AND = "[and|while|whilst|then|but|or|when|as|so] [then|also|now] [that] [i|you|
 
 STANCE = Grammar(
     [
+        Rule("from (my|your|the|this) (seat|place|spot|position|location) (on|at|in|by|near|next to) <at:np>", _stand),
         Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part> {_AND} <d:stance_part>", lambda a, b, c, d: a.joined(b).joined(c).joined(d)),
         Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part> {_AND} <c:stance_part>", lambda a, b, c: a.joined(b).joined(c)),
         Rule(f"{_IF} {_I} <a:stance_part> {_AND} <b:stance_part>", lambda a, b: a.joined(b)),

@@ -184,7 +184,7 @@ _CUES = Phrases(
             (
                 "far",
                 """how far,far,distance,distance between,gap,gap between,space between,room between,separation,
-                how close,how near,separates,separated,separate,clearance,clearance between,how far away,"""
+                how close,how near,separates,separated,separate,separating,clearance,clearance between,how far away,"""
                 + ",".join(f"how {m} {unit}" for m in ("many", "much") for unit in _LENGTHS),
             ),
             ("apart", "apart,from each other,between each other,each other"),
@@ -209,8 +209,8 @@ _CUES = Phrases(
             ),
             (
                 "clock",
-                """at what o'clock,at which o'clock,what o'clock,which o'clock,clock position,clock direction,clock face,
-                what hour,which hour""",
+                """at what o'clock,at which o'clock,what o'clock,which o'clock,clock position,clock direction,
+                clock face,what hour,which hour""",
             ),
             ("angle", "how many degrees,what angle,which angle,the angle,angle,by how many degrees"),
             ("hue", "what color,which color,color,colors,colored,shade,hue,tint,in what color,of what color"),
