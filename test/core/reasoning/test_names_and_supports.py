@@ -117,3 +117,60 @@ def test_regions_stand_on_regions():
         "Does Region [0] have a larger size than Region [1]?": "No",
     }
     assert {q: ask(q, snapshot, regions=regions).text for q in asked} == asked
+
+
+def other_words() -> Snapshot:
+    """A table lamp, a waste bin and a sofa under other names than people use; the robot in the origin faces +x."""
+    return room(
+        objects=(
+            thing(1, "table_lamp", (1.0, -1.0, 0.5), (0.2, 0.2, 0.4)),
+            thing(2, "wastebasket", (1.0, 2.0, 0.2), (0.3, 0.3, 0.4)),
+            thing(3, "sofa", (2.0, 1.0, 0.4), (0.9, 1.8, 0.8)),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        # Both words of one thing are good; of the asker's and the map's, one is said, never a third.
+        ("Which is taller, the couch or the rubbish bin?", "sofa"),
+        ("Which is smaller, the couch or the rubbish bin?", "wastebasket"),
+        ("Sort the couch, the rubbish bin and the table lamp by height, tallest first.", None),
+        # 63 and 27 degrees to the left: both are, the bin is more so.
+        ("Which one is on my left, the couch or the rubbish bin?", "wastebasket"),
+        # No lamp of that kind, and a lamp that is only called lamp.
+        ("Is there a floor lamp?", "No"),
+        ("How many lamps are there?", "1"),
+        ("How tall is the bedside lamp?", "0.40 m"),
+    ],
+)
+def test_answers_in_the_words_of_the_asker_or_of_the_map(question, answer):
+    found = ask(question, other_words())
+    if answer is None:
+        assert set(found.text.split(", ")) == {"sofa", "wastebasket", "table lamp"}
+        assert found.text.startswith("sofa")
+    else:
+        assert found.text == answer, found
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is the desk larger in width than the coffee table?", "Yes"),
+        ("Is the desk's height less than that of the coffee table?", "No"),
+        ("Does the coffee table have more volume than the desk?", "No"),
+        ("Is the coffee table less wide than the desk?", "Yes"),
+        ("Is the bowl higher than the height of the coffee table?", "Yes"),
+        ("How long is the longest side of the desk?", "1.60 m"),
+        ("Which piece of furniture is the bowl on?", "coffee table"),
+        ("Which object holds up the table lamp?", "desk"),
+        ("Which objects are bowls or rugs?", "rug, bowl"),
+        ("Is it the washbasin or the floor lamp that is on my right?", "washbasin"),
+        ("Which of them is on my left, the washbasin or the floor lamp?", "floor lamp"),
+        ("Is there a coat stand?", "No"),
+    ],
+)
+def test_more_ways_to_ask_the_same(question, answer):
+    found = ask(question, furnished())
+    assert found.text == answer, found
