@@ -526,7 +526,7 @@ class Evaluator:
         if name == "on":
             fixed = [concept(t.label) in _IN_A_WALL for t in things]
             rests = np.where(fixed, -1.0, rel.on(boxes, one))
-            for i in np.flatnonzero((rests > 0) & (rel.inside_footprint(boxes.center, one) < 0)):
+            for i in np.flatnonzero((rests > 0) & (rel.inside_footprint(boxes.center, one) < 0)).tolist():
                 if self._rests_elsewhere(things[i], anchor):
                     rests[i] = -0.05
             margins = np.maximum(rests, rel.hangs_on(boxes, one, apart))
