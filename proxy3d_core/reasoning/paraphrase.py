@@ -67,6 +67,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, float], ...] = tuple(
         (r"^(?:any chance|is there any chance|is there a chance|by chance|do you have any idea|have you any idea|have you|did you) (?:that )?(?:you )?(?:know|knew|noticed|notice|saw|remember|recall|measured|counted|figured out|noted) ((?:how|where|which|what|whether|if|when) .+)$", r"\1", 0.95),
         (r"^how (big|large|small|long|wide|tall|high|deep) (?:of )?an? (.+?) is (?:this|it|that|here)$", r"how \1 is the \2", 0.95),
         (r"^(.+?) (?:when|if|as) (?:i|you) (?:look|looked|am looking|are looking|gaze) (?:straight |directly )?(?:ahead|forward)$", r"\1 in front of me", 0.95),
+        (r"^(.+? (?:left|right)) of (someone|somebody|a person|anyone) (.+)$", r"\1 for \2 \3", 0.95),
         # -- clefts
         (r"^(?:can|could|would|will) you (?!bring|take|get|fetch|turn|switch|clean|pick|carry|put|move|push|hold)(.+)$", r"\1", 0.95),
         (r"^(.*area of )the (?:table top|top|surface|top surface) of (the .+)$", r"\1\2", 0.95),

@@ -77,6 +77,20 @@ GOAL = Grammar(
 )
 
 
+_ELLIPTIC = frozenset(
+    tuple(text.split())
+    for text in (
+        "is there one",
+        "are there any",
+        "do you see one",
+        "do you see any",
+        "do you have one",
+        "can you see one",
+    )
+)
+"""Questions about what another sentence names."""
+
+
 class NotUnderstood(ValueError):
     """No program for a question; ``part`` is what could not be read."""
 
@@ -132,7 +146,7 @@ def _program(said: tuple[Sentence, ...], nouns: frozenset[str]) -> Program:
     unit, asked = "", None
     others: list[str] = []  # further questions, which get no answer
     for words, in_unit, sentence in asking:
-        found = _read(words, nouns)
+        found = None if len(readings) > 1 and words in _ELLIPTIC else _read(words, nouns)
         told = None if found else _in_context(words, [w for w, _, s in readings if s is not sentence], nouns)
         if found is not None and reading is not None and str(found.query) != str(reading.query):
             others.append(" ".join(sentence.words))

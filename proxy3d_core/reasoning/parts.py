@@ -461,6 +461,8 @@ def _conditions(text: Text, i: int) -> list[Reading]:
     ):
         if text.words[i : i + len(words)] == words:
             return [(end, Other(than)) for end, than in text.part("np", i + len(words))]
+    if text.word(i) == "not" and text.word(i + 1) in COLOR_WORDS and text.noun(i + 2) is None:
+        return [(i + 2, Not(Colored(COLOR_WORDS[text.word(i + 1)])))]
     if text.word(i) == "not":
         return [(end, Not(c)) for end, c in text.part("condition", i + 1)]
     if text.word(i) in ("directly", "straight", "right"):
@@ -692,6 +694,11 @@ def _relation_choices(text: Text, i: int) -> list[Reading]:
             for end, second in say.RELATIONS.at(text.words, k + 1):
                 out += [(stop, (Relation(first, (a,)), Relation(second, (a,)))) for stop, a in text.part("np", end)]
     for middle, condition in text.part("condition", i):
+        if isinstance(condition, Relation) and len(condition.anchors) == 1:  # "in front of the tv or behind it"
+            k = middle + (text.word(middle) == ",")
+            for end, second in say.RELATIONS.at(text.words, k + 1) if text.word(k) == "or" else ():
+                if text.word(end) in ("it", "them"):
+                    out.append((end + 1, (condition, replace(condition, name=second))))
         k = middle + 1 if text.word(middle) == "," else middle
         if text.word(k) == "or":
             if isinstance(condition, Relation) and len(condition.anchors) == 1:

@@ -432,6 +432,7 @@ FILLERS = sorted(
             "compared to last time", "compared with last time", "for me", "for us", "if you can", "if possible", "my friend", "buddy", "mate",
             "please answer with a letter", "answer with a letter", "answer with the letter", "answer with one letter", "just the letter",
             "on your tour", "on your way", "during your tour", "on your drive", "on the way", "during your drive", "on your round", "on your rounds", "on your patrol",
+            "in coordinates", "as coordinates", "in x y z", "x y z", "in xyz", "as x y z",
             "listen", "excuse me", "sorry", "could you please", "would you please", "can you please", "remind me", "by any chance", "by chance", "if any", "would you say", "would you mind telling me", "do you mind telling me", "would you be able to tell me", "are you able to tell me", "help me out", "help me",
             "let us see", "do you think", "would you say", "exactly", "approximately", "roughly", "currently", "right now",
             "at the moment", "at present", "now", "actually", "precisely", "in total", "altogether", "all together", "overall", "all in all",

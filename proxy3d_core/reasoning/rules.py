@@ -148,7 +148,7 @@ add_part("stance_part", STANCE_PART)
 
 _IF = "[and|so|now|ok] [if|should|were|when|while|whilst|as|suppose|imagine|assume|assuming|say|supposing|pretend|pretending|given|picture|after|once|imagining|were|let us say|consider|considering|provided|assume that|visualize|envision|think of|what if|by]"
 _I = "[that] [i|you|we|someone|the robot|a robot|a person|somebody|one|me|myself|yourself|us|my robot|robot|he|she|they] [have|having] [am|is|are|was|were|be|would be|had been|will be|can be|been|should|happen|were to|am to] [a robot|the robot] [to] [go and|go]"
-_AND = "[and|while|whilst|then|but|or|when|as|so] [then|also|now] [that] [i|you|we|one|he|she|they] [am|is|are|were|was|be|have] [to]"
+_AND = "[and|while|whilst|then|but|or|when|as|so|who|that] [then|also|now] [that] [i|you|we|one|he|she|they] [am|is|are|were|was|be|have] [to]"
 
 STANCE = Grammar(
     [

@@ -124,7 +124,7 @@ def _without_stance(words: Words, nouns: frozenset[str]) -> Iterator[tuple[Words
         if words[i] in (_VIEWING if opens else _ALWAYS_VIEWING):
             found = [r for r in rules.STANCE.readings(text, i) if _is_known(r[1], nouns)]
             end, part = max(found, key=lambda r: r[0], default=(i, None))
-            if part is not None and end - i < len(words):
+            if part is not None and end - i < len(words) and text.word(end) != "or":
                 stance = part if stance is None else stance.joined(part)
                 out.append(",")
                 i = end
@@ -205,7 +205,7 @@ _CUES = Phrases(
                 relative to me,from my perspective,from my point of view,in relation to me,on which side,
                 on what side,to which side,at which side,on which hand,which hand,in which direction,
                 in what direction,to which direction,in which way,at my,at your,on my,on your,to my,to your,
-                which side of me""",
+                which side of me,the side""",
             ),
             (
                 "clock",
@@ -226,7 +226,11 @@ _CUES = Phrases(
                 can you see,do you have,is there any,are there any,have you seen,did you see,do you know of,
                 do i have,do we have,can i see,there be,to be found,available""",
             ),
-            ("space", "how much space,how much room,how much floor,how much floor space,how spacious,how roomy"),
+            (
+                "space",
+                """how much space is there,how much room is there,how much space is left,how much room is left,how much space,
+                how much room,how much floor,how much floor space,how spacious,how roomy""",
+            ),
             ("or", "or,versus,vs"),
             (
                 "not",
@@ -265,26 +269,28 @@ _CUES = Phrases(
 
 _LINKS = word_set(
     """
-    , the a an is are was were be been being do does did can could would should will may might must shall i you we he
-    she one me us my our your his her this these here there and s 's than then so please get got give tell say show
-    see saw seen know need want like let stand stands standing stood sit sits sitting sat lie lies lying hang hangs
-    hanging rest rests resting located placed situated positioned kept happen happens also too thing things object
-    objects item items measure measured each other if whether about visible present currently found exactly both two
-    these all together between whom called type kind quite rather very really just simply actually still yet ever well
-    ok okay now roughly wondering ask asking interested remember recall guess think believe suppose wonder located away
+    , the a an is are was were be been being do does did can could would should will may might must shall i you we
+    he she one me us my our your his her this these here there and s 's than then so please get got give tell say
+    show see saw seen know need want like let appear appeared appears among stand stands standing stood sit sits
+    sitting sat lie lies lying hang hangs hanging rest rests resting located placed situated positioned kept happen
+    happens also too thing things object objects item items measure measured each other if whether about visible
+    present currently found exactly both two these all together between whom called type kind quite rather very
+    really just simply actually still yet ever well ok okay now roughly wondering ask asking interested remember
+    recall guess think believe suppose wonder located away
     """
 )
 """Words that carry no meaning of their own beside the phrases."""
 _OF = frozenset("count far where way clock angle hue order measure unit which exist pick route change sides".split())  # noqa: SIM905
 _FAR = frozenset("far apart center unit route way clock angle comparison pick sides".split())  # noqa: SIM905
+_START = "start"
 _LINKS_BEHIND = {
-    "of": _OF,
+    "of": _OF | {_START},
     "for": _OF,
     "from": frozenset(("measure",)),
     "in": frozenset(("order",)),
     "many": frozenset(("count",)),
 }
-"""Words that are links right behind a phrase of these kinds: "the number of", but not "at 6 o'clock of"."""
+"""Words that are links at the start or right behind a phrase of these kinds: "the number of", not "at 6 o'clock of"."""
 _LINKS_WITH = {
     "from": _FAR,
     "to": _FAR | {"use", "order", "first"},
@@ -323,7 +329,7 @@ def _chunks(text: Text, attached: bool) -> list[Chunk] | None:
         elif not _may_link(text.word(i)):
             return None
         else:
-            links.append((text.word(i), out[-1].kind if out and out[-1].end == i else ""))
+            links.append((text.word(i), _START if i == 0 else out[-1].kind if out and out[-1].end == i else ""))
             i += 1
     kinds = {c.kind for c in out}
     return out if all(_is_link(word, before, kinds) for word, before in links) else None
@@ -387,7 +393,7 @@ _POWERS = {"area": ("square", "sq"), "volume": ("cubic",)}
 
 def _things_at(text: Text, i: int, attached: bool) -> Iterator[Chunk]:
     """Things; "the white one" and "the closest" say something of another."""
-    readings = sorted(text.part("np", i), key=lambda r: -r[0])
+    readings = sorted((r for r in text.part("np", i) if "," not in text.words[i : r[0]]), key=lambda r: -r[0])
     for end, objects in readings:
         base = strip(objects)
         one = "one" in text.words[i:end] or "ones" in text.words[i:end]
@@ -580,7 +586,7 @@ _INTENTS: tuple[tuple[str, Callable[[Slots], Query | None]], ...] = (
     ("unit thing thing", _by_length),
     ("measure+ which? polar? count? far? unit* it? thing condition* color?", _sizes),
     ("hue which? it? polar? thing condition* pick?", lambda s: Color(s.thing) if not s.has("pick") else None),
-    ("way which? polar? where? or? it? sides? route? use? thing", _way),
+    ("way which? polar? where? or? it? sides? route? use? relation? thing", _way),
     ("sides polar? which? where? or? it? route? use? thing", _way),
     ("clock which? polar? where? it? way? thing", _way),
     ("angle which? polar? where? way? it? thing", _way),
@@ -604,6 +610,7 @@ _INTENTS: tuple[tuple[str, Callable[[Slots], Query | None]], ...] = (
     ("route which? thing thing?", _route),
     ("change which? polar? exist? it?", lambda s: Changes("any", s.has("polar"))),
     ("space exist? unit? measure?", lambda s: RoomSize()),
+    ("space exist? unit? condition", _distance),
 )
 """What phrases together ask: which kinds there must be (``?`` at most one, ``*`` any number, ``+`` one or more), and
 what they mean; a kind without a mark: exactly one. Cues may be said twice."""

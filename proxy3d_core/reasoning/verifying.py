@@ -72,7 +72,7 @@ def fits(scene: Evaluator, query: Fits) -> Result:
 
 
 def alike(scene: Evaluator, query: Alike) -> Result:
-    """Yes if all have one colour; a measure counts as the same within a tenth."""
+    """Yes if all have one colour; a measure counts as the same within a twentieth."""
     things = list(dict.fromkeys(t for item in query.items for t in _each(scene, item)))
     if len(things) < 2:
         raise Unanswerable(Status.NOT_FOUND, "there is only one of them, nothing to compare it with", things)
@@ -141,7 +141,7 @@ def words_of(condition: Condition) -> str:
     return f"on the {condition.name}" if isinstance(condition, Place) else str(condition)
 
 
-_ALIKE = 0.1
+_ALIKE = 0.05
 """Measures that differ by less, as a part of the larger, count as the same."""
 _RELATION_WORDS = {
     "front_of": "in front",
