@@ -123,6 +123,7 @@ def test_objects(visible: Visible) -> None:
     assert (figures["objects"], figures["map_objects"]) == (2, 5)
     assert figures["recall@0.5"] == 100.0
     assert figures["precision@0.5"] == 50.0  # 2 of the 5 without the vase
+    assert (figures["recall_4"], figures["recall_5"]) == (100.0, None)  # all in four frames
     assert figures["f1@0.5"] == pytest.approx(200 * 2 / (2 + 4), abs=0.05)
     assert (figures["duplicates"], figures["ghosts"], figures["missed"]) == (1, 1, 0)
     assert scores.ghosts == {"sofa": 1}

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from proxy3d_core.geometry import OrientedBox
 from proxy3d_core.scene.snapshot import ObjectState, SceneObject, Snapshot
 from proxy3d_core.sequences import open_sequence
-from proxy3d_training.evaluation.visible import Visible
+from proxy3d_training.evaluation.visible import FRAMES, Visible
 from proxy3d_training.live import Change, Drive, ReusedScene
 from proxy3d_training.matching import assign, equal, inside, overlaps, thick
 from proxy3d_training.simulation.truth import Thing, Truth
@@ -41,6 +41,8 @@ from proxy3d_training.simulation.truth import Thing, Truth
 Array = NDArray[np.float64]
 
 IOUS = (0.25, 0.5)
+MANY = 5
+"""Frames from which on it does not matter how many show an object."""
 _NEAR_IOU = 0.1
 _OTHER_IOU = 0.25  # of a home of another label
 _INSIDE = 0.5
@@ -86,6 +88,8 @@ class Scores:
                 found |= {f"{name}recall@{iou}": recall, f"{name}precision@{iou}": precision, f"{name}f1@{iou}": f1}
         for iou in IOUS:
             found[f"reachable@{iou}"] = share(n[f"reachable@{iou}"], n["shown"])
+        for times in range(FRAMES, MANY + 1):
+            found[f"recall_{times}"] = share(n[f"found_{times}"], n[f"shown_{times}"])
         return found | {
             "label_right": share(n["label_right"], n["any@0.25"]),
             "box_iou": mean("iou"),
@@ -274,6 +278,10 @@ def compare_objects(scene: Snapshot, visible: Visible, scores: Scores) -> dict[i
                 n["label_right"] += sum(bool(same[row, column]) for row, column in pairs)
                 continue
             found = {present[row].id: things[column].id for row, column in pairs}
+            for thing in shown:
+                times = min(len(visible.at_place(thing)), MANY)
+                n[f"shown_{times}"] += 1
+                n[f"found_{times}"] += thing.id in found.values()
             _compare_boxes([(boxes[row], things[column]) for row, column in pairs], visible, scores)
     homes = _Homes.find(boxes, labels, true, names)
     at_home = Counter(homes.home.tolist())

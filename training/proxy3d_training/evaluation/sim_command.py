@@ -40,6 +40,7 @@ ROWS = {
         for iou in (0.25, 0.5)
         for name in ("recall", "precision", "f1")
     },
+    **{f"recall_{n}": f"recall @0.25 of what {n}{' or more' * (n == 5)} frames show, %" for n in (2, 3, 4, 5)},
     "reachable@0.25": "reachable @0.25, %",
     "reachable@0.5": "reachable @0.5, %",
     "label_right": "label right, %",

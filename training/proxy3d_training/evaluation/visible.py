@@ -77,7 +77,11 @@ class Visible:
 
     def at_end(self) -> list[Thing]:
         """Objects that are there at the end and were shown where they are then."""
-        return [thing for thing in self.truth.present() if len(self.of(thing, self._since(thing))) >= FRAMES]
+        return [thing for thing in self.truth.present() if len(self.at_place(thing)) >= FRAMES]
+
+    def at_place(self, thing: Thing) -> list[Sighting]:
+        """The frames that show enough of a thing where it is at the end."""
+        return self.of(thing, self._since(thing))
 
     def _since(self, thing: Thing) -> float:
         change = self._changes.get(thing.id)
