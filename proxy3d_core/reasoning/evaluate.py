@@ -61,6 +61,8 @@ BOX_SIGMA = 0.03
 
 _SEAT = 0.4
 """One who sits at something is so far from its edge [m]."""
+_MOST_PAIRS = 60
+"""Of all chairs and all tables only the nearest pairs can have something between them."""
 _SAME = 0.95
 """A name that matches a label less surely is that of another class."""
 
@@ -597,7 +599,9 @@ class Evaluator:
         pairs = [(a, b) for a in first for b in second if not same(a, b)]
         boxes = self.index.boxes_of(things)
         best = np.full(len(things), -1.0)
-        for a, b in pairs[:400]:
+        if len(pairs) > _MOST_PAIRS:
+            pairs.sort(key=lambda pair: float(np.linalg.norm(pair[0].center - pair[1].center)))
+        for a, b in pairs[:_MOST_PAIRS]:
             margins = rel.between(boxes, self.index.boxes_of([a]), self.index.boxes_of([b]))
             best = np.maximum(best, np.where([same(t, a) or same(t, b) for t in things], -1.0, margins))
         return [(float(m), self.sigma(t, t)) for m, t in zip(best, things, strict=True)]

@@ -93,7 +93,10 @@ def _size(scene: Evaluator, query: Size, thing: Thing) -> Result:
         sigma *= sum(rel.edges(thing.box)[:2])
     elif kind == "volume":
         sigma *= value * sum(1 / max(float(e), 1e-3) for e in thing.box.size)
-    return number(scene, value, kind, (thing,), sigma)
+    result = number(scene, value, kind, (thing,), sigma)
+    if query.measure.name == "size":
+        result.message = " x ".join(f"{edge:.2f}" for edge in rel.edges(thing.box)) + " m (length x width x height)"
+    return result
 
 
 def difference(scene: Evaluator, query: Difference) -> Result:

@@ -96,9 +96,9 @@ def told_apart(scene: Evaluator, thing: Thing) -> str:
     colored = all(t.object is not None and t.object.color is not None for t in (thing, *others))
     if colored and scene.color(thing) not in {scene.color(t) for t in others}:
         return f"{scene.color(thing)} {name}"
-    places = [placing.landmark(scene, t)[0] for t in (thing, *others)]
-    place = places[0] if places[0] and places[0] not in places[1:] else f"at {coordinates(thing.center)}"
-    return f"{name} {place}"
+    place = placing.landmark(scene, thing)[0]
+    alone = place and all(placing.landmark(scene, t)[0] != place for t in others)
+    return f"{name} {place}" if alone else f"{name} at {coordinates(thing.center)}"
 
 
 def color_of(scene: Evaluator, query: Color) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -29,6 +30,7 @@ from proxy3d_core.reasoning.program import (
     Size,
     Stance,
     Step,
+    Where,
 )
 from proxy3d_core.reasoning.skim import CERTAINTY, skim
 from proxy3d_core.reasoning.spelling import corrected, is_known
@@ -118,7 +120,16 @@ def parse(text: str, labels: frozenset[str] = frozenset()) -> Program:
     Raises:
         NotUnderstood: no rule matches.
     """
-    nouns = scene_nouns(labels)
+    program = _parsed(text, scene_nouns(labels))
+    if isinstance(program.query, Where) and _COORDINATES.search(text.lower()):
+        program = replace(program, query=replace(program.query, coordinates=True))
+    return program
+
+
+_COORDINATES = re.compile(r"\bcoordinates?\b|\bx ?,? ?y\b")
+
+
+def _parsed(text: str, nouns: frozenset[str]) -> Program:
     said = sentences(text)
     read_as = {w: r for s in said for w in s.words if (r := corrected(w, nouns)) != w}
     if read_as:

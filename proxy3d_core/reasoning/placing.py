@@ -17,6 +17,9 @@ def where(scene: Evaluator, query: Where) -> Result:
     """In words: on or next to what, how far, in which direction."""
     if query.before:
         return _where_before(scene, query)
+    if query.coordinates:
+        things = [scene.one(query.objects)] if isinstance(query.objects, The) else scene.all(query.objects)
+        return Result("; ".join(coordinates(t.center) for t in things), tuple(things))
     things = scene.all(query.objects)
     if not things:
         things = [scene.one(query.objects)]
@@ -76,11 +79,9 @@ def landmark(scene: Evaluator, thing: Thing, other_than: Thing | None = None) ->
         return "", []
     gaps, distances = scene.index.gaps(thing, others), scene.index.distances(thing, others)
     own, boxes = scene.index.boxes_of([thing]), scene.index.boxes_of(others)
-    carried = [
-        (float(boxes.volume[i]), i) for i in np.flatnonzero(gaps == 0).tolist() if rel.on(own, boxes[[i]])[0] > 0
-    ]
-    if carried:
-        support = others[min(carried)[1]]
+    supports = rel.carries(boxes, own, gaps)
+    if supports.max() > 0:
+        support = others[int(supports.argmax())]
         return f"on the {shown(support.label)}", [support]
     carries = rel.on(boxes, own) > 0
     distances = np.where(carries & ~carries.all(), np.inf, distances)  # a table is not "under the mug"

@@ -277,13 +277,14 @@ class Verify:
 
 @dataclass(frozen=True)
 class Where:
-    """Where is it? ``before``: where it was before it moved."""
+    """Where is it? ``before``: where it was before it moved; ``coordinates``: in numbers."""
 
     objects: Objects
     before: bool = False
+    coordinates: bool = False
 
     def __str__(self) -> str:
-        return f"where{'_before' if self.before else ''}({self.objects})"
+        return f"where{'_before' if self.before else ''}({self.objects}{', coordinates' if self.coordinates else ''})"
 
 
 @dataclass(frozen=True)

@@ -228,8 +228,8 @@ _CUES = Phrases(
             ),
             (
                 "space",
-                """how much space is there,how much room is there,how much space is left,how much room is left,how much space,
-                how much room,how much floor,how much floor space,how spacious,how roomy""",
+                """how much space is there,how much room is there,how much space is left,how much room is left,
+                how much space,how much room,how much floor,how much floor space,how spacious,how roomy""",
             ),
             ("or", "or,versus,vs"),
             (

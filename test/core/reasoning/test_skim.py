@@ -143,3 +143,27 @@ def test_one_faces_the_table_one_sits_at():
     got = GeometricAnswerer().answer(question, room())
     assert got.text == "right"
     assert got.confidence < 0.7  # from which side is a guess
+
+
+def test_coordinates_and_sizes_in_numbers():
+    """As ``answer_room`` gives them."""
+    got = GeometricAnswerer().answer(Question("What are the coordinates of the sofa?"), room())
+    assert got.text == "(-2.00, 0.00, 0.40)"
+    got = GeometricAnswerer().answer(Question("How big is the sofa?"), room())
+    assert (got.text, got.message) == ("2.00 m", "2.00 x 0.90 x 0.80 m (length x width x height)")
+
+
+def test_elliptic_questions_mean_what_was_named_before():
+    assert str(parse("I'm looking for a bookcase. Is there one?", LABELS).query) == "exists(bookshelf)"
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "question", "answer"),
+    [
+        (frozenset({"sofa", "armchair"}), "Is there an armchair?", "No"),  # it would have been named so
+        (frozenset({"sofa", "umbrella stand"}), "Does this room have an umbrella stand?", "No"),
+        (frozenset({"sofa"}), "Is there a couch?", "Yes"),
+    ],
+)
+def test_what_the_map_would_have_named_is_absent(vocabulary, question, answer):
+    assert GeometricAnswerer().answer(Question(question), room(vocabulary=vocabulary)).text == answer
