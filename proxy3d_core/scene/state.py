@@ -49,7 +49,8 @@ class SceneState:
 
     A frame changes the voxels at once. Objects, proxies and floor are extracted from them every ``map.update_period``
     seconds of input: within ``update``, so that the same frames give the same scene, or, with ``background``, beside it
-    in a thread of their own, so that no frame waits for them.
+    in a thread of their own, so that no frame waits for them. Likewise a model (``encoder.source``): it
+    sees a frame whenever it is free, and the frames in between give geometry only.
 
     With ``read_only`` it takes no frames, only saved maps, and needs no encoder for them.
 
@@ -65,6 +66,9 @@ class SceneState:
         self._extracting = threading.Lock()  # one extraction at a time; taken before _lock
         self._background = ThreadPoolExecutor(1, thread_name_prefix="extract") if background else None
         self._pending: Future[None] | None = None
+        beside = background and bool(self._config.encoder.source)
+        self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encode") if beside else None
+        self._encoded: Future[None] | None = None
         self._observer = Observer(self._config.perception)
         self._encoder = None if read_only else load_encoder(**self._config.encoder.model_dump())
         seen = self._config.perception
@@ -108,9 +112,10 @@ class SceneState:
             self._extracted_ns: int | None = None
 
     def close(self) -> None:
-        """End the background thread, if there is one."""
-        if self._background is not None:
-            self._background.shutdown(wait=True, cancel_futures=True)
+        """End the background threads, if there are any."""
+        for threads in (self._background, self._encoding):
+            if threads is not None:
+                threads.shutdown(wait=True, cancel_futures=True)
 
     def snapshot(self) -> Snapshot:
         """The newest snapshot."""
@@ -146,8 +151,7 @@ class SceneState:
         Raises:
             BadInput: nothing in the frame can be mapped; the scene is unchanged.
         """
-        with self.times.measure("encode"):
-            patches = self._encode(frame)
+        patches = self._encode(frame) if self._encoding is None else None
         evidence = self._evidence(frame)
         new_view = self._since_view + evidence >= _VIEW
         masks = None
@@ -181,8 +185,9 @@ class SceneState:
                 self._since_view = 0.0
                 with self.times.measure("instances"):
                     self._instances.update(observation.instances[::2], observation.points[::2])
-            with self.times.measure("proxies.update"):
-                self._atoms.update(self._triplets(*patches))
+            if patches is not None:
+                self._add(*patches)
+            atoms = self._atoms
             self._views.add(observation, frame.intrinsics.width, frame.intrinsics.height)
             self._frames += 1
             self._scale_uncertainty = frame.scale_uncertainty
@@ -192,9 +197,16 @@ class SceneState:
             self._publish(frame.stamp_ns)
         if due:
             self._extract_or_submit(frame.stamp_ns)
+        if self._encoding is not None and (self._encoded is None or self._encoded.done()):
+            done, self._encoded = self._encoded, self._encoding.submit(self._encode_into, atoms, frame)
+            if done is not None:
+                done.result()  # raises what went wrong in the last one
 
     def refresh(self) -> None:
         """Bring objects and proxies up to the last frame now."""
+        pending, self._encoded = self._encoded, None
+        if pending is not None:
+            pending.result()
         if self._last is not None:
             self._extract(self._last[0])
 
@@ -243,15 +255,25 @@ class SceneState:
             raise BadInput("this scene is read only: it takes saved maps, not frames")
         height, width = frame.depth.shape
         rgb = np.zeros((height, width, 3), np.uint8) if frame.rgb is None else frame.rgb
-        features = to_numpy(self._encoder.encode(rgb[None]))[0]
+        with self.times.measure("encode"):
+            features = to_numpy(self._encoder.encode(rgb[None]))[0]
         limits = self._config.perception
         patches = patch_points(frame, self._encoder.grid(height, width), limits.min_depth, limits.max_depth)
         good = patches.valid & np.isfinite(features).all(axis=-1)  # one that is not would spoil its proxy for good
         return features[good], patches.points[good]
 
-    def _triplets(self, features: NDArray[np.float32], points: NDArray[np.float32]) -> Triplets:
-        """{f_j, p_j, m_j}: the mask of a patch is the object that its place belongs to."""
-        return Triplets(features, points, self._voxels.owner_at(points), np.ones(len(points), np.float32))
+    def _add(self, features: NDArray[np.float32], points: NDArray[np.float32]) -> None:
+        """Add {f_j, p_j, m_j} to the atoms: the mask of a patch is the object that its place belongs to."""
+        with self.times.measure("proxies.update"):
+            weights = np.ones(len(points), np.float32)
+            self._atoms.update(Triplets(features, points, self._voxels.owner_at(points), weights))
+
+    def _encode_into(self, atoms: ProxyMap, frame: Frame) -> None:
+        """Add a frame's features, unless the map has been reset or replaced meanwhile."""
+        patches = self._encode(frame)
+        with self._lock:
+            if atoms is self._atoms:
+                self._add(*patches)
 
     def _evidence(self, frame: Frame) -> float:
         """Seconds of looking that a frame stands for: the time since the last one, or more if the camera moved on."""
