@@ -1,0 +1,173 @@
+"""Batches of symbols and the training loop, on questions about a simulated room."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch: pip install 'proxy3d-training[train]'")
+import torch
+
+from proxy3d_core.errors import BadInput
+from proxy3d_core.proxies.references import PICTURE, ReferenceCodes
+from proxy3d_core.vlm.config import configuration
+from proxy3d_core.vlm.model import ProxyVLM
+from proxy3d_core.vlm.packing import IGNORED
+from proxy3d_core.vlm.prefix import ScenePrefix
+from proxy3d_core.vlm.prompt import PromptFormat
+from proxy3d_core.vlm.tokenizer import train_tokenizer
+from proxy3d_training.data.dataset import Item
+from proxy3d_training.data.schema import Box, Sample, TextAnswer, Thing, marker
+from proxy3d_training.train.batches import Collator, symbols
+from proxy3d_training.train.loop import train, warm_cosine
+from proxy3d_training.train.stages import STAGES, Stage, choose_trained
+
+LABELS = ["chair", "table", "lamp", "sofa"]
+
+
+def pixels(pictures: Any) -> Any:
+    """An encoder that keeps what it sees: 7 x 7 pixels of each picture as one feature, about the mean."""
+    stack = np.stack(pictures)[..., 0].reshape(-1, 7, PICTURE // 7, 7, PICTURE // 7).mean(axis=(2, 4)).reshape(-1, 49)
+    return (stack[:, None, None] / 128 - 1).astype(np.float32)[..., :48]
+
+
+def things(count: int, seed: int) -> tuple[Thing, ...]:
+    random = np.random.default_rng(seed)
+    return tuple(
+        Thing(
+            id=i + 1,
+            marker=int(m),
+            label=LABELS[random.integers(4)],
+            box=Box(center=tuple(random.uniform(0, 4, 3).round(2).tolist()), size=(1, 1, 1)),
+        )
+        for i, m in enumerate(random.permutation(8)[:count])
+    )
+
+
+def asked(number: int, seen: tuple[Thing, ...], about: Thing) -> Item:
+    return Item(
+        Sample(
+            id=f"s{number}", source="Simulated", family="Symbols", kind="marker_category", split="train", stages=(1,),
+            view="symbols", question=f"What is {marker(about.marker or 0)}?", objects=seen,
+            answer=TextAnswer(text=f"{about.label}.", references=(f"{about.label}",)),
+        )
+    )  # fmt: skip
+
+
+@cache
+def prompts() -> PromptFormat:
+    return PromptFormat(train_tokenizer([f"What is it? The {label}." for label in LABELS] * 4, 500))
+
+
+def tiny() -> ProxyVLM:
+    torch.manual_seed(0)
+    text = {"vocab_size": 500, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    text |= {"num_attention_heads": 4, "num_key_value_heads": 2}
+    text["rope_parameters"] = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
+    return ProxyVLM(configuration("nano", text_config=text, feature_channels=48))
+
+
+def items(scenes: range) -> list[Item]:
+    found = []
+    for seed in scenes:
+        seen = things(3, seed)
+        found += [asked(10 * seed + i, seen, thing) for i, thing in enumerate(seen)]
+    return found
+
+
+def test_symbols_are_their_codes_where_they_stand() -> None:
+    """Codes of marker and category in each, positions from the floor under the middle."""
+    codes = ReferenceCodes(pixels)
+    seen = things(4, 1)
+    tokens = symbols(seen, codes)
+    middle = np.mean([thing.box.center[:2] for thing in seen if thing.box], axis=0)
+    assert tokens.positions is not None
+    for thing in seen:
+        assert thing.box is not None and thing.marker is not None
+        row = tokens.groups.tolist().index(thing.id)
+        np.testing.assert_allclose(tokens.positions[row], np.array(thing.box.center) - [*middle, 0], atol=1e-5)
+        expected = codes.identifiers([thing.marker])[0] + codes.categories([thing.label or ""])[0]
+        np.testing.assert_allclose(tokens.features[row], expected, atol=1e-6)
+    assert symbols(seen, codes, placed=False).positions is None
+    with pytest.raises(BadInput, match="boxes to be told where they are"):
+        symbols([Thing(id=1, label="chair")], codes)
+
+
+def test_questions_on_the_same_symbols_share_a_row() -> None:
+    """Two scenes with three questions each, mixed: two rows, whose labels spell the answers."""
+    mixed = [items(range(2))[i] for i in (0, 3, 1, 4, 2, 5)]
+    batch = Collator(prompts(), ReferenceCodes(pixels), placed=False)(mixed)
+    assert set(batch) == {"input_ids", "segments", "labels", "features", "proxy_mask"}
+    assert batch["segments"].max(dim=1).values.tolist() == [3, 3]
+    assert (batch["input_ids"] == prompts().proxy).sum(dim=1).tolist() == [3, 3]
+    learned = prompts().tokenizer.decode(batch["labels"][0][batch["labels"][0] != IGNORED])
+    assert learned == "".join(f"{item.sample.answer.text}<|im_end|>" for item in items(range(1)))
+    assert "positions" in Collator(prompts(), ReferenceCodes(pixels))(mixed)
+    scene = mixed[0].sample.model_copy(update={"view": "proxies"})
+    with pytest.raises(BadInput, match="give SpaceSpan the prepared scenes"):
+        Collator(prompts(), ReferenceCodes(pixels))([Item(scene)])
+
+
+def test_stages_are_the_papers() -> None:
+    """Supplement, Table 1; what is frozen has no gradient."""
+    assert [(s.batch, s.epochs, s.rate, s.warmup) for s in STAGES.values()] == [
+        (256, 1, 5e-6, 0.1), (256, 3, 5e-6, 0.1), (256, 3, 5e-6, 0.1), (128, 1, 5e-6, 0.1)
+    ]  # fmt: skip
+    model = tiny()
+    code = sum(p.numel() for p in model.scene.position_code.parameters()) if model.scene.position_code else 0
+    scene = sum(p.numel() for p in model.scene.parameters())
+    trained = [sum(p.numel() for p in choose_trained(model, STAGES[i])) for i in (1, 2, 3, 4, 1)]
+    whole = model.num_parameters()
+    assert trained == [whole - code, whole, whole - scene, whole - scene, whole - code]
+
+
+def test_schedule() -> None:
+    """By hand for ten steps, two of them on the way up."""
+    shares = [warm_cosine(step, 10, 0.2) for step in range(10)]
+    np.testing.assert_allclose(shares[:3], [0.5, 1, 1])
+    np.testing.assert_allclose(shares[6], 0.5)
+    np.testing.assert_allclose(shares[9], 0.5 * (1 + np.cos(np.pi * 7 / 8)))
+
+
+def test_accumulated_batches_are_one_batch(tmp_path: Path) -> None:
+    """Questions of a step in one batch or in three of unequal answers: the same losses and weights."""
+    make = Collator(prompts(), ReferenceCodes(pixels), placed=False)
+    data = items(range(4))
+    stage = Stage(placed=False, scene=True, batch=12, epochs=1, rate=1e-3)
+    models = [tiny(), tiny()]
+    log = tmp_path / "log.jsonl"
+    whole = train(models[0], [[make(data)]] * 3, stage, log)
+    parts = train(models[1], [[make(data[:1]), make(data[1:7]), make(data[7:])]] * 3, stage)
+    np.testing.assert_allclose(parts, whole, rtol=1e-4)
+    for first, second in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-2, atol=1e-4)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["loss"] for line in lines] == whole and set(lines[0]) == {"step", "loss", "rate", "gradient"}
+
+
+@pytest.mark.slow
+def test_a_tiny_model_learns_its_scenes() -> None:
+    """All 24 answers about eight scenes, which the same model without the scenes cannot give."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    codes = ReferenceCodes(pixels)
+    make = Collator(prompts(), codes, placed=False)
+    data = items(range(8))
+    model = tiny()
+    losses = train(model, [[make(data)]] * 200, Stage(placed=False, scene=True, batch=24, epochs=200, rate=3e-3))
+    assert losses[-1] < 0.01 * losses[0]
+    model.eval()
+    right = blind = 0
+    for item in data:
+        seen = symbols(item.sample.objects, codes, placed=False)
+        for scene in (seen, None):
+            said = ScenePrefix(model, prompts(), scene).answer([item.sample.prompt()], max_new_tokens=8)[0].text
+            right += scene is not None and said == item.sample.answer.text
+            blind += scene is None and said == item.sample.answer.text
+    torch.set_num_threads(threads)
+    assert right == len(data) and blind < len(data) / 2
