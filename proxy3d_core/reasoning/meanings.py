@@ -195,12 +195,17 @@ def verify(x: Objects, c: Condition, no: Any = None) -> Query | None:
     return Verify(x, c)
 
 
+_EDGES = word_set("height width length depth tall high wide long deep broad")
+
+
 def exceeds(
     x: Objects, d: Measure, p: Any, y: Objects, e: Measure | None = None, f: Measure | None = None
 ) -> Query | None:
     """Whether one has more of a measure than the other; "a larger size" is more volume."""
     if isinstance(x, Me) or isinstance(y, Me) or {d.name} != {m.name for m in (d, e, f) if m is not None}:
         return None
+    if isinstance(base := innermost(y), Kind) and base.name in _EDGES:
+        return None  # "larger than its height"
     return verify(x, Exceeds(Measure("volume") if d.name == "size" else d, y, less=not p[1]))
 
 

@@ -650,6 +650,9 @@ QUESTIONS = Grammar(
         Rule("%be <x:np> 's <d:dimension> <p:comparative> than [that of|the <e:dimension> of] <y:np> ['s [<f:dimension>]]", mean.exceeds),
         Rule("(%do|%have) <x:np> [have] (a|the) <p:comparative> <d:dimension> than [that of|the <e:dimension> of] <y:np>", mean.exceeds),
         Rule("%be <x:np> <p:comparative> in <d:dimension> than <y:np>", mean.exceeds),
+        Rule("%be [the] <d:dimension> of <x:np> <p:comparative> than <w:length>", lambda d, x, p, w: mean.verify(x, Exceeds(d, w, less=not p[1]))),
+        Rule("%be [the] <d:dimension> of <x:np> (more than|over|above|at least|greater than) <w:length>", lambda d, x, w: mean.verify(x, Exceeds(d, w))),
+        Rule("%be [the] <d:dimension> of <x:np> (less than|under|below|at most) <w:length>", lambda d, x, w: mean.verify(x, Exceeds(d, w, less=True))),
         *(
             rule
             for words, most in (("more|greater", True), ("less|lesser", False))
@@ -930,7 +933,7 @@ QUESTIONS = Grammar(
         Rule("(list|name|show|enumerate|give|print) [me] [all|all of] <x:np>", lambda x: mean.list_objects(x)),
         Rule("what <x:np> %be there [<h:here>]", lambda x, h=None: mean.list_objects(x)),
         Rule("(what|which) [object|thing|item|furniture|piece of furniture|one] (carries|holds|supports|bears|is carrying|is holding|is supporting|is bearing) [up] <x:np>", lambda x: mean.what(c=Relation("carries", (x,)))),
-        Rule("[list|name|show|tell] [me] what (<x:np> (carries|supports|bears|has on it|has on top)|(%do) <x:np> (carry|support|bear)|%be (carried|supported) by <x:np>)", lambda x: mean.what(c=Relation("on", (x,)))),
+        Rule("[list|name|show|tell] [me] what (<x:np> (carries|supports|bears|has on it|has on top)|(%do) <x:np> (carry|support|bear)|%be (carried|supported) by <x:np>)", lambda x: None if isinstance(x, Me) else mean.what(c=Relation("on", (x,)))),
         Rule("what (does|do) <x:np> (contain|have|hold)", lambda x: Describe() if mean.is_room(x) else mean.what(c=Relation("on", (x,)))),
         Rule("what does it look like <h:here>", lambda h: Describe()),
         Rule("what (does|do) it have on <x:np>", lambda x: mean.what(c=Relation("on", (x,)))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from answer_room import room, thing
 
-from proxy3d_core.reasoning.answer import Question
+from proxy3d_core.reasoning.answer import Question, Status
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.snapshot import Snapshot
 
@@ -163,6 +163,8 @@ def test_answers_in_the_words_of_the_asker_or_of_the_map(question, answer):
         ("Is the coffee table less wide than the desk?", "Yes"),
         ("Is the bowl higher than the height of the coffee table?", "Yes"),
         ("How long is the longest side of the desk?", "1.60 m"),
+        ("Is the width of the desk larger than 1.5 m?", "Yes"),
+        ("Is the height of the desk less than 70 cm?", "No"),
         ("Which piece of furniture is the bowl on?", "coffee table"),
         ("Which object holds up the table lamp?", "desk"),
         ("Which objects are bowls or rugs?", "rug, bowl"),
@@ -174,3 +176,9 @@ def test_answers_in_the_words_of_the_asker_or_of_the_map(question, answer):
 def test_more_ways_to_ask_the_same(question, answer):
     found = ask(question, furnished())
     assert found.text == answer, found
+
+
+@pytest.mark.parametrize("question", ["What do you carry?", "Is the width of the desk larger than its height?"])
+def test_what_looks_alike_but_asks_something_else_is_not_answered(question):
+    found = ask(question, furnished())
+    assert found.status is not Status.OK or found.confidence <= 0.5, found
