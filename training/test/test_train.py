@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def test_accumulated_batches_are_one_batch(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_tiny_model_learns_its_scenes() -> None:
-    """All 24 answers about eight scenes, which the same model without the scenes cannot give."""
+    """All 24 answers about eight scenes; whoever does not look can give 16, the most frequent one to each question."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     codes = ReferenceCodes(pixels)
@@ -162,12 +163,10 @@ def test_a_tiny_model_learns_its_scenes() -> None:
     losses = train(model, [[make(data)]] * 200, Stage(placed=False, scene=True, batch=24, epochs=200, rate=3e-3))
     assert losses[-1] < 0.01 * losses[0]
     model.eval()
-    right = blind = 0
+    right, answers = 0, defaultdict(Counter)
     for item in data:
-        seen = symbols(item.sample.objects, codes, placed=False)
-        for scene in (seen, None):
-            said = ScenePrefix(model, prompts(), scene).answer([item.sample.prompt()], max_new_tokens=8)[0].text
-            right += scene is not None and said == item.sample.answer.text
-            blind += scene is None and said == item.sample.answer.text
+        prefix = ScenePrefix(model, prompts(), symbols(item.sample.objects, codes, placed=False))
+        right += prefix.answer([item.sample.prompt()], max_new_tokens=8)[0].text == item.sample.answer.text
+        answers[item.sample.question][item.sample.answer.text] += 1
     torch.set_num_threads(threads)
-    assert right == len(data) and blind < len(data) / 2
+    assert (right, sum(max(counts.values()) for counts in answers.values())) == (24, 16)
