@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'proxy3d-
 import torch
 
 from proxy3d_core.errors import BadInput
-from proxy3d_core.proxies.references import PICTURE, ReferenceCodes
+from proxy3d_core.proxies.references import PICTURE, ReferenceCodes, find_markers
 from proxy3d_core.vlm.config import configuration
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.packing import IGNORED
@@ -23,11 +24,14 @@ from proxy3d_core.vlm.prefix import ScenePrefix
 from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_core.vlm.tokenizer import train_tokenizer
 from proxy3d_training.data.dataset import Item
+from proxy3d_training.data.questions.generate import as_sample, candidates
+from proxy3d_training.data.questions.rooms import read_room
 from proxy3d_training.data.schema import Box, Sample, TextAnswer, Thing, marker
 from proxy3d_training.train.batches import Collator, symbols
 from proxy3d_training.train.loop import train, warm_cosine
 from proxy3d_training.train.stages import STAGES, Stage, choose_trained
 
+DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 LABELS = ["chair", "table", "lamp", "sofa"]
 
 
@@ -97,6 +101,23 @@ def test_symbols_are_their_codes_where_they_stand() -> None:
     assert symbols(seen, codes, placed=False).positions is None
     with pytest.raises(BadInput, match="boxes to be told where they are"):
         symbols([Thing(id=1, label="chair")], codes)
+
+
+def test_symbols_stand_where_stage_two_says(tmp_path: Path) -> None:
+    """Questions for coordinates, from the demo's room: each answer is where the symbol is put, to the centimetre."""
+    room = read_room(DEMO)
+    codes, found = ReferenceCodes(pixels), 0
+    for number, candidate in enumerate(candidates(room, 5, 40, ["alignment"])):
+        if candidate.kind == "coordinates_of":
+            sample = as_sample(room, candidate, "train", 5, number, tmp_path / "q.jsonl")
+            tokens = symbols(sample.objects, codes)
+            asked_for = next(t.id for t in sample.objects if t.marker == find_markers(sample.question)[0])
+            assert tokens.positions is not None
+            position = tokens.positions[tokens.groups.tolist().index(asked_for)]
+            said = [float(value) for value in re.findall(r"-?\d+\.\d+", sample.answer.text)]
+            np.testing.assert_allclose(position, said, atol=0.0051)
+            found += 1
+    assert found >= 5
 
 
 def test_questions_on_the_same_symbols_share_a_row() -> None:
