@@ -23,7 +23,10 @@ from proxy3d_core.vlm.packing import IGNORED
 from proxy3d_core.vlm.prefix import ScenePrefix
 from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_core.vlm.tokenizer import train_tokenizer
-from proxy3d_training.data.dataset import Item
+from proxy3d_training.data.dataset import Item, SpaceSpan
+from proxy3d_training.data.files import write_samples
+from proxy3d_training.data.loading_bench import synthetic_samples, synthetic_scenes
+from proxy3d_training.data.prepared import PreparedScenes
 from proxy3d_training.data.questions.generate import as_sample, candidates
 from proxy3d_training.data.questions.rooms import read_room
 from proxy3d_training.data.schema import Box, Sample, TextAnswer, Thing, marker
@@ -133,6 +136,29 @@ def test_questions_on_the_same_symbols_share_a_row() -> None:
     scene = mixed[0].sample.model_copy(update={"view": "proxies"})
     with pytest.raises(BadInput, match="give SpaceSpan the prepared scenes"):
         Collator(prompts(), ReferenceCodes(pixels))([Item(scene)])
+
+
+def test_prepared_scenes_are_read_with_their_markers(tmp_path: Path) -> None:
+    """All samples of a dataset: one row a scene, its proxies with their markers' codes and no category."""
+    write_samples(tmp_path / "samples.jsonl", synthetic_samples(40, 3))
+    synthetic_scenes(tmp_path / "scenes", 3, channels=48, budget=60)
+    dataset = SpaceSpan([tmp_path / "samples.jsonl"], PreparedScenes(tmp_path / "scenes"))
+    codes = ReferenceCodes(pixels)
+    data = [dataset[i] for i in range(len(dataset))]
+    batch = Collator(prompts(), codes)(data)
+    assert batch["features"].shape == (3, 60, 48) and batch["proxy_mask"].all()
+    first = data[0]
+    assert first.scene is not None and first.proxies is not None and first.markers is not None
+    expected = first.proxies.features.astype(np.float32)
+    for row, number in enumerate(first.markers.tolist()):
+        if number >= 0:
+            expected[row] += codes.identifiers([number])[0]
+    assert (first.markers >= 0).any()
+    found = batch["features"][0].numpy()
+    np.testing.assert_allclose(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)], atol=1e-3)
+    heights = batch["positions"][0, :, 2].numpy()  # the floor is at zero
+    np.testing.assert_allclose(np.sort(heights), np.sort(first.proxies.positions[:, 2]), atol=1e-5)
+    assert torch.isfinite(tiny()(**batch).loss)
 
 
 def test_stages_are_the_papers() -> None:
