@@ -411,17 +411,22 @@ def _without_units(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     return tuple(collapsed), unit
 
 
+def _reach(words: tuple[str, ...], nouns: frozenset[str]) -> int:
+    """How many words from the start are parts of a question."""
+    text = Text(words, nouns)
+    for _ in rules.QUESTIONS.readings(text, 0):
+        pass
+    return text.reached
+
+
 def _missed(failed: list[Sentence], nouns: frozenset[str]) -> str:
     """From the first word on that nobody knows, else the words behind the part that could be read."""
     asking = [s for s in failed if s.asks] or failed
     if not asking:
         return ""
     words = asking[-1].words[:MAX_WORDS]
-    text = Text(words, nouns)
-    for _ in rules.QUESTIONS.readings(text, 0):
-        pass
     strange = next((i for i, word in enumerate(words) if not is_known(word, nouns)), None)
-    start = text.reached if strange is None else strange
+    start = _reach(words, nouns) if strange is None else strange
     rest = words[start:] if 0 < start < len(words) else words
     return " ".join(rest[:30])
 
