@@ -436,7 +436,7 @@ def main(args: Sequence[str] | None = None) -> int:
             return 1
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        pass  # the ordinary ways to stop a node
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the clean-up short
         node.close()

@@ -163,6 +163,7 @@ class ZeroEndedMlp(nn.Module):
         self.last = ZeroLinear(hidden or channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) to (..., channels), in the number type of the weights."""
         out: Tensor = self.last(nn.functional.gelu(self.first(x.to(self.first.weight.dtype))))
         return out
 

@@ -626,6 +626,7 @@ class Evaluator:
         return rel.CONTACT - (float(room.center[2] + room.size[2] / 2) - box.top)
 
     def has_state(self, thing: Thing, state: str) -> bool:
+        """Whether a thing is present, gone, moved or new."""
         thing_object = thing.object
         if thing_object is None:
             return state == "present"
@@ -697,15 +698,18 @@ _NEW_AFTER_NS = 10_000_000_000
 
 
 def unit_vector(vector: Array) -> Array | None:
+    """``vector`` at length one; None if it has none."""
     norm = float(np.linalg.norm(vector))
     return None if norm < 1e-6 else vector / norm
 
 
 def same(a: Thing, b: Thing) -> bool:
+    """Whether both are one object of the scene."""
     return a.index >= 0 and a.index == b.index
 
 
 def coordinates(point: Array) -> str:
+    """A point (3,) in metres as people read it."""
     return f"({point[0]:.2f}, {point[1]:.2f}, {point[2]:.2f})"
 
 

@@ -95,12 +95,14 @@ def filtered(objects: Objects, *conditions: Condition | None) -> Objects:
 
 
 def modified(objects: Objects, modify: Any) -> Objects:
+    """The objects with the condition that stood after them, if any."""
     if modify is None:
         return objects
     return within(objects, modify)
 
 
 def count(x: Objects, m: Any = None, m2: Any = None, c: Condition | None = None) -> Query | None:
+    """How many there are; None for rooms and units of length."""
     if is_room(x) or is_unit(x):
         return None
     return Count(filtered(modified(modified(strip(x), m), m2), c))
@@ -113,18 +115,22 @@ def is_unit(objects: Objects) -> bool:
 
 
 def exists(x: Objects, m: Any = None, no: Any = None) -> Query | None:
+    """Whether there is one; None for the asker, rooms and units."""
     return None if isinstance(x, Me) or is_room(x) or is_unit(x) else Exists(modified(strip(x), m))
 
 
 def count_test(x: Objects, test: str, n: float = 0, m: Any = None, y: Objects | None = None) -> Query:
+    """Whether the number of ``x`` stands to ``n``, or to the number of ``y``, as ``test`` says."""
     return CountTest(modified(strip(x), m), test, int(n), None if y is None else strip(y))
 
 
 def counted(test: str) -> Any:
+    """The meaning ``count_test`` with a fixed test."""
     return lambda x, n=0, m=None, y=None: count_test(x, test, n, m, y)
 
 
 def distance(a: Objects, b: Objects | None = None) -> Query | None:
+    """Closest distance of two things, or of one from the asker; None where there is none to measure."""
     b = Me() if b is None else b
     if is_room(a) or is_room(b) or (isinstance(a, Me) and isinstance(b, Me)):
         return None
@@ -134,6 +140,7 @@ def distance(a: Objects, b: Objects | None = None) -> Query | None:
 
 
 def distance_of_several(xs: tuple[Objects, ...]) -> Query | None:
+    """The distance between the two things of a list; None unless they are two."""
     if len(xs) != 2:
         return None
     if str(strip(xs[0])) == str(strip(xs[1])):
@@ -150,22 +157,26 @@ _ROOM_MEASURES = ("size", "area", "dimensions", "length", "width", "height", "vo
 
 
 def size(d: Measure, x: Objects) -> Query | None:
+    """A measure of a thing."""
     if is_room(x):
         return RoomSize("area" if d.name == "size" else d.name) if d.name in _ROOM_MEASURES else None
     return None if isinstance(x, Me) else Size(x, d)
 
 
 def room_size(x: Objects, d: Measure | None = None) -> Query | None:
+    """A measure of the room."""
     return RoomSize() if is_room(x) else None
 
 
 def room_exceeds(x: Objects, a: float, less: bool = False) -> Query | None:
+    """Whether the room is larger (or smaller) than ``a`` square metres; None if ``x`` is no room."""
     return RoomExceeds(a, less) if is_room(x) else None
 
 
 def direction(
     x: Objects, s: tuple[tuple[str, str], ...] = (), of: Objects | None = None, form: str = "word"
 ) -> Query | None:
+    """On which side of the asker, or of a thing, something is; ``s`` are the sides to choose from."""
     if isinstance(x, Me) and of is None:
         return None
     if form == "go" and is_room(x):
@@ -179,10 +190,12 @@ def direction(
 
 
 def in_form(form: str) -> Any:
+    """The meaning ``direction`` with a fixed form of the answer."""
     return lambda x, s=(), of=None: direction(x, s, of, form)
 
 
 def verify(x: Objects, c: Condition, no: Any = None) -> Query | None:
+    """Whether a condition holds of a thing, or whether there is one of which it holds."""
     if isinstance(x, Me):
         # "Am I next to the table": where the asker is.
         return Verify(x, c) if isinstance(c, Relation) else None
@@ -210,6 +223,7 @@ def exceeds(
 
 
 def identify(x: Objects, m: Any = None, c: Condition | None = None) -> Query | None:
+    """Which things these are."""
     if isinstance(x, Me) or is_unit(x):
         return None
     if is_room(x) and m is None and c is None:
@@ -221,6 +235,7 @@ def identify(x: Objects, m: Any = None, c: Condition | None = None) -> Query | N
 
 
 def what(m: Any = None, c: Condition | None = None) -> Query:
+    """What there is for which the conditions hold."""
     return Identify(filtered(modified(Kind("object"), m), c))
 
 
@@ -273,6 +288,7 @@ def counterpart(x: Objects, n: str) -> Query | None:
 
 
 def what_superlative(p: Any, x: Objects | None = None, m: Any = None) -> Query | None:
+    """Which one has most, or least, of a measure; distances are from the asker unless said otherwise."""
     measure, most, rank = p
     if x is not None and isinstance(x, Me):
         return None
@@ -291,6 +307,7 @@ def several_superlative(x: Objects, p: Any, n: int) -> Query | None:
 
 
 def compare(xs: tuple[Objects, ...] = (), p: Any = None, y: Objects | None = None) -> Query | None:
+    """Which of several things has most, or least, of a measure; None if only one is named."""
     measure, most, rank = p
     if measure.name == "distance" and measure.anchor is None:
         measure = Measure("distance", y if y is not None else Me())
@@ -330,18 +347,22 @@ def _of_kind(objects: Objects, kind: Objects) -> Objects:
 
 
 def of_options(p: Any) -> Query:
+    """``compare`` among the options of a multiple choice."""
     return compare((), p)  # type: ignore[return-value]
 
 
 def order(xs: tuple[Objects, ...] = ()) -> Query:
+    """In which order things were first seen; none named = those of the options."""
     return Order(tuple(strip(x) for x in xs))
 
 
 def seen_before(a: Objects, b: Objects) -> Query:
+    """Which of two things was seen first."""
     return Compare((strip(a), strip(b)), Measure("first_seen"), False)
 
 
 def changed(x: Objects, state: str) -> Query | None:
+    """Whether a thing, or anything at all, has been moved, added or removed."""
     if isinstance(x, Me):
         return None
     base = strip(x)
@@ -351,6 +372,7 @@ def changed(x: Objects, state: str) -> Query | None:
 
 
 def difference(x: Objects, p: Any, y: Objects) -> Query | None:
+    """By how much two things differ in a measure."""
     measure = p[0]
     if measure.name == "distance" and measure.anchor is None:
         measure = Measure("distance", Me())
@@ -358,20 +380,24 @@ def difference(x: Objects, p: Any, y: Objects) -> Query | None:
 
 
 def place_of(x: Objects, y: Objects) -> Query | None:
+    """On which side of ``y`` the thing ``x`` is."""
     return RelationOf(x, tuple(Relation(name, (y,)) for name in ("left_of", "right_of", "front_of", "behind")))
 
 
 def which_changed(state: str = "any", x: Objects | None = None) -> Query | None:
+    """What has changed, of a kind or of all."""
     if x is None or (isinstance(strip(x), Kind) and strip(x).name == "object"):  # type: ignore[union-attr]
         return Changes(state)
     return Identify(Filter(strip(x), Changed(state)))
 
 
 def where(x: Objects, m: Any = None) -> Query | None:
+    """Where a thing is; None for the asker, rooms and units."""
     return None if isinstance(x, Me) or is_room(x) or is_unit(x) else Where(fill(modified(x, m), Me()))
 
 
 def list_objects(x: Objects) -> Query | None:
+    """Which things these are; a description of the room for "everything"."""
     base = strip(x)
     if isinstance(base, Kind) and base.name == "object" and not base.unknown:
         return Describe()
@@ -379,6 +405,7 @@ def list_objects(x: Objects) -> Query | None:
 
 
 def more_than(c: str, x: Objects, y: Objects, m: Any = None) -> Query:
+    """Whether there are more (fewer, as many) ``x`` than ``y``."""
     return CountTest(modified(strip(x), m), c, 0, modified(strip(y), m))
 
 
@@ -393,4 +420,5 @@ def seen_extreme(
 
 
 def before(a: Objects, b: Objects) -> Query:
+    """Whether ``a`` was seen before ``b``."""
     return Verify(strip(a), Exceeds(Measure("first_seen"), strip(b), less=True))

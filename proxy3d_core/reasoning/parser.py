@@ -137,7 +137,7 @@ def _parsed(text: str, nouns: frozenset[str]) -> Program:
             program = _program(tuple(_respelled(s, read_as) for s in said), nouns)
             return replace(program, certainty=0.9 * program.certainty, corrected=tuple(read_as.items()))
         except NotUnderstood:
-            pass
+            pass  # the corrections did not help: what is reported must be about the words as they were typed
     return _program(said, nouns)
 
 

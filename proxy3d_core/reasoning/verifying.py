@@ -121,6 +121,7 @@ def most_likely(scene: Evaluator, objects: Objects, things: list[Thing]) -> list
 
 
 def anchors(scene: Evaluator, condition: Condition) -> tuple[Thing, ...]:
+    """The objects that a condition relates to: evidence of the answer."""
     if isinstance(condition, Relation):
         return tuple(t for a in condition.anchors for t in scene.all(a) if t.object)
     if isinstance(condition, Exceeds) and not isinstance(condition.than, float):

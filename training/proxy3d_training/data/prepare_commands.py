@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from proxy3d_core.errors import MissingExtra, Proxy3DError
+from proxy3d_training.progress import progress_bar
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
@@ -75,16 +75,7 @@ def _prepare(
 
     config = config_of([*settings, *([f"encoder.source={json.dumps(encoder)}"] if encoder else [])])
     todo = jobs(scenes, boxes)
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+    with progress_bar(quiet) as bar:
         task = bar.add_task("Scenes", total=len(todo), rate="")
         frames = 0
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from proxy3d_core.errors import MissingExtra, Proxy3DError
+from proxy3d_training.progress import progress_bar
 
 simulate = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -84,16 +83,7 @@ def _run(
     except ImportError as error:
         raise MissingExtra(f"simulated rooms need {error.name}: pip install 'proxy3d-training[sim]'") from None
     settings = simulation.Settings(seed, frames, *size, flats, changes, clean)
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+    with progress_bar(as_json) as bar:
         todo = sum(not simulation.is_made(n, out, truth_only) for n in range(rooms))
         task = bar.add_task("Recordings", total=todo, rate="")
 
