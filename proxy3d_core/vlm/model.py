@@ -14,6 +14,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextMod
 
 from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.positions import HybridPositionCode, ZeroEndedMlp, ZeroLinear
+from proxy3d_core.vlm import packed_attention
 from proxy3d_core.vlm.config import ProxyVLMConfig
 from proxy3d_core.vlm.packing import IGNORED, packed_mask, packed_positions
 from proxy3d_core.vlm.scene import SceneEmbedder
@@ -117,16 +118,21 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
                 inputs_embeds, input_ids, features, positions, proxy_mask, latents, latent_mask
             )
             inputs_embeds = self._with_regions(inputs_embeds, input_ids, regions, region_mask)
+        mask: Any = attention_mask
         if segments is not None:
             if attention_mask is not None or position_ids is not None or past_key_values is not None:
                 raise BadInput("packed sequences make their own mask and positions and begin without a cache")
-            attention_mask = self._packed_mask(segments, inputs_embeds.dtype)
             position_ids = packed_positions(segments)
+            if self.config._attn_implementation == packed_attention.NAME:
+                kwargs["packed"] = packed_attention.packed_rows(segments)
+                mask = {"full_attention": None}  # keeps transformers from making one
+            else:
+                mask = self._packed_mask(segments, inputs_embeds.dtype)
         elif position_ids is None and attention_mask is not None:
             position_ids = (attention_mask.long().cumsum(-1) - 1).clamp_min(0)[:, -inputs_embeds.shape[1] :]
         outputs = self.model(
             inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
+            attention_mask=mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=use_cache if labels is None else False,
@@ -195,7 +201,7 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
         mask = features.new_ones(features.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
         _match(places, mask, "proxies")
         states = self.scene(features, positions, mask, latents, latent_mask)
-        return embeds.masked_scatter(places[..., None], states[mask])
+        return embeds.masked_scatter(places[..., None], states[mask].to(embeds.dtype))  # autocast makes them differ
 
     def _with_regions(self, embeds: Tensor, ids: Tensor, regions: Tensor | None, mask: Tensor | None) -> Tensor:
         """(B, L, H) with the region features added to their tokens."""
@@ -217,7 +223,7 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
         if self.config._attn_implementation == "eager":
             return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
         raise BadInput(
-            f"packed sequences need attn_implementation sdpa or eager; {self.config._attn_implementation} "
+            f"packed sequences need attn_implementation packed, sdpa or eager; {self.config._attn_implementation} "
             "takes no mask of its own"
         )
 

@@ -40,7 +40,7 @@ def test_layout_by_hand() -> None:
     ]
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["packed", "sdpa", "eager"])
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_packed_is_separate(attention: str, checkpointing: bool) -> None:
     """Two scenes with three questions and one, regions among them: same logits, loss and gradients as one by one."""
@@ -94,5 +94,5 @@ def test_what_does_not_go_with_packing_is_refused() -> None:
     with pytest.raises(BadInput, match="make their own mask"):
         model(input_ids=ids, segments=segments, attention_mask=torch.ones(1, 3))
     model.config._attn_implementation = "flash_attention_2"
-    with pytest.raises(BadInput, match="need attn_implementation sdpa or eager"):
+    with pytest.raises(BadInput, match="need attn_implementation packed, sdpa or eager"):
         model(input_ids=ids, segments=segments)
