@@ -139,6 +139,10 @@ class AnswerConfig(_Section):
     """Questions."""
 
     answerer: Literal["auto", "geometric", "vlm"] = Field("auto", description="Who answers when a request says auto.")
+    vlm: str = Field(
+        "nano", description="Vision-language model that answers (folder or hub id); nano = ours; empty = none."
+    )
+    vlm_device: str = Field("auto", description="Where the vision-language model runs: auto, cpu, cuda, cuda:1 ...")
     timeout: float = Field(5.0, gt=0, le=600, description="Default time for an answer [s].")
     max_length: int = Field(2000, ge=10, le=100_000, description="Longer questions are refused [characters].")
 

@@ -11,7 +11,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -61,6 +61,10 @@ Settings = Annotated[
 View = Annotated[
     str | None,
     typer.Option(help="Where the asker stands and looks: metres, metres, radians in the map.", metavar="X,Y,YAW"),
+]
+Answerer = Annotated[
+    Literal["auto", "geometric", "vlm"],
+    typer.Option(help="Who answers: auto = by geometry, else the vision-language model where that is sure enough."),
 ]
 Timeout = Annotated[
     float, typer.Option(help="How long to wait for the node and its answer in seconds.", min=0.1, max=600)
@@ -270,7 +274,7 @@ def ask(
     option: Annotated[
         list[str] | None, typer.Option(help="An answer to choose from; may be given often.", metavar="TEXT")
     ] = None,
-    answerer: Annotated[Literal["auto", "geometric", "vlm"], typer.Option(help="Who answers.")] = "auto",
+    answerer: Answerer = "auto",
     frame: Annotated[str, typer.Option(help="Frame of the viewpoint.")] = "map",
     timeout: Timeout = 10.0,
     namespace: Namespace = "/",
@@ -349,6 +353,7 @@ def replay(
     sequence: SequencePath,
     ask: Annotated[list[str] | None, typer.Option(help="A question; may be given often.", metavar="QUESTION")] = None,
     viewpoint: View = None,
+    answerer: Answerer = "auto",
     save_map: Annotated[Path | None, typer.Option(help="Save the map to this folder.", metavar="DIR")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="An existing map may be replaced.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the room from above.", metavar="FILE.png")] = None,
@@ -388,9 +393,10 @@ def replay(
                 recording.scene(run.scene.snapshot())
 
         played = offline.replay(source, config, on_frame, max_frames)
+        stack.callback(played.answering.close)
         snapshot = played.scene.snapshot()
         for question in ask or []:
-            answer = played.ask(question, asker)
+            answer = played.ask(question, asker, answerer)
             if recording is not None:
                 recording.answer(question, answer.text or answer.message, snapshot.stamp_ns)
         if recording is not None:
@@ -423,19 +429,25 @@ def ask_map(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a saved map.", show_default=False)],
     question: Annotated[list[str], typer.Argument(help="One or more questions.", show_default=False)],
     viewpoint: View = None,
+    answerer: Answerer = "auto",
     params: Params = None,
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
     """Question a saved map. Exit code 1 if a question has no answer."""
+    from proxy3d_core.answering import Answering
+    from proxy3d_core.reasoning.answer import Question
     from proxy3d_core.scene.state import SceneState
     from proxy3d_core.storage import load_map
-    from proxy3d_ros.replay import answer_entry, answer_question
+    from proxy3d_ros.replay import answer_entry
 
     asker = parse_viewpoint(viewpoint)
-    scene = SceneState(load_config(params, settings), read_only=True)
+    config = load_config(params, settings)
+    scene = SceneState(config, read_only=True)
     load_map(scene, folder)
-    answers = [answer_entry(text, answer_question(scene.snapshot(), text, asker)) for text in question]
+    with closing(Answering(config.answer, config.encoder, scene.encoder_name)) as answering:
+        snapshot = scene.snapshot()
+        answers = [answer_entry(text, answering.answer(Question(text, asker), snapshot, answerer)) for text in question]
     if json_:
         print_json(answers[0] if len(answers) == 1 else answers)
     else:

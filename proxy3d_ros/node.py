@@ -14,8 +14,6 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from proxy3d_core.answering import ANSWERERS, Answering
 from proxy3d_core.assembly import FrameAssembler
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, MapError
@@ -32,7 +31,6 @@ from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.depth_models import DepthSource
 from proxy3d_core.reasoning.answer import Answer, Question, Status, Viewpoint
 from proxy3d_core.reasoning.approach import approach_pose
-from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.regions import box_mask, lift_mask, mask_from_runs
 from proxy3d_core.scene.snapshot import Snapshot
 from proxy3d_core.scene.state import SceneState
@@ -48,11 +46,17 @@ TICK_PERIOD = 0.05
 _DIAGNOSTICS_PERIOD = 1.0
 _MAX_TIMEOUT = 600.0
 _BOX_3D, _BOX_2D, _MASK = 0, 1, 2  # proxy3d_ros/msg/RegionPrompt
-_ANSWERERS = ("auto", "geometric", "vlm")
 
 
 _FROZEN_SECTIONS = ("encoder", "frames", "map", "perception", "proxies")
-_FROZEN = ("input.compressed", "input.ignore_labels", "input.label_names", "input.semantics")
+_FROZEN = (
+    "answer.vlm",
+    "answer.vlm_device",
+    "input.compressed",
+    "input.ignore_labels",
+    "input.label_names",
+    "input.semantics",
+)
 
 
 def needs_configure(name: str) -> bool:
@@ -88,8 +92,8 @@ class SpatialNode:
         )
         self._assembler.set_label_names(self._given_names)
 
-        self._answerer = GeometricAnswerer()
-        self._answering = ThreadPoolExecutor(max_workers=2, thread_name_prefix="answer")
+        self._answering = Answering(config.answer, self._scene.encoder or config.encoder)
+        self._answering.prepare()
         self._last_answer: tuple[int, Answer] | None = None  # map epoch, answer
 
         self._publish_lock = threading.Lock()
@@ -127,7 +131,7 @@ class SpatialNode:
         self._assembler.wake()
         if threading.current_thread() is not self._worker:
             self._worker.join(timeout=10.0)
-        self._answering.shutdown(wait=False, cancel_futures=True)
+        self._answering.close()
         self._scene.close()
 
     def tick(self) -> None:
@@ -314,8 +318,6 @@ class SpatialNode:
             answer = Answer(Status.TF_ERROR, message=str(error))
         except BadInput as error:
             answer = Answer(Status.NOT_UNDERSTOOD, message=str(error))
-        except FutureTimeout:
-            answer = Answer(Status.TIMEOUT, message="no answer in time; ask again with a longer timeout")
         except Exception as error:
             self._port.log("error", f"Question failed after an internal error:\n{traceback.format_exc()}")
             answer = Answer(Status.NOT_UNDERSTOOD, message=f"internal error, see the node's log: {error}")
@@ -336,14 +338,9 @@ class SpatialNode:
         if length > config.max_length:
             raise BadInput(f"the question has {length} characters, answer.max_length allows {config.max_length}")
         who = request.answerer.strip().lower() or "auto"
-        if who not in _ANSWERERS:
-            raise BadInput(f"answerer {who[:50]!r} is unknown; use one of {', '.join(_ANSWERERS)}")
-        if (config.answerer if who == "auto" else who) == "vlm":
-            return Answer(
-                Status.MODEL_UNAVAILABLE,
-                answerer="vlm",
-                message="no vision-language model is loaded; ask with answerer: auto",
-            )
+        if who not in ANSWERERS:
+            raise BadInput(f"answerer {who[:50]!r} is unknown; use one of {', '.join(ANSWERERS)}")
+        who = config.answerer if who == "auto" else who
         if self._empty(snapshot):
             return Answer(Status.NO_SCENE, message=self._why_empty())
         robot = self._fixed.from_robot(None)
@@ -354,14 +351,7 @@ class SpatialNode:
             options=tuple(request.options),
             regions=tuple(self._region(region, deadline) for region in request.regions),
         )
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise FutureTimeout
-        pending = self._answering.submit(self._answerer.answer, question, snapshot)
-        try:
-            return pending.result(timeout=left)
-        finally:
-            pending.cancel()
+        return self._answering.answer(question, snapshot, who, deadline - time.monotonic(), lambda: self._closed)
 
     def _viewpoint(self, stamped: Any, deadline: float) -> Viewpoint | None:
         """The stated viewpoint in the fixed frame, else None.

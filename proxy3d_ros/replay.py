@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy3d_core.answering import Answering, Who
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, SequenceError
 from proxy3d_core.frame import Frame
@@ -18,13 +19,15 @@ from proxy3d_core.perception.depth_models import DepthSource
 from proxy3d_core.perception.level import Level, estimate_up
 from proxy3d_core.perception.point_maps import MetricScale
 from proxy3d_core.reasoning.answer import Answer, Question, Viewpoint
-from proxy3d_core.reasoning.geometric import GeometricAnswerer
-from proxy3d_core.scene.snapshot import SceneObject, Snapshot
+from proxy3d_core.scene.snapshot import SceneObject
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
 from proxy3d_core.sequences.base import NO_DEPTH
 from proxy3d_core.sequences.model_depth import NO_POSE, ModelDepthSequence
 from proxy3d_core.sequences.point_maps import PointMapSequence, predicted
+
+if TYPE_CHECKING:
+    from proxy3d_core.vlm.attention import ProxyAttention
 
 Array = NDArray[np.float64]
 
@@ -43,6 +46,7 @@ class Replay:
         sequence: what was played.
         level: how its world lies in the scene's frame, which has z up.
         scene: the scene after the last frame.
+        answering: who answers; close it in the end.
         depth_source: the depth model in use, or None.
         scale: metric scale of point maps, or None.
         frames: how many frames it was made from.
@@ -54,6 +58,7 @@ class Replay:
     sequence: Sequence
     level: Level
     scene: SceneState
+    answering: Answering
     depth_source: DepthSource | None = None
     scale: MetricScale | None = None
     frames: int = 0
@@ -61,13 +66,22 @@ class Replay:
     path: list[Array] = field(default_factory=list)
     asked: list[tuple[str, Answer]] = field(default_factory=list)
 
-    def ask(self, text: str, viewpoint: Viewpoint | None = None) -> Answer:
+    def ask(
+        self,
+        text: str,
+        viewpoint: Viewpoint | None = None,
+        who: Who = "auto",
+        on_attention: Callable[[ProxyAttention], None] | None = None,
+    ) -> Answer:
         """Ask about the scene.
 
         Args:
             viewpoint: in the scene's frame; None = what the words say, else where the camera was last.
+            who: answers.
+            on_attention: as for ``Answering.answer``.
         """
-        answer = answer_question(self.scene.snapshot(), text, viewpoint, Viewpoint.from_pose(self.path[-1]))
+        question = Question(text, viewpoint, robot=Viewpoint.from_pose(self.path[-1]))
+        answer = self.answering.answer(question, self.scene.snapshot(), who, on_attention=on_attention)
         self.asked.append((text, answer))
         return answer
 
@@ -98,7 +112,9 @@ def replay(
     elif depth_source is not None:
         sequence = ModelDepthSequence(sequence, depth_source)
     level = estimate_up(sequence)
-    run = Replay(sequence, level, SceneState(config), depth_source, scale)
+    scene = SceneState(config)
+    answering = Answering(config.answer, scene.encoder or config.encoder)
+    run = Replay(sequence, level, scene, answering, depth_source, scale)
     floor = level.floor if level.found else None
     stream = frames(sequence, level)
     for frame in stream:
@@ -190,17 +206,6 @@ def answer_entry(question: str, answer: Answer) -> dict[str, Any]:
         "answerer": answer.answerer,
         "latency_ms": round(answer.latency_ms, 3),
     }
-
-
-def answer_question(
-    snapshot: Snapshot, text: str, viewpoint: Viewpoint | None = None, robot: Viewpoint | None = None
-) -> Answer:
-    """Ask about a scene.
-
-    Args:
-        viewpoint: in the scene's fixed frame; None = what the words say, else ``robot``, else the snapshot's robot.
-    """
-    return GeometricAnswerer().answer(Question(text, viewpoint, robot=robot), snapshot)
 
 
 def _numbers(values: Array) -> list[float]:

@@ -79,6 +79,7 @@ class Answer:
         program: the question as it was understood.
         answerer: who gave it: ``geometric`` or ``vlm``.
         latency_ms: time it took.
+        understood: how sure the reading of the question is, 0..1, answered or not (geometric only).
     """
 
     status: Status
@@ -92,6 +93,7 @@ class Answer:
     program: str = ""
     answerer: str = "geometric"
     latency_ms: float = 0.0
+    understood: float = 0.0
 
 
 class Answerer(Protocol):

@@ -84,7 +84,13 @@ class GeometricAnswerer:
             return self._finish(scene, execute.answer(scene), program, options)
         except Unanswerable as error:
             ids = tuple(t.object.id for t in error.things if t.object)
-            return Answer(error.status, object_ids=ids, message=error.message, program=str(program))
+            return Answer(
+                error.status,
+                object_ids=ids,
+                message=error.message,
+                program=str(program),
+                understood=program.certainty,
+            )
 
     def _index(self, snapshot: Snapshot) -> SceneIndex:
         with self._lock:
@@ -126,6 +132,7 @@ class GeometricAnswerer:
             tuple(dict.fromkeys(o.id for o in objects)),
             message,
             str(program),
+            understood=program.certainty,
         )
 
 

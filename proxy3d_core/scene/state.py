@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.config import Config
-from proxy3d_core.encoders import load_encoder, to_numpy
+from proxy3d_core.encoders import SemanticEncoder, load_encoder, to_numpy
 from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.boxes import motion_between
@@ -130,6 +130,11 @@ class SceneState:
     def frame_id(self) -> str:
         """The fixed frame of the map (z up)."""
         return self._frame_id
+
+    @property
+    def encoder(self) -> SemanticEncoder | None:
+        """What features come from; None for a read-only scene."""
+        return self._encoder
 
     @property
     def encoder_name(self) -> str:

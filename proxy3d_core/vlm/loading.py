@@ -14,7 +14,26 @@ from proxy3d_core.vlm.config import ProxyVLMConfig
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
 
+NANO = Path(__file__).resolve().parent.parent / "weights" / "nano-vlm"
+"""Our own small model, which comes with the package."""
+
 _PUBLISHED = "qwen2_5_vl"
+
+
+def vlm_folder(source: str | Path) -> str | Path:
+    """Where the files of a model are: ``nano`` is in the package.
+
+    Raises:
+        ModelError: this copy of the package has no nano.
+    """
+    if str(source) != "nano":
+        return source
+    if not (NANO / "config.json").is_file():
+        raise ModelError(
+            "this copy of the package comes without the weights of nano; train them (training/README.md), or name "
+            "another model: answer.vlm"
+        )
+    return NANO
 
 
 def load_vlm(
@@ -23,7 +42,7 @@ def load_vlm(
     """Model, in evaluation mode, and prompts.
 
     Args:
-        source: folder of a proxy VLM or of a Qwen2.5-VL (config.json, safetensors, tokenizer), or a hub id.
+        source: folder of a proxy VLM or of a Qwen2.5-VL (config.json, safetensors, tokenizer), a hub id, or ``nano``.
         device: "auto" (CUDA where there is one), or what ``torch.device`` understands.
         dtype: "float32", "bfloat16", "float16"; "auto" = half precision on CUDA, float32 elsewhere.
         changes: fields of ``ProxyVLMConfig`` to add to a published model, such as ``feature_channels``.
@@ -31,6 +50,7 @@ def load_vlm(
     Raises:
         ModelError: the files are missing, damaged, unsafe or of another kind, or the device cannot run them.
     """
+    source = vlm_folder(source)
     checkpoint = Checkpoint(source)
     kind = checkpoint.config.get("model_type")
     if kind not in (ProxyVLMConfig.model_type, _PUBLISHED):

@@ -156,6 +156,30 @@ class ScenePrefix:
             replies.append(Reply(self._prompts.read(row[:count]), sum(steps[:count]), count, complete))
         return replies
 
+    @torch.no_grad()
+    def attention(self, question: str, answer: str) -> Tensor:
+        """(T, length) how much the T tokens of an answer, while they are said, attend to each token of the prefix.
+
+        The mean over all layers and heads. What they attend to in question and answer itself is not in it, so that
+        rows sum to less than one. It reads question and answer once more, in the attention that can be looked at; no
+        other thread may use the model meanwhile.
+        """
+        asked, said = self._prompts.question(question), self._prompts.answer(answer)
+        used = self._model.config._attn_implementation
+        self._model.set_attn_implementation("eager")
+        try:
+            read = self._model(
+                input_ids=torch.tensor([asked + said], device=self._model.device),
+                past_key_values=self.cache(),
+                output_attentions=True,
+                logits_to_keep=1,
+            )
+        finally:
+            self._model.set_attn_implementation(used)
+        # a token is said from the place before it
+        looks = [layer[0, :, len(asked) - 1 : -1, : self.length].float().mean(dim=0) for layer in read.attentions]
+        return torch.stack(looks).mean(dim=0)
+
 
 class _Probability(LogitsProcessor):
     """Keeps the log-probability of the most probable token of each step, which the greedy search takes."""

@@ -1,4 +1,4 @@
-"""Where the asker stands, in words: the model is told a viewpoint as SQA3D tells it, by the objects beside and ahead."""
+"""Where the asker stands, in words: as SQA3D tells it, by the objects beside and ahead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ HANGING = 0.3
 """Nobody stands beside a thing that begins higher above the floor than this, metres."""
 
 _SEATS = frozenset({"chair", "armchair", "sofa", "couch", "bed", "stool", "bench", "office chair", "toilet"})
-_OWN_VIEW = re.compile(r"\b(i|i'm|me|my|mine|myself)\b|\b(left|right|behind|ahead|in front)\b(?! (side )?of (the|a) )", re.I)
+_OWN_VIEW = re.compile(
+    r"\b(i|i'm|me|my|mine|myself)\b|\b(left|right|behind|ahead|in front)\b(?! (side )?of (the|a) )", re.I
+)
 _STATED = re.compile(
     r"\b(i am|i'm|i was|you are|am i|if i|when i) (\w+ )?(stand|sit|fac|look|lying|by|at|on|next|in|beginning)\w*"
     r"|\bi (stand|sit|face|look)\b|\b(standing|sitting|seated|facing) ",

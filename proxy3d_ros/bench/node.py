@@ -21,10 +21,11 @@ from proxy3d_core.config import Config
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.level import estimate_up
+from proxy3d_core.reasoning.answer import Question
+from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
 from proxy3d_ros.bench.measure import Figures, cpu_seconds, memory_mib, percentiles
-from proxy3d_ros.replay import answer_question
 
 QUESTIONS = (
     "How many chairs are there?",
@@ -84,7 +85,7 @@ def bench_answers(scene: SceneState, repeats: int = 20) -> Figures:
     for _, question in itertools.product(range(repeats), QUESTIONS):
         snapshot = replace(scene.snapshot())  # a copy: nothing that was computed for an earlier question is reused
         start = time.perf_counter()
-        answer_question(snapshot, question)
+        GeometricAnswerer().answer(Question(question), snapshot)
         spent.append(time.perf_counter() - start)
     return percentiles(spent)
 

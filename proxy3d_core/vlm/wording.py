@@ -1,0 +1,122 @@
+"""A question of the node as the model has learned to read questions (``Sample.prompt`` of SpaceSpan)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy3d_core.errors import BadInput
+from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.proxies.references import References, marker
+from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
+from proxy3d_core.reasoning.choices import Option, split_options
+from proxy3d_core.scene.snapshot import Snapshot
+from proxy3d_core.vlm.situation import asks_for_viewpoint, situation
+
+SHORT = "Answer the question using a single word or phrase."
+LETTER = "Answer with the option's letter from the given choices directly."
+SAME = 0.5
+"""A region is an object of the map where the boxes overlap at least this much (IoU)."""
+
+_REGION = re.compile(r"Region \[(\d+)\]")
+_LONGER = re.compile(
+    r"^(which|what) (object|thing|item|one)s?\b|^which is\b|\bwhich one\b|<OBJ\d{3}> or <OBJ"
+    r"|^(find|list|identify|locate|search|describe|name the object)\b|\bIDs?\b|\bmarkers?\b"
+    r"|^(does|is there) anything\b|\bobject (is|does|carries)\b",
+    re.IGNORECASE,
+)
+"""Questions that want objects, or a sentence, and were learned without being told to be brief."""
+
+
+class Unaskable(Exception):
+    """A question that cannot be put to the model; ``status`` and the message say why."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What the model reads.
+
+    Attributes:
+        text: situation, question, options, instruction.
+        question: the question alone, without options.
+        options: answers to choose from.
+        regions: marker index of each region of the question.
+    """
+
+    text: str
+    question: str
+    options: tuple[Option, ...] = ()
+    regions: tuple[int, ...] = ()
+
+
+def worded(question: Question, snapshot: Snapshot, references: References) -> Wording:
+    """The question for the model.
+
+    Regions become the markers of the objects they show. A viewpoint, if the question needs one and does not state it
+    itself, becomes a sentence before it: the request's, else the robot's.
+
+    Raises:
+        Unaskable: the question is empty, a region is no object of the map, or nothing tells where the asker stands.
+    """
+    text, options = split_options(question.text, question.options)
+    text = " ".join(text.split())
+    if not text:
+        raise Unaskable(Status.NOT_UNDERSTOOD, "the question is empty; ask for example: How many chairs are there?")
+    regions = _markers(question.regions, snapshot, references)
+    text = _with_markers(text, regions)
+    choices = [f"{o.letter}. {_with_markers(o.text, regions)}" for o in options]
+    parts = [_stance(text, question, snapshot, references), text]
+    asked = " ".join(part for part in parts if part)
+    if choices:
+        return Wording("\n".join([asked, "Options:", *choices, LETTER]), text, options, regions)
+    return Wording(asked if _LONGER.search(text) else f"{asked} {SHORT}", text, (), regions)
+
+
+def _stance(text: str, question: Question, snapshot: Snapshot, references: References) -> str:
+    """The situation that a question without one needs, else nothing."""
+    if not asks_for_viewpoint(text):
+        return ""
+    asker = question.viewpoint or question.robot
+    if asker is None and snapshot.robot_pose is not None:
+        asker = Viewpoint.from_pose(snapshot.robot_pose)
+    if asker is None:
+        raise Unaskable(Status.NOT_FOUND, "the answer depends on where the asker stands, which is not known")
+    told = situation(asker, snapshot, references)
+    if told is None:
+        raise Unaskable(
+            Status.NOT_FOUND,
+            "the model is told a viewpoint by the things beside and ahead of the asker, and no named thing is there; "
+            "say in words where you stand and what you face",
+        )
+    return told
+
+
+def _markers(regions: Sequence[OrientedBox], snapshot: Snapshot, references: References) -> tuple[int, ...]:
+    """Marker index of the object that each region shows."""
+    index = references.index_of
+    found = []
+    for number, box in enumerate(regions):
+        overlap, identity = max(((box.iou(o.box), o.id) for o in snapshot.present if o.id in index), default=(0.0, -1))
+        if overlap < SAME:
+            raise Unaskable(
+                Status.NOT_FOUND,
+                f"Region [{number}] is no object of the map (best overlap {overlap:.2f}), and this model reads regions "
+                "by the object they show; draw it around one, or ask the geometric answerer",
+            )
+        found.append(index[identity])
+    return tuple(found)
+
+
+def _with_markers(text: str, regions: Sequence[int]) -> str:
+    """``Region [i]`` replaced by the marker of its object."""
+    if not regions:
+        return text
+    missing = [int(n) for n in _REGION.findall(text) if int(n) >= len(regions)]
+    if missing:
+        raise BadInput(f"the question names Region [{missing[0]}], but there are {len(regions)} regions, from 0 on")
+    return _REGION.sub(lambda found: marker(regions[int(found[1])]), text)
