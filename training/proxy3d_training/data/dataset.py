@@ -11,6 +11,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from torch.utils.data import Dataset, Sampler
 
 from proxy3d_core.errors import BadInput
 from proxy3d_core.scene.snapshot import ProxySet
+from proxy3d_training.data.drawn import DrawnScene, DrawnScenes
 from proxy3d_training.data.index import SPLITS, TYPES, VIEWS, SampleIndex, open_index
 from proxy3d_training.data.prepared import PreparedScene, PreparedScenes
 from proxy3d_training.data.schema import Sample, Split
@@ -36,15 +38,23 @@ class Item:
 
     Attributes:
         sample: its texts name objects by the markers of the map, if ``scene`` is given.
-        scene: the prepared scene, or None: view ``symbols`` shows ``sample.objects`` instead.
-        proxies: of the scene in the order of reading, or None.
-        markers: (K,) marker of each proxy's object, -1 = none.
+        scene: the scene, or None: view ``symbols`` shows ``sample.objects`` instead.
     """
 
     sample: Sample
-    scene: PreparedScene | None = None
-    proxies: ProxySet | None = None
-    markers: Ints | None = None
+    scene: PreparedScene | DrawnScene | None = None
+
+    @cached_property
+    def proxies(self) -> ProxySet | None:
+        """Of a prepared scene in the order of reading, or None."""
+        return self.scene.proxies() if isinstance(self.scene, PreparedScene) else None
+
+    @cached_property
+    def markers(self) -> Ints | None:
+        """(K,) marker of each proxy's object, -1 = none; None without proxies."""
+        if not isinstance(self.scene, PreparedScene) or self.proxies is None:
+            return None
+        return self.scene.markers_of(self.proxies.groups)
 
 
 class SpaceSpan(Dataset[Item]):
@@ -53,7 +63,7 @@ class SpaceSpan(Dataset[Item]):
     def __init__(
         self,
         files: Sequence[Path],
-        scenes: PreparedScenes | None = None,
+        scenes: PreparedScenes | DrawnScenes | None = None,
         *,
         split: Split | None = None,
         stage: int | None = None,
@@ -69,8 +79,8 @@ class SpaceSpan(Dataset[Item]):
 
         Args:
             files: of samples (JSON lines).
-            scenes: prepared scenes. Samples that ask about a scene which is not there are left out, and those that name
-                an object which the map of the scene does not have.
+            scenes: prepared scenes, or scenes drawn from their truth. Samples that ask about a scene which is not there
+                are left out, and those that name an object which the map of the scene does not have.
             split, stage: only these.
             sources, families, kinds, types, views: only these; None = all.
             need: ``all`` leaves out samples one of whose objects the map does not have, be it named or not.
@@ -115,7 +125,7 @@ class SpaceSpan(Dataset[Item]):
                 + (f"; {self.left_out} ask for scenes or objects that were not prepared" if self.left_out else "")
             )
         self._files: dict[int, int] = {}
-        self._open: OrderedDict[str, PreparedScene] = OrderedDict()
+        self._open: OrderedDict[str, PreparedScene | DrawnScene] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without open files: another process opens its own."""
@@ -137,9 +147,8 @@ class SpaceSpan(Dataset[Item]):
         scene = self._scene(sample.scene.name)
         marked = sample.marked(scene.marker_of_true)
         if marked is None:
-            raise BadInput(f"sample {sample.id} names objects that the prepared {sample.scene.name} does not have")
-        proxies = scene.proxies()
-        return Item(marked, scene, proxies, scene.markers_of(proxies.groups))
+            raise BadInput(f"sample {sample.id} names objects that the scene {sample.scene.name} does not have")
+        return Item(marked, scene)
 
     def column(self, name: str) -> Ints:
         """(N,) source, family, kind or scene of every sample, as numbers that are the same for the same name."""
@@ -173,7 +182,7 @@ class SpaceSpan(Dataset[Item]):
         except ValueError as error:
             raise BadInput(f"{index.file}: sample {row} is not valid: {error}; see: proxy3d data validate") from None
 
-    def _scene(self, name: str) -> PreparedScene:
+    def _scene(self, name: str) -> PreparedScene | DrawnScene:
         assert self._scenes is not None
         if name in self._open:
             self._open.move_to_end(name)
@@ -184,7 +193,7 @@ class SpaceSpan(Dataset[Item]):
         return scene
 
 
-def _askable(index: SampleIndex, scenes: PreparedScenes | None, need: str) -> NDArray[np.bool_]:
+def _askable(index: SampleIndex, scenes: PreparedScenes | DrawnScenes | None, need: str) -> NDArray[np.bool_]:
     """(N,) which samples can be asked of the prepared scenes."""
     rows = index.rows
     if scenes is None:

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from proxy3d_core.errors import BadInput
-from proxy3d_core.proxies.references import ReferenceCodes, References
+from proxy3d_core.geometry.transforms import yaw_matrix
+from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, References, marker
 from proxy3d_core.scene.snapshot import ProxySet
 from proxy3d_core.vlm.inputs import SceneTokens, collate
 from proxy3d_core.vlm.packing import pack
 from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_training.data.dataset import Item
-from proxy3d_training.data.schema import Sample, Thing
+from proxy3d_training.data.drawn import DrawnScene
+from proxy3d_training.data.prepared import PreparedScene
+from proxy3d_training.data.schema import MARKER, IdAnswer, Sample, Thing, id_text
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What the model is shown of a prepared scene: the live map's proxies, or what an ablation puts in their place.
+
+    Attributes:
+        scene: ``proxies``; ``pixels`` = the features of all frames, 2 x 2 cells merged, frame by frame, without places
+            in space, as a model on images reads them; ``none`` = nothing (the blind model).
+        budget: cluster the stored patches anew into so many proxies; None = those of the live map.
+        grouped: False = cluster them regardless of objects; a proxy then belongs to the object at its place.
+        placed: False = the model is not told where proxies are.
+        shuffled: in random order instead of Eq. 5.
+    """
+
+    scene: Literal["proxies", "pixels", "none"] = "proxies"
+    budget: int | None = None
+    grouped: bool = True
+    placed: bool = True
+    shuffled: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,42 +55,145 @@ class Collator:
         prompts: of the model.
         codes: of the encoder whose features the proxies have.
         placed: False = positions are left out (stage I).
+        variant: what is shown of prepared scenes.
+        augment: a seed: markers are dealt anew for every row, and scenes are turned about the vertical; both leave the
+            right answers right. What comes out depends on the seed and the samples alone. None = as recorded.
+        budgets: how many proxies a drawn scene has, at least and at most.
     """
 
     prompts: PromptFormat
     codes: ReferenceCodes
     placed: bool = True
+    variant: Variant = field(default_factory=Variant)
+    augment: int | None = None
+    budgets: tuple[int, int] = (150, 300)
 
     def __call__(self, items: Sequence[Item]) -> dict[str, Any]:
         """One row for each thing that is seen, in the order in which it first comes up.
 
         Raises:
-            BadInput: a sample shows a prepared scene that did not come with it, or symbols without a place.
+            BadInput: a sample shows a scene that did not come with it, or symbols without a place.
         """
         shown: dict[Any, list[Item]] = {}
         for item in items:
             shown.setdefault(_what_is_seen(item), []).append(item)
-        scenes = [self._scene(rows[0]) for rows in shown.values()]
-        packed = pack(
-            [self.prompts.prefix(len(scene)) for scene in scenes],
-            [[self._pair(item.sample) for item in rows] for rows in shown.values()],
-            self.prompts.pad,
-        )
-        return vars(packed) | collate(scenes)
+        scenes, questions = [], []
+        for rows in shown.values():
+            rng = self._random(rows)
+            deal = np.arange(MARKERS) if self.augment is None else rng.permutation(MARKERS)
+            scenes.append(self._scene(rows[0], deal, rng))
+            questions.append([self._pair(item.sample, deal) for item in rows])
+        packed = pack([self.prompts.prefix(len(scene)) for scene in scenes], questions, self.prompts.pad)
+        return vars(packed) | (collate(scenes) if any(map(len, scenes)) else {})
 
-    def _pair(self, sample: Sample) -> tuple[list[int], list[int]]:
-        return self.prompts.question(sample.prompt()), self.prompts.answer(sample.answer.text)
+    def _random(self, rows: Sequence[Item]) -> np.random.Generator:
+        """The same for the same samples, so that a run that was stopped goes on as it would have."""
+        names = "\n".join(item.sample.id for item in rows)
+        return np.random.default_rng((self.augment or 0, zlib.crc32(names.encode())))
 
-    def _scene(self, item: Item) -> SceneTokens:
+    def _pair(self, sample: Sample, deal: Ints) -> tuple[list[int], list[int]]:
+        answer = renamed(sample.answer.text, deal)
+        if isinstance(sample.answer, IdAnswer):  # in ascending order
+            answer = id_text([int(m[1]) for m in MARKER.finditer(answer)], answer)
+        return self.prompts.question(renamed(sample.prompt(), deal)), self.prompts.answer(answer)
+
+    def _scene(self, item: Item, deal: Ints, rng: np.random.Generator) -> SceneTokens:
         if item.sample.view == "symbols":
-            return symbols(item.sample.objects, self.codes, self.placed)
-        if item.scene is None or item.proxies is None or item.markers is None:
+            things = [
+                t if t.marker is None else t.model_copy(update={"marker": int(deal[t.marker])})
+                for t in item.sample.objects
+            ]
+            return symbols(things, self.codes, self.placed)
+        if item.scene is None:
             raise BadInput(f"sample {item.sample.id} asks of a scene; give SpaceSpan the prepared scenes")
-        pairs = zip(item.markers.tolist(), item.proxies.groups.tolist(), strict=True)
-        references = References({number: group for number, group in pairs if number >= 0})
-        # a prepared scene lies on its floor; of the two codes real scenes keep the identifier
-        tokens = SceneTokens.of(item.proxies, references, self.codes, floor=item.scene.about.floor)
-        return tokens if self.placed else replace(tokens, positions=None)
+        if isinstance(item.scene, DrawnScene):
+            tokens = drawn_tokens(item.scene, self.codes, deal, int(rng.integers(*self.budgets, endpoint=True)), rng)
+        else:
+            tokens = scene_tokens(item.scene, self.codes, self.variant, deal, rng)
+        if not self.placed:
+            return replace(tokens, positions=None)
+        return tokens if self.augment is None else turned(tokens, rng.uniform(0, 2 * np.pi))
+
+
+def renamed(text: str, deal: Ints) -> str:
+    """The text with marker ``deal[m]`` in place of each marker m."""
+    return re.sub(MARKER, lambda m: marker(int(deal[int(m[1])])), text)
+
+
+def turned(tokens: SceneTokens, yaw: float) -> SceneTokens:
+    """The scene turned about the vertical by ``yaw`` radians."""
+    if tokens.positions is None:
+        return tokens
+    return replace(tokens, positions=(tokens.positions @ yaw_matrix(yaw).T).astype(np.float32))
+
+
+def drawn_tokens(
+    scene: DrawnScene, codes: ReferenceCodes, deal: Ints, budget: int, rng: np.random.Generator
+) -> SceneTokens:
+    """A room by its truth: proxies on its true boxes, which are nothing but the codes of marker and category."""
+    proxies = scene.draw(budget, codes.identifiers([0]).shape[1], rng)
+    references = References({int(deal[m]): thing for thing, m in scene.marker_of_true.items()})
+    return SceneTokens.of(proxies, references, codes, scene.labels, floor=0.0)
+
+
+def scene_tokens(
+    scene: PreparedScene,
+    codes: ReferenceCodes,
+    variant: Variant | None = None,
+    deal: Ints | None = None,
+    rng: np.random.Generator | None = None,
+) -> SceneTokens:
+    """A prepared scene as the model reads it: of the two codes real scenes keep the identifier (stage IV).
+
+    Args:
+        scene: lies on its floor.
+        codes: of the encoder of its features.
+        variant: what is shown of it.
+        deal: (MARKERS,) which marker stands in place of each one of the map; None = the map's own.
+        rng: for a shuffled order.
+    """
+    variant = variant or Variant()
+    deal = np.arange(MARKERS) if deal is None else deal
+    references = References({int(deal[o.marker]): o.id for o in scene.about.objects if o.marker is not None})
+    proxies = _shown(scene, variant)
+    if variant.scene != "proxies":  # in the order of the frames, without places
+        return SceneTokens(codes.add(proxies, references), None, proxies.groups)
+    tokens = SceneTokens.of(proxies, references, codes, floor=scene.about.floor)
+    if variant.shuffled:
+        order = (rng or np.random.default_rng(0)).permutation(len(tokens))
+        places = None if tokens.positions is None else tokens.positions[order]
+        tokens = SceneTokens(tokens.features[order], places, tokens.groups[order])
+    return tokens if variant.placed else replace(tokens, positions=None)
+
+
+def _shown(scene: PreparedScene, variant: Variant) -> ProxySet:
+    if variant.scene == "none":
+        return ProxySet.empty()
+    if variant.scene == "pixels":
+        return _merged_cells(scene)
+    if variant.budget is None and variant.grouped:
+        return scene.proxies()
+    budget = len(scene.proxies()) if variant.budget is None else variant.budget
+    proxies = scene.clustered(budget, grouped=variant.grouped)
+    if variant.grouped:
+        return proxies
+    patches = scene.triplets()
+    nearest = cKDTree(patches.points).query(proxies.positions)[1]
+    return replace(proxies, groups=patches.groups[nearest])
+
+
+def _merged_cells(scene: PreparedScene) -> ProxySet:
+    """All cells of all frames, 2 x 2 to one as in Qwen2.5-VL's merger, of the object that most of the four show."""
+    features, groups = scene.array("features"), scene.array("groups")
+    frames, height, width, channels = features.shape
+    h, w = height // 2, width // 2
+    blocks = features[:, : 2 * h, : 2 * w].reshape(frames, h, 2, w, 2, channels)
+    merged = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(-1, channels)
+    four = groups[:, : 2 * h, : 2 * w].reshape(frames, h, 2, w, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4)
+    votes = (four[:, :, None] == four[:, None, :]).sum(axis=2)
+    group = four[np.arange(len(four)), votes.argmax(axis=1)].astype(np.int64)
+    ones = np.ones(len(merged), np.float32)
+    return ProxySet(np.zeros((len(merged), 3), np.float32), merged, ones, ones, group)
 
 
 def symbols(things: Sequence[Thing], codes: ReferenceCodes, placed: bool = True) -> SceneTokens:
