@@ -69,7 +69,9 @@ def _print_json(document: Any) -> None:
 
 @data.command(epilog="Example: proxy3d data generate rooms/ --out questions.jsonl --seed 1 --per-room 200")
 def generate(
-    rooms: Annotated[Path, typer.Argument(metavar="SIMDIR", help="Folder of simulated rooms (proxy3d simulate).")],
+    rooms: Annotated[
+        list[Path], typer.Argument(metavar="SIMDIR...", help="Folders of simulated rooms (proxy3d simulate).")
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")],
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed makes the same questions.")] = 0,
     per_room: Annotated[int, typer.Option(metavar="N", min=1, help="Questions a room, on average.")] = 200,
@@ -92,7 +94,7 @@ def generate(
     families = tuple(family.value for family in only) if only else tuple(FAMILIES)
 
     def run() -> dict[str, Any]:
-        folders = room_folders(rooms)
+        folders = [folder for directory in rooms for folder in room_folders(directory)]
         samples = make(folders, out, seed, per_room, val, test, families, lambda found: _tracked(list(found), "Asking"))
         return {"rooms": len(folders), "samples": write_samples(out, samples), "file": str(out)}
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from proxy3d_training.data.blind import Asked, chance, guesses, seen_blindly
+from proxy3d_training.data.blind import Asked, chance, guesses, relative_accuracy, seen_blindly
 from proxy3d_training.data.questions.candidates import Candidate
 from proxy3d_training.data.schema import NumberAnswer
 
@@ -119,8 +119,14 @@ def _filtered(entries: Sequence[Entry], rng: random.Random) -> list[Entry]:
 
 
 def _decorrelated(entries: Sequence[Entry], asked: Sequence[Asked], rng: random.Random) -> list[Entry]:
-    """Numbers: among questions with about the same guess the true numbers are spread alike."""
-    guessed = np.log(np.maximum(guesses(asked).values, 1e-3))
+    """Numbers: among questions with about the same guess the true numbers are spread alike, unless guessing gains
+    nothing.
+    """
+    values = guesses(asked).values
+    truth = np.array([entry.value for entry in asked], dtype=np.float64)
+    if relative_accuracy(values, truth).mean() <= chance(asked):
+        return list(entries)
+    guessed = np.log(np.maximum(values, 1e-3))
     thirds = np.digitize(guessed, np.quantile(guessed, [1 / 3, 2 / 3]))
     classes = _classes([candidate for _, candidate in entries])
     table: dict[tuple[int, Hashable], list[Entry]] = defaultdict(list)

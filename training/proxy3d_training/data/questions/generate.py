@@ -35,8 +35,8 @@ OVER = 6
 """Candidates made for one that is wanted: balance leaves many out."""
 KINDS = 60
 """About so many kinds share the questions of a room."""
-TOGETHER = 300
-"""Rooms that are balanced together; bounds the memory."""
+TOGETHER = 400
+"""At most so many rooms are balanced together; bounds the memory."""
 
 
 def candidates(room: Room, seed: int, wanted: int, families: Sequence[str]) -> Iterator[Candidate]:
@@ -69,10 +69,12 @@ def generate(
         track: wraps the folders to show progress.
     """
     done = iter(track(folders))
-    for start in range(0, len(folders), TOGETHER):
+    parts = -(-len(folders) // TOGETHER)
+    together = -(-len(folders) // max(parts, 1))  # alike, so that no few rooms are left over
+    for start in range(0, len(folders), max(together, 1)):
         rooms: dict[str, Room] = {}
         pools: dict[str, list[Entry]] = defaultdict(list)
-        for _ in folders[start : start + TOGETHER]:
+        for _ in folders[start : start + together]:
             room = read_room(next(done))
             rooms[room.name] = room
             for candidate in candidates(room, seed, max(2, OVER * per_room // KINDS), families):
