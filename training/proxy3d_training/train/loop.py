@@ -1,64 +1,153 @@
-"""The training loop, for one process: AdamW, warm-up and cosine, one line of JSON for each step."""
+"""A model that learns a stage: AdamW, warm-up and cosine, on one process or on many."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.packing import IGNORED
 from proxy3d_training.train.stages import Stage, choose_trained
 
+_FULL = {"full_state_dict": True, "cpu_offload": True}
 
-def train(
-    model: ProxyVLM, steps: Sequence[Iterable[dict[str, Any]]], stage: Stage, log: Path | None = None
-) -> list[float]:
-    """Teaches a model a stage.
 
-    Args:
-        model: on its device; it is left in training mode.
-        steps: for each step its batches (``Collator``), whose gradients are added up. The loss is the mean over all
-            learned tokens of a step, however they are spread over batches.
-        stage: rate, schedule and what learns.
-        log: a file to which a line with step, loss, rate and norm of the gradient is added for each step.
+@dataclass(frozen=True)
+class Learned:
+    """What a step did, over all processes.
 
-    Returns:
-        The loss of each step.
+    Attributes:
+        loss: mean over the learned tokens, before the step.
+        gradient: norm before clipping.
+        tokens: that were learned.
     """
-    trained = choose_trained(model.train(), stage)
-    optimizer = AdamW(trained, lr=stage.rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
-    schedule = LambdaLR(optimizer, lambda step: warm_cosine(step, len(steps), stage.warmup))
-    losses = []
-    for number, step in enumerate(steps):
-        batches = [{name: tensor.to(model.device) for name, tensor in batch.items()} for batch in step]
-        learned = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
-        total = 0.0
-        for batch in batches:
-            loss = model(**batch, num_items_in_batch=max(learned, 1)).loss
-            loss.backward()
-            total += float(loss.detach())
-        norm = float(torch.nn.utils.clip_grad_norm_(trained, 1.0))
-        rate = schedule.get_last_lr()[0]
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        losses.append(total)
-        if log is not None:
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": number, "loss": total, "rate": rate, "gradient": norm}) + "\n")
-    return losses
+
+    loss: float
+    gradient: float
+    tokens: int
 
 
-def warm_cosine(step: int, steps: int, warmup: float) -> float:
+class Learner:
+    """A model and its optimiser in one stage.
+
+    Attributes:
+        model: as accelerate has wrapped it.
+    """
+
+    def __init__(self, model: ProxyVLM, stage: Stage, accelerator: Accelerator, clip: float = 1.0) -> None:
+        """Freezes what does not learn and takes the rest into a new optimiser.
+
+        Args:
+            model: not wrapped yet.
+            stage: what learns.
+            accelerator: places and wraps model and optimiser.
+            clip: largest norm of the gradient.
+        """
+        self._accelerator, self._clip = accelerator, clip
+        trained = choose_trained(model.train(), stage)
+        optimizer = AdamW(trained, lr=stage.rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+        self.model, self._optimizer = accelerator.prepare(model, optimizer)
+
+    def step(self, batches: Sequence[Mapping[str, Tensor]], rate: float) -> Learned:
+        """One step down the gradient of the mean loss over all learned tokens of all batches and processes.
+
+        Args:
+            batches: of this process (``Collator``); every process has as many.
+            rate: learning rate.
+        """
+        accelerator = self._accelerator
+        accelerator.gradient_accumulation_steps = len(batches)
+        placed = [self._placed(batch) for batch in batches]
+        tokens = float(accelerator.reduce(sum(map(_learned, placed)), "sum"))
+        # accelerate takes the mean over processes and accumulated batches; ours is over tokens
+        share = max(tokens, 1.0) / (accelerator.num_processes * len(batches))
+        loss = torch.zeros((), device=accelerator.device)
+        norm = 0.0
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        for batch in placed:
+            with accelerator.accumulate(self.model):
+                part = self.model(**batch, num_items_in_batch=share).loss
+                accelerator.backward(part)
+                loss += part.detach() / (accelerator.num_processes * len(batches))
+                if accelerator.sync_gradients:
+                    norm = float(accelerator.clip_grad_norm_(self.model.parameters(), self._clip))
+                self._optimizer.step()
+                self._optimizer.zero_grad()
+        return Learned(float(accelerator.reduce(loss, "sum")), norm, int(tokens))
+
+    @torch.no_grad()
+    def loss(self, batches: Iterable[Mapping[str, Tensor]]) -> float:
+        """Mean over the learned tokens of the batches of all processes, each of which has as many."""
+        self.model.eval()
+        total = torch.zeros(2, device=self._accelerator.device)
+        for batch in map(self._placed, batches):
+            total[0] += self.model(**batch, num_items_in_batch=1).loss
+            total[1] += _learned(batch)
+        self.model.train()
+        total = self._accelerator.reduce(total, "sum")
+        return float(total[0] / total[1].clamp_min(1))
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights by name, on the CPU of the main process; tied ones once."""
+        found = get_model_state_dict(self.model, options=StateDictOptions(**_FULL))
+        seen: set[int] = set()
+        # an adjoining storage is not tied; one that begins at the same place is
+        return {k: t for k, t in found.items() if not (t.data_ptr() in seen or seen.add(t.data_ptr()))}
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """``<parameter>.<exp_avg, exp_avg_sq or step>``, on the CPU of the main process."""
+        found = self._optimizer_state()["state"]
+        return {f"{name}.{key}": value for name, values in found.items() for key, value in values.items()}
+
+    def load_optimizer_state(self, state: Mapping[str, Tensor]) -> None:
+        """What ``optimizer_state`` gave. Raises KeyError: it is of another stage."""
+        found = self._optimizer_state()
+        for name, values in found["state"].items():
+            for key in values:
+                values[key] = state[f"{name}.{key}"]
+        set_optimizer_state_dict(self.model, self._optimizer.optimizer, found, options=StateDictOptions(**_FULL))
+
+    def _optimizer_state(self) -> dict[str, Any]:
+        return get_optimizer_state_dict(self.model, self._optimizer.optimizer, options=StateDictOptions(**_FULL))
+
+    def _placed(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.to(self._accelerator.device) for name, tensor in batch.items()}
+
+
+def load_weights(model: ProxyVLM, weights: Mapping[str, Tensor]) -> None:
+    """What ``Learner.weights`` gave.
+
+    Raises:
+        RuntimeError: they are of another model.
+    """
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    model.tie_weights()
+    missing = [name for name in missing if name not in model.all_tied_weights_keys]
+    if missing or unexpected:
+        raise RuntimeError(f"weights of another model: {len(missing)} are missing, {len(unexpected)} too many")
+
+
+def warm_cosine(step: float, steps: int, warmup: float) -> float:
     """Share of the highest rate: up in a line over ``warmup`` of the steps, then down along half a cosine to zero."""
     rising = math.ceil(steps * warmup)
     if step < rising:
         return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising))))
+
+
+def _learned(batch: Mapping[str, Tensor]) -> Tensor:
+    return (batch["labels"][:, 1:] != IGNORED).sum()
