@@ -1,0 +1,223 @@
+"""The small vision model that ships with the package: features, categories and single things of an RGB-D frame at once.
+
+``load_vision`` is the one way in. torch is imported only there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from proxy3d_core.encoders import PAPER_CELLS
+from proxy3d_core.encoders.base import Images, SemanticEncoder, image_stack
+from proxy3d_core.geometry.camera import Intrinsics
+from proxy3d_core.models import require_models
+from proxy3d_core.perception.continuity import depth_links, neighbours
+from proxy3d_core.perception.vision_input import WorkingImage, working_image
+
+if TYPE_CHECKING:
+    import torch
+
+    from proxy3d_core.perception.vision_network import VisionNetwork
+
+NANO = Path(__file__).parents[1] / "weights" / "nano-vision"
+"""The model of the package."""
+
+_BUILDING = ("floor", "wall", "ceiling")
+_SURE = 0.35  # probability below which a pixel is left without a category
+_APART = 0.12  # m between the centres that neighbouring cells vote for, if they are of two things
+_TOGETHER = 0.25  # m between the mean centres of two parts of one category, if they are of one thing
+_LEAST = 4  # cells of a mask
+_PICTURES = 32  # most images that go through the network at once
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What the model sees in one frame.
+
+    ``labels``, ``scores`` and ``masks`` are images (h, w) of the frame on a small grid of the same proportions:
+    120 x 160 for 4:3, see ``vision_input.working_size``.
+
+    Attributes:
+        features: (rows, columns, C) float32 on the encoder's grid.
+        labels: (h, w) int32 indices into the model's names; 0 = none, or not sure.
+        scores: (h, w) float32, 0 to 1, probability of the label.
+        masks: (h, w) int32 of single things, 0 = none or building; numbers mean nothing in other frames. None without
+            depth.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    masks: NDArray[np.int32] | None
+
+
+class VisionModel(SemanticEncoder):
+    """Features, categories and single things from one pass of a small network.
+
+    Attributes:
+        names: of the categories, names[0] = "" = none.
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(
+        self, name: str, network: VisionNetwork, device: torch.device, cells: int | tuple[int, int] = PAPER_CELLS
+    ) -> None:
+        """Around a network whose batch normalisations are fused; cells as for ``load_encoder``."""
+        super().__init__(name, network.settings.channels, cells)
+        self.names = network.settings.names
+        self._network, self._device = network, device
+        self._things = np.array([bool(word) and word not in _BUILDING for word in self.names])
+
+    def encode(self, images: Images) -> torch.Tensor:
+        """(N, rows, columns, C) float32 features by colours alone. Raises BadInput as ``SemanticEncoder.encode``."""
+        import torch
+
+        stack = image_stack(images)
+        grid = self.grid(*stack.shape[1:3])
+        pooled = []
+        for start in range(0, len(stack), _PICTURES):
+            seen = [working_image(image) for image in stack[start : start + _PICTURES]]
+            with torch.inference_mode():
+                pooled.append(self._pooled(self._network(self._input(seen)).features, grid))
+        return torch.cat(pooled)
+
+    def see(
+        self,
+        rgb: NDArray[np.uint8] | None,
+        depth: NDArray[np.float32] | None,
+        intrinsics: Intrinsics | None,
+        up: ArrayLike | None,
+    ) -> Sight:
+        """Look at one frame; colours, or depth with the rest, may be missing.
+
+        Args:
+            rgb: (H, W, 3).
+            depth: (H, W) metres along the optical axis; 0, NaN or infinite = not measured.
+            intrinsics: of both images.
+            up: (3,) direction of up in the camera's optical frame: ``pose[2, :3]`` where the fixed frame has z up.
+
+        Raises:
+            BadInput: neither colours nor depth, depth without intrinsics and up, or images of different sizes.
+        """
+        import torch
+        from torch.nn.functional import interpolate
+
+        image = working_image(rgb, depth, intrinsics, up)
+        source = rgb if depth is None else depth
+        assert source is not None
+        with torch.inference_mode():
+            seen = self._network(self._input([image]))
+            logits = self._network.category(seen.features.permute(0, 2, 3, 1))[0]
+            cells = logits.argmax(dim=2).cpu().numpy() + 1
+            finer = interpolate(logits.permute(2, 0, 1)[None], image.valid.shape, mode="bilinear")[0]
+            best, index = finer.max(dim=0)
+            scores = torch.exp(best - finer.logsumexp(dim=0)).cpu().numpy()
+            labels = index.cpu().numpy().astype(np.int32) + 1
+            votes = seen.votes[0].permute(1, 2, 0).cpu().numpy()
+            features = self._pooled(seen.features, self.grid(*source.shape[:2]))[0].cpu().numpy()
+        masks: NDArray[np.int32] | None = None
+        if depth is not None:
+            parts = thing_masks(cells, votes, image, self._things)
+            finer_parts = cv2.resize(parts, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            of_cell = cv2.resize(cells.astype(np.int32), labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            masks = np.where(of_cell == labels, finer_parts, 0).astype(np.int32)
+        return Sight(features, np.where(scores < _SURE, 0, labels).astype(np.int32), scores, masks)
+
+    def _input(self, images: list[WorkingImage]) -> torch.Tensor:
+        """(N, C, h, w) on the model's device."""
+        import torch
+
+        rgb = torch.from_numpy(np.stack([image.rgb for image in images])).to(self._device)
+        geometry = torch.from_numpy(np.stack([image.geometry for image in images])).to(self._device)
+        pixels = torch.cat([rgb.float() / 127.5 - 1, geometry], dim=3)
+        return pixels.permute(0, 3, 1, 2)  # memory stays with the channels last, which is faster
+
+    @staticmethod
+    def _pooled(features: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+        """(N, rows, columns, C) means over the cells of the encoder's grid."""
+        from torch.nn.functional import adaptive_avg_pool2d
+
+        return adaptive_avg_pool2d(features.float(), grid).permute(0, 2, 3, 1).contiguous()
+
+
+def thing_masks(
+    labels: NDArray[np.integer], votes: NDArray[np.float32], image: WorkingImage, things: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Single things: cells of one category that vote for one centre.
+
+    Neighbouring cells are of one thing if their category and surface go on and their votes agree; parts that something
+    in front separates are joined where they vote for the same centre.
+
+    Args:
+        labels: (h, w) categories.
+        votes: (h, w, 3) metres from the point of a cell to the centre of its thing; see ``Seen.votes``.
+        image: the frame, with 2 x 2 pixels for each cell.
+        things: by category: whether there are single things of it.
+
+    Returns:
+        (h, w) int32, 0 = none.
+    """
+    points, valid = image.points[1::2, 1::2], image.valid[1::2, 1::2]
+    depth = image.geometry[1::2, 1::2, 0] * 5
+    centers = points + votes
+    inside = valid & things[labels]
+    number = np.arange(labels.size).reshape(labels.shape)
+    starts, ends = [], []
+    for axis in (0, 1):
+        (label, next_label), (center, next_center) = neighbours(labels, axis), neighbours(centers, axis)
+        joined = depth_links(depth, inside, axis) & (label == next_label)
+        joined &= np.linalg.norm(center - next_center, axis=2) < _APART
+        before, after = neighbours(number, axis)
+        starts.append(before[joined])
+        ends.append(after[joined])
+    start, end = np.concatenate(starts), np.concatenate(ends)
+    graph = coo_array((np.ones(len(start), np.int8), (start, end)), (labels.size, labels.size))
+    part = connected_components(graph, directed=False)[1].reshape(labels.shape)
+    part = np.where(inside, part, -1)
+    kept, index, count = np.unique(part[inside], return_inverse=True, return_counts=True)
+    if not len(kept):
+        return np.zeros(labels.shape, np.int32)
+    mean = np.stack([np.bincount(index, weights=column) for column in centers[inside].T], axis=1) / count[:, None]
+    category = np.zeros(len(kept), np.int64)
+    category[index] = labels[inside]
+    near = np.linalg.norm(mean[:, None] - mean, axis=2) < _TOGETHER
+    thing = connected_components(coo_array(near & (category[:, None] == category)), directed=False)[1]
+    sizes = np.bincount(thing, weights=count)
+    names = np.where(sizes >= _LEAST, np.cumsum(sizes >= _LEAST), 0)
+    masks = np.zeros(labels.shape, np.int32)
+    masks[inside] = names[thing[index]]
+    return masks
+
+
+def load_vision(
+    source: str | Path = "nano", device: str = "auto", cells: int | tuple[int, int] = PAPER_CELLS
+) -> VisionModel:
+    """A vision model, ready to use.
+
+    Args:
+        source: "nano", the model of the package, or a folder with config.json and model.safetensors as
+            ``proxy3d train`` writes them.
+        device: "auto" (CUDA where there is one, else the CPU), or what ``torch.device`` understands.
+        cells: the grid of the features, see ``load_encoder``.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        ModelError: the model is missing, incomplete or of another kind, or the device cannot be used.
+    """
+    require_models(f"the vision model {source}")
+    from proxy3d_core.models.checkpoint import Checkpoint
+    from proxy3d_core.models.loading import choose_device
+    from proxy3d_core.perception.vision_network import load_network
+
+    checkpoint = Checkpoint(NANO if str(source) == "nano" else source)
+    where = choose_device(device)
+    return VisionModel(checkpoint.name, load_network(checkpoint, where), where, cells)
