@@ -46,8 +46,8 @@ def _run(path: Path, settings: list[str], out: Path | None, quiet: bool) -> int:
 
     tree = read_config(path)
     if out is not None:
-        tree = tree | {"out": str(out.resolve())}
-    config = train_config(tree, path.parent, settings)
+        tree = tree | {"out": str(out)}
+    config = train_config(tree, settings)
     try:
         Run(config, quiet)()
     except Stopped as error:

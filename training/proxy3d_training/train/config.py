@@ -1,4 +1,4 @@
-"""What a training run is, from a YAML file: data, model, stages, and how it is run."""
+"""What a training run is, from a YAML file: data, model, stages, and how it is run. Paths count from where it runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """Samples and the scenes they are asked about. Relative paths count from the folder of the configuration."""
+    """Samples and the scenes they are asked about."""
 
     files: tuple[Path, ...] = Field(min_length=1, description="Files of samples (proxy3d data generate, convert).")
     scenes: Path | None = Field(None, description="Folder of prepared scenes (proxy3d data prepare).")
@@ -145,12 +145,11 @@ def read_config(path: Path) -> dict[str, Any]:
     return tree
 
 
-def train_config(tree: dict[str, Any], base: Path, changes: Sequence[str] = ()) -> TrainConfig:
+def train_config(tree: dict[str, Any], changes: Sequence[str] = ()) -> TrainConfig:
     """A checked configuration.
 
     Args:
         tree: of the file.
-        base: folder from which relative paths count.
         changes: ``NAME=VALUE`` with dotted names, such as ``stages.0.rate=1e-3``; values are YAML.
 
     Raises:
@@ -159,19 +158,9 @@ def train_config(tree: dict[str, Any], base: Path, changes: Sequence[str] = ()) 
     for change in changes:
         tree = _changed(tree, change)
     try:
-        config = TrainConfig.model_validate(tree)
+        return TrainConfig.model_validate(tree)
     except ValidationError as error:
         raise BadInput("; ".join(_cure(problem) for problem in error.errors()[:3])) from None
-    folder = base / config.model
-    model = str(folder.resolve()) if config.model not in ("nano", *PUBLISHED) and folder.is_dir() else config.model
-    data = {name: _moved(part, base) for name, part in config.data.items()}
-    return config.model_copy(update={"data": data, "out": base / config.out, "model": model})
-
-
-def _moved(data: DataConfig, base: Path) -> DataConfig:
-    paths: dict[str, Any] = {"files": tuple(base / file for file in data.files)}
-    paths |= {name: base / path for name in ("scenes", "rooms") if (path := getattr(data, name)) is not None}
-    return data.model_copy(update=paths)
 
 
 def _changed(tree: Any, change: str) -> Any:
