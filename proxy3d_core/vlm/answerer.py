@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.references import ReferenceCodes, References
 from proxy3d_core.reasoning.answer import Answer, Question, Status
 from proxy3d_core.scene.snapshot import Snapshot
@@ -168,8 +167,6 @@ class VlmAnswerer:
             wording = worded(question, snapshot, references)
         except Unaskable as error:
             return Answer(error.status, message=str(error))
-        except BadInput as error:
-            return Answer(Status.NOT_UNDERSTOOD, message=str(error))
         asked = _Waiting(wording.text, snapshot, references, stop, on_attention)
         with self._changed:
             if self._closed:

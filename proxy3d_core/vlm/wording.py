@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.proxies.references import References, marker
 from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
@@ -113,10 +112,9 @@ def _markers(regions: Sequence[OrientedBox], snapshot: Snapshot, references: Ref
 
 
 def _with_markers(text: str, regions: Sequence[int]) -> str:
-    """``Region [i]`` replaced by the marker of its object."""
-    if not regions:
-        return text
+    """``Region [i]`` replaced by the marker of its object. Raises Unaskable: there is no such region."""
     missing = [int(n) for n in _REGION.findall(text) if int(n) >= len(regions)]
     if missing:
-        raise BadInput(f"the question names Region [{missing[0]}], but there are {len(regions)} regions, from 0 on")
+        known = f"there are {len(regions)} regions, from 0 on"
+        raise Unaskable(Status.NOT_UNDERSTOOD, f"the question names Region [{missing[0]}], but {known}")
     return _REGION.sub(lambda found: marker(regions[int(found[1])]), text)

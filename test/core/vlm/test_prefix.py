@@ -103,3 +103,20 @@ def test_without_a_scene_and_with_regions_and_latents() -> None:
         prefix.inputs([text], [regions[:1]])
     with pytest.raises(BadInput, match="at least one question"):
         prefix.answer([])
+
+
+@torch.no_grad()
+def test_attention_is_that_of_the_whole_sequence() -> None:
+    """Eager attention over the whole sequence at once, of the places that the answer's tokens are said from."""
+    model = tiny_vlm()
+    prefix = ScenePrefix(model, prompts(), scene(40))
+    looks = prefix.attention("What is next to <OBJ007>?", "The table.")
+    asked = prompts().prefix(40) + prompts().question("What is next to <OBJ007>?")
+    said = prompts().answer("The table.")
+    model.set_attn_implementation("eager")
+    out = model(input_ids=torch.tensor([asked + said]), output_attentions=True, **collate([scene(40)]))
+    whole_looks = torch.stack(out.attentions)[:, 0, :, len(asked) - 1 : -1].mean(dim=(0, 1))
+    assert looks.shape == (len(said), prefix.length)
+    torch.testing.assert_close(looks, whole_looks[:, : prefix.length], rtol=1e-4, atol=1e-6)
+    model.set_attn_implementation("sdpa")
+    assert prefix.answer(["Far?"], max_new_tokens=2)[0].tokens  # the model is as it was

@@ -1,0 +1,64 @@
+"""A tiny proxy VLM that has learned a few answers by heart, whatever the scene: what it says is known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from proxy3d_core.vlm.config import configuration  # noqa: E402 - only where torch is
+from proxy3d_core.vlm.inputs import SceneTokens, collate  # noqa: E402
+from proxy3d_core.vlm.model import ProxyVLM  # noqa: E402
+from proxy3d_core.vlm.packing import pack  # noqa: E402
+from proxy3d_core.vlm.prompt import PromptFormat  # noqa: E402
+from proxy3d_core.vlm.tokenizer import train_tokenizer  # noqa: E402
+
+TEXT = {
+    "vocab_size": 700,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]},
+}
+STEPS = 250
+
+
+def teach(folder: Path, lessons: Mapping[str, str], channels: int = 10) -> Path:
+    """Write a model that answers each of the questions (as the model reads them) with the text it maps to.
+
+    Args:
+        folder: where it goes.
+        lessons: answers by question.
+        channels: of the proxies; those of the built-in encoder, unless others are named.
+    """
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    tokenizer = train_tokenizer([*lessons, *lessons.values()] * 4, TEXT["vocab_size"])
+    prompts = PromptFormat(tokenizer)
+    model = ProxyVLM(configuration("nano", text_config=TEXT, feature_channels=channels))
+    asked = [(prompts.question(question), prompts.answer(answer)) for question, answer in lessons.items()]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.02, STEPS)
+    for _ in range(STEPS):
+        count = int(random.choice([1, 10, 60]))
+        scene = SceneTokens(
+            random.normal(size=(count, channels)).astype(np.float32),
+            random.uniform(-3, 3, (count, 3)).astype(np.float32),
+            np.zeros(count, np.int64),
+        )
+        batch = vars(pack([prompts.prefix(count)], [asked], prompts.pad)) | collate([scene])
+        model(**batch).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
