@@ -32,6 +32,7 @@ NANO = Path(__file__).parents[1] / "weights" / "nano-vision"
 
 _BUILDING = ("floor", "wall", "ceiling")
 _SURE = 0.35  # probability below which a pixel is left without a category
+_COLOR_STEP = 40  # of red, green and blue together, that counts as much as a step in depth
 _APART = 0.12  # m between the centres that neighbouring cells vote for, if they are of two things
 _TOGETHER = 0.25  # m between the mean centres of two parts of one category, if they are of one thing
 _LEAST = 4  # cells of a mask
@@ -109,28 +110,20 @@ class VisionModel(SemanticEncoder):
             BadInput: neither colours nor depth, depth without intrinsics and up, or images of different sizes.
         """
         import torch
-        from torch.nn.functional import interpolate
 
         image = working_image(rgb, depth, intrinsics, up)
-        source = rgb if depth is None else depth
-        assert source is not None
+        height, width = image.source
         with torch.inference_mode():
             seen = self._network(self._input([image]))
             logits = self._network.category(seen.features.permute(0, 2, 3, 1))[0]
-            cells = logits.argmax(dim=2).cpu().numpy() + 1
-            finer = interpolate(logits.permute(2, 0, 1)[None], image.valid.shape, mode="bilinear")[0]
-            best, index = finer.max(dim=0)
-            scores = torch.exp(best - finer.logsumexp(dim=0)).cpu().numpy()
-            labels = index.cpu().numpy().astype(np.int32) + 1
+            scores, categories = (part.cpu().numpy() for part in logits.softmax(dim=2).max(dim=2))
             votes = seen.votes[0].permute(1, 2, 0).cpu().numpy()
-            features = self._pooled(seen.features, self.grid(*source.shape[:2]))[0].cpu().numpy()
-        masks: NDArray[np.int32] | None = None
-        if depth is not None:
-            parts = thing_masks(cells, votes, image, self._things)
-            finer_parts = cv2.resize(parts, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            of_cell = cv2.resize(cells.astype(np.int32), labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            masks = np.where(of_cell == labels, finer_parts, 0).astype(np.int32)
-        return Sight(features, np.where(scores < _SURE, 0, labels).astype(np.int32), scores, masks)
+            features = self._pooled(seen.features, self.grid(height, width))[0].cpu().numpy()
+        categories = (categories + 1).astype(np.int32)
+        cell = alike_cells(image)
+        masks = None if depth is None else thing_masks(categories, votes, image, self._things).reshape(-1)[cell]
+        labels = np.where(scores < _SURE, 0, categories).reshape(-1)[cell]
+        return Sight(features, labels, scores.reshape(-1)[cell], masks)
 
     def _input(self, images: list[WorkingImage]) -> torch.Tensor:
         """(N, C, h, w) on the model's device."""
@@ -147,6 +140,33 @@ class VisionModel(SemanticEncoder):
         from torch.nn.functional import adaptive_avg_pool2d
 
         return adaptive_avg_pool2d(features.float(), grid).permute(0, 2, 3, 1).contiguous()
+
+
+def alike_cells(image: WorkingImage) -> NDArray[np.int64]:
+    """(h, w) place of the cell of 2 x 2 pixels that each pixel takes its answer from, counted row by row.
+
+    Of its own cell and the three around its corner of it, the one whose colour and depth are most like its own, so that
+    outlines follow the picture's edges.
+    """
+    h, w = image.valid.shape
+    depth = image.geometry[..., 0] * 5
+    colors = image.rgb.astype(np.int16)
+    cell_colors = cv2.resize(image.rgb, (w // 2, h // 2), interpolation=cv2.INTER_AREA).astype(np.int16)
+    cell_depth = depth[1::2, 1::2]
+    tolerance = 0.02 + 0.02 * depth
+    row, column = np.arange(h)[:, None] // 2, np.arange(w)[None] // 2
+    beside_row = np.clip(row + np.where(np.arange(h)[:, None] % 2, 1, -1), 0, h // 2 - 1)
+    beside_column = np.clip(column + np.where(np.arange(w)[None] % 2, 1, -1), 0, w // 2 - 1)
+    choices = [(r, c) for r in (row, beside_row) for c in (column, beside_column)]
+    unlike = []
+    for choice in choices:
+        off = np.abs(colors - cell_colors[choice]).sum(axis=2, dtype=np.float32)
+        there = cell_depth[choice]
+        both = (there > 0) & image.valid
+        steps = np.where(both, np.minimum(np.abs(there - depth) / tolerance, 3), 0.5)
+        unlike.append(off / _COLOR_STEP + steps)
+    places = np.stack(np.broadcast_arrays(*(r * (w // 2) + c for r, c in choices)))
+    return np.asarray(np.take_along_axis(places, np.argmin(unlike, axis=0)[None], axis=0)[0], np.int64)
 
 
 def thing_masks(

@@ -37,12 +37,14 @@ class WorkingImage:
             forward; zeros where nothing was measured.
         points: (h, w, 3) float32 right, forward, up in metres, zeros where nothing was measured.
         valid: (h, w), where there is a measurement.
+        source: rows and columns of the frame [px].
     """
 
     rgb: NDArray[np.uint8]
     geometry: NDArray[np.float32]
     points: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    source: tuple[int, int]
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:
@@ -104,7 +106,7 @@ def working_image(
         colors = np.asarray(_resized(rgb, h, w), np.uint8)
     geometry, points = np.zeros((h, w, GEOMETRY), np.float32), np.zeros((h, w, 3), np.float32)
     if depth is None:
-        return WorkingImage(colors, geometry, points, np.zeros((h, w), bool))
+        return WorkingImage(colors, geometry, points, np.zeros((h, w), bool), (height, width))
     if intrinsics is None or up is None:
         raise BadInput("depth needs the camera's intrinsics and the direction of up")
     if depth.shape != (intrinsics.height, intrinsics.width):
@@ -122,7 +124,7 @@ def working_image(
     geometry[..., 1] = points[..., 2] / 2
     geometry[..., 2] = turned[..., 2]
     geometry[..., 3] = turned[..., 1]
-    return WorkingImage(colors, geometry, points, valid)
+    return WorkingImage(colors, geometry, points, valid, (height, width))
 
 
 def _working_depth(depth: NDArray[np.float32], h: int, w: int) -> NDArray[np.float32]:

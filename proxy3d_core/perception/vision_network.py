@@ -132,8 +132,7 @@ class VisionNetwork(nn.Module):
         levels: list[Tensor] = []
         for stage in self.stages:
             levels.append(stage(levels[-1] if levels else image))
-        x = levels[-1]
-        x = x + self.context(x.mean(dim=(2, 3)))[:, :, None, None]
+        x: Tensor = levels[-1] + self.context(levels[-1].mean(dim=(2, 3)))[:, :, None, None]
         for lateral, top, smooth, level in zip(self.laterals, self.tops, self.smooths, levels[-2::-1], strict=True):
             finer = interpolate(top(x), level.shape[2:], mode="nearest")
             x = smooth(relu(lateral(level) + finer))
