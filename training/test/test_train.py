@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from functools import cache
@@ -14,6 +13,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'proxy3d-training[train]'")
 import torch
+from accelerate import Accelerator
 
 from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.references import PICTURE, ReferenceCodes, find_markers
@@ -31,7 +31,7 @@ from proxy3d_training.data.questions.generate import as_sample, candidates
 from proxy3d_training.data.questions.rooms import read_room
 from proxy3d_training.data.schema import Box, Sample, TextAnswer, Thing, marker
 from proxy3d_training.train.batches import Collator, symbols
-from proxy3d_training.train.loop import train, warm_cosine
+from proxy3d_training.train.loop import Learner, warm_cosine
 from proxy3d_training.train.stages import STAGES, Stage, choose_trained
 
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
@@ -182,20 +182,25 @@ def test_schedule() -> None:
     np.testing.assert_allclose(shares[9], 0.5 * (1 + np.cos(np.pi * 7 / 8)))
 
 
-def test_accumulated_batches_are_one_batch(tmp_path: Path) -> None:
+def learn(model: ProxyVLM, steps: list[list[Any]], stage: Stage) -> list[float]:
+    """Losses of the steps, in float32."""
+    learner = Learner(model, stage, Accelerator(mixed_precision="no"))
+    return [
+        learner.step(step, stage.rate * warm_cosine(i, len(steps), stage.warmup)).loss for i, step in enumerate(steps)
+    ]
+
+
+def test_accumulated_batches_are_one_batch() -> None:
     """Questions of a step in one batch or in three of unequal answers: the same losses and weights."""
     make = Collator(prompts(), ReferenceCodes(pixels), placed=False)
     data = items(range(4))
     stage = Stage(placed=False, scene=True, batch=12, epochs=1, rate=1e-3)
     models = [tiny(), tiny()]
-    log = tmp_path / "log.jsonl"
-    whole = train(models[0], [[make(data)]] * 3, stage, log)
-    parts = train(models[1], [[make(data[:1]), make(data[1:7]), make(data[7:])]] * 3, stage)
+    whole = learn(models[0], [[make(data)]] * 3, stage)
+    parts = learn(models[1], [[make(data[:1]), make(data[1:7]), make(data[7:])]] * 3, stage)
     np.testing.assert_allclose(parts, whole, rtol=1e-4)
     for first, second in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(first, second, rtol=1e-2, atol=1e-4)
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [line["loss"] for line in lines] == whole and set(lines[0]) == {"step", "loss", "rate", "gradient"}
 
 
 @pytest.mark.slow
@@ -207,7 +212,7 @@ def test_a_tiny_model_learns_its_scenes() -> None:
     make = Collator(prompts(), codes, placed=False)
     data = items(range(8))
     model = tiny()
-    losses = train(model, [[make(data)]] * 200, Stage(placed=False, scene=True, batch=24, epochs=200, rate=3e-3))
+    losses = learn(model, [[make(data)]] * 200, Stage(placed=False, scene=True, batch=24, epochs=200, rate=3e-3))
     assert losses[-1] < 0.01 * losses[0]
     model.eval()
     right, answers = 0, defaultdict(Counter)
