@@ -73,6 +73,12 @@ class Answering:
         if self._config.vlm and self._config.answerer != "geometric":
             self._loading()
 
+    def look_ahead(self, snapshot: Snapshot) -> None:
+        """Tell of a new snapshot, so that the VLM may read it before it is asked (``VlmAnswerer.look_ahead``)."""
+        vlm = self._vlm
+        if vlm is not None and vlm.done() and vlm.exception() is None:
+            vlm.result().look_ahead(snapshot)
+
     def close(self) -> None:
         """End all threads; who waits gets TIMEOUT. May be called twice."""
         with self._lock:

@@ -357,6 +357,10 @@ def replay(
     save_map: Annotated[Path | None, typer.Option(help="Save the map to this folder.", metavar="DIR")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="An existing map may be replaced.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the room from above.", metavar="FILE.png")] = None,
+    plot_attention: Annotated[
+        Path | None,
+        typer.Option(help="Draw where the vision-language model looked for its answers.", metavar="FILE.png"),
+    ] = None,
     record: Annotated[Path | None, typer.Option(help="Write a Rerun recording.", metavar="FILE.rrd")] = None,
     max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.", min=1)] = None,
     params: Params = None,
@@ -376,7 +380,7 @@ def replay(
     source = open_sequence(sequence)
     total = min(len(source), max_frames or len(source))
     with ExitStack() as stack:
-        if plot is not None:
+        if plot is not None or plot_attention is not None:
             with extra("viz"):
                 import matplotlib  # noqa: F401  (now, not after minutes of work)
         recording = None
@@ -396,7 +400,7 @@ def replay(
         stack.callback(played.answering.close)
         snapshot = played.scene.snapshot()
         for question in ask or []:
-            answer = played.ask(question, asker, answerer)
+            answer = played.ask(question, asker, answerer, explain=plot_attention is not None)
             if recording is not None:
                 recording.answer(question, answer.text or answer.message, snapshot.stamp_ns)
         if recording is not None:
@@ -405,6 +409,10 @@ def replay(
         from proxy3d_ros.plot import draw_snapshot
 
         err.print(f"picture: {draw_snapshot(snapshot, plot, played.path, title=source.name)}")
+    if plot_attention is not None and played.looked:
+        from proxy3d_ros.attention_plot import draw_attention
+
+        err.print(f"attention: {draw_attention(snapshot, played.looked, plot_attention)}")
     if record is not None:
         err.print(f"recording: {record} (open it: rerun {record})")
     document = offline.document(played)
@@ -413,11 +421,17 @@ def replay(
         err.print(f"map: {saved.path} ({saved.objects} objects, {saved.proxies} proxies)")
     if json_:
         print_json(document)
-        return
+    else:
+        _print_replay(document, source, snapshot.scale_uncertainty)
+    if plot_attention is not None and not played.looked:
+        fail("the vision-language model gave no answer to draw; ask it: --ask QUESTION --answerer vlm")
+
+
+def _print_replay(document: dict[str, Any], source: Sequence, scale_uncertainty: float) -> None:
     dropped = sum(document["dropped"].values())
     out.print(f"{escape(source.name)} ({source.format}): {document['frames']} frames, {dropped} dropped")
-    if snapshot.scale_uncertainty:
-        out.print(f"  lengths are uncertain by {100 * snapshot.scale_uncertainty:.0f} %: no depth sensor measured them")
+    if scale_uncertainty:
+        out.print(f"  lengths are uncertain by {100 * scale_uncertainty:.0f} %: no depth sensor measured them")
     for reason, count in document["dropped"].items():
         out.print(f"  {count}x {escape(reason)}")
     print_objects(document["objects"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import colorsys
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,15 @@ from proxy3d_core.geometry.transforms import matrix_from_quaternion, quaternion_
 from proxy3d_core.reasoning.answer import Answer
 from proxy3d_core.scene.snapshot import BACKGROUND, ObjectState, SceneObject, Snapshot
 
+if TYPE_CHECKING:
+    from proxy3d_core.vlm.attention import ProxyAttention
+
 New = Callable[..., Any]
 
 _STATES = {ObjectState.PRESENT: 0, ObjectState.MOVED: 1, ObjectState.GONE: 2}
 
 # visualization_msgs/msg/Marker
-CUBE, TEXT = 1, 9
+CUBE, SPHERES, TEXT = 1, 7, 9
 ADD, DELETE, DELETEALL = 0, 2, 3
 
 POINT_FLOAT32, POINT_INT32 = 7, 5  # sensor_msgs/msg/PointField
@@ -170,6 +173,11 @@ def color_of(thing: SceneObject) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb(hue, (0.75, 0.5, 0.35)[thing.id % 3], (0.95, 0.75, 0.6)[thing.id // 3 % 3])
 
 
+def heat(share: float) -> tuple[float, float, float, float]:
+    """Colour (r, g, b, a in 0..1) of a share of the largest attention: from faint blue over violet to strong red."""
+    return (0.2 + 0.8 * share, 0.15, 0.9 * (1 - share) + 0.05, 0.15 + 0.85 * share)
+
+
 _POINT = np.dtype([("xyz", "<f4", 3), ("rgb", "<u4"), ("object_id", "<i4"), ("weight", "<f4"), ("extent", "<f4")])
 _FIELDS = (
     ("x", 0, POINT_FLOAT32),
@@ -213,6 +221,7 @@ def proxy_cloud(new: New, snapshot: Snapshot) -> Any:
 
 class MarkerLayers:
     """MarkerArrays for RViz: namespaces ``boxes``, ``labels`` and ``answer``; the id of a marker is that of its object.
+    The one marker in ``attention`` shows the proxies that the VLM looked at when it answered.
 
     The topic is latched with depth 1, so every array holds all markers. An object that is no longer shown is deleted by
     id, again in the next few arrays in case a reader missed one; a new epoch begins with DELETEALL.
@@ -225,8 +234,9 @@ class MarkerLayers:
         self._shown: set[tuple[str, int]] = set()
         self._deleted: dict[tuple[str, int], int] = {}
         self._epoch: int | None = None
+        self._attention: tuple[ProxyAttention, dict[str, Any]] | None = None  # with the marker's points and colours
 
-    def build(self, snapshot: Snapshot, answer: Answer | None) -> Any:
+    def build(self, snapshot: Snapshot, answer: Answer | None, attention: ProxyAttention | None = None) -> Any:
         """visualization_msgs/MarkerArray of a snapshot; the evidence of ``answer`` is highlighted."""
         top = header(self._new, snapshot.stamp_ns, snapshot.frame_id)
         markers = {}
@@ -239,6 +249,9 @@ class MarkerLayers:
         if evidence and answer is not None:
             first = evidence[0]
             markers["answer_text", first.id] = self._text(top, "answer_text", first, answer.text, 0.2)
+
+        if attention is not None:
+            markers["attention", 0] = self._spheres(top, attention)
 
         head = []
         if snapshot.epoch != self._epoch:
@@ -272,6 +285,17 @@ class MarkerLayers:
         place = _pose(self._new, (x, y, o.box.top + height * (1.0 if ns == "labels" else 2.0)), (0.0, 0.0, 0.0, 1.0))
         scale, color = _vector(self._new, (0.0, 0.0, height)), self._color((1.0, 1.0, 1.0, 1.0))
         return self._marker(top, ns, o.id, ADD, type=TEXT, pose=place, scale=scale, color=color, text=text)
+
+    def _spheres(self, top: Any, attention: ProxyAttention) -> Any:
+        if self._attention is None or self._attention[0] is not attention:  # a map that changes sends it often
+            points = [
+                self._new("geometry_msgs/msg/Point", **dict(zip("xyz", map(float, p), strict=True)))
+                for p in attention.positions
+            ]
+            colors = [self._color(heat(share)) for share in attention.share / attention.share.max()]
+            self._attention = attention, {"points": points, "colors": colors}
+        scale, place = _vector(self._new, (0.07, 0.07, 0.07)), _pose(self._new, (0, 0, 0), (0, 0, 0, 1))
+        return self._marker(top, "attention", 0, ADD, type=SPHERES, pose=place, scale=scale, **self._attention[1])
 
     def _color(self, rgba: tuple[float, float, float, float]) -> Any:
         return self._new("std_msgs/msg/ColorRGBA", **dict(zip("rgba", map(float, rgba), strict=True)))

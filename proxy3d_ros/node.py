@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +39,9 @@ from proxy3d_ros import messages
 from proxy3d_ros.diagnostics import Health, InputMonitor
 from proxy3d_ros.fixed_frame import FixedFrame, TransformError
 from proxy3d_ros.port import Input, Output, Port
+
+if TYPE_CHECKING:
+    from proxy3d_core.vlm.attention import ProxyAttention
 
 TICK_PERIOD = 0.05
 """How often an adapter calls ``SpatialNode.tick``, seconds of wall time."""
@@ -95,6 +98,7 @@ class SpatialNode:
         self._answering = Answering(config.answer, self._scene.encoder or config.encoder)
         self._answering.prepare()
         self._last_answer: tuple[int, Answer] | None = None  # map epoch, answer
+        self._attention: ProxyAttention | None = None  # of the latest answer that the VLM gave
 
         self._publish_lock = threading.Lock()
         self._markers = messages.MarkerLayers(port.new)
@@ -139,6 +143,7 @@ class SpatialNode:
         if self._closed:
             return
         self._publish()
+        self._answering.look_ahead(self._scene.snapshot())
         now = time.monotonic()
         if now - self._diagnostics_at >= _DIAGNOSTICS_PERIOD:
             self._diagnostics_at = now
@@ -284,8 +289,9 @@ class SpatialNode:
                 port.publish(Output.OBJECTS, messages.detections(new, snapshot, snapshot.present))
                 port.publish(Output.MAP_INFO, messages.map_info(new, snapshot, self._scene.voxel_count))
             answer = self._shown_answer(snapshot)
-            if self._due("markers", (snapshot, answer), output.rate):
-                port.publish(Output.MARKERS, self._markers.build(snapshot, answer))
+            attention = self._attention if answer is not None and answer.answerer == "vlm" else None
+            if self._due("markers", (snapshot, answer, attention), output.rate):
+                port.publish(Output.MARKERS, self._markers.build(snapshot, answer, attention))
             if self._due("proxies", (snapshot,), output.proxies_rate):
                 port.publish(Output.PROXIES, messages.proxy_cloud(new, snapshot))
         finally:
@@ -351,7 +357,11 @@ class SpatialNode:
             options=tuple(request.options),
             regions=tuple(self._region(region, deadline) for region in request.regions),
         )
-        return self._answering.answer(question, snapshot, who, deadline - time.monotonic(), lambda: self._closed)
+        left = deadline - time.monotonic()
+        return self._answering.answer(question, snapshot, who, left, lambda: self._closed, self._on_attention)
+
+    def _on_attention(self, attention: ProxyAttention) -> None:
+        self._attention = attention
 
     def _viewpoint(self, stamped: Any, deadline: float) -> Viewpoint | None:
         """The stated viewpoint in the fixed frame, else None.

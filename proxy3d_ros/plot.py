@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _UNKNOWN = "#8a8f94"
-_FREE, _TAKEN, _INK = "#f4efe6", "#dcd7cd", "#2b2f33"
+_FREE, _TAKEN, INK = "#f4efe6", "#dcd7cd", "#2b2f33"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def draw_snapshot(
     except ImportError as error:
         raise MissingExtra(f"pictures need matplotlib ({error}): pip install 'proxy3d_ros[viz]'") from error
 
-    low, high = _extent(snapshot, robot_path, truth)
+    low, high = extent_of(snapshot, robot_path, truth)
     width, height = high - low
     scale = min(11.0 / width, 9.0 / height)
     figure = Figure(figsize=(width * scale + 0.9, height * scale + 1.35), dpi=130, facecolor="white")
@@ -77,7 +77,7 @@ def draw_snapshot(
     axes.set_xlim(low[0], high[0])
     axes.set_ylim(low[1], high[1])
 
-    _floor(axes, snapshot.floor)
+    draw_floor(axes, snapshot.floor)
     _robot(axes, robot_path, snapshot.robot_pose)
     # From the floor up, so that what stands on a table is drawn over it.
     objects = sorted(snapshot.objects, key=lambda o: (o.box.top, -o.box.volume))
@@ -85,8 +85,8 @@ def draw_snapshot(
         _object(axes, item)
     _proxies(axes, snapshot)
     for true in truth:
-        axes.add_patch(_polygon(true.box, fill=False, edgecolor=_INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=6))
-    _names(figure, axes, objects)
+        axes.add_patch(outline(true.box, fill=False, edgecolor=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=6))
+    write_names(figure, axes, objects)
     _frame(figure, axes, snapshot, title, bool(truth), bool(robot_path))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,10 @@ def draw_snapshot(
     return path
 
 
-def _extent(snapshot: Snapshot, robot_path: Sequence[ArrayLike], truth: Sequence[TrueBox]) -> tuple[Array, Array]:
+def extent_of(
+    snapshot: Snapshot, robot_path: Sequence[ArrayLike] = (), truth: Sequence[TrueBox] = ()
+) -> tuple[Array, Array]:
+    """Lower and upper corner (2,) of all that there is to draw, metres."""
     points = [b.footprint() for o in snapshot.objects for b in (o.box, *o.previous_boxes)]
     points += [t.box.footprint() for t in truth]
     points += [np.asarray(p, dtype=np.float64)[None, :2, 3] for p in robot_path]
@@ -108,7 +111,8 @@ def _extent(snapshot: Snapshot, robot_path: Sequence[ArrayLike], truth: Sequence
     return every.min(axis=0) - 0.25, every.max(axis=0) + 0.25
 
 
-def _floor(axes: Axes, floor: FloorPlan) -> None:
+def draw_floor(axes: Axes, floor: FloorPlan) -> None:
+    """The floor plan, free and taken cells in two tones."""
     if not floor.known.size:
         return
     from matplotlib.colors import to_rgba
@@ -121,7 +125,8 @@ def _floor(axes: Axes, floor: FloorPlan) -> None:
     axes.imshow(image.transpose(1, 0, 2), origin="lower", extent=extent, zorder=0, interpolation="nearest")
 
 
-def _polygon(box: OrientedBox, **style: Any) -> Any:
+def outline(box: OrientedBox, **style: Any) -> Any:
+    """A patch with the footprint of a box; ``style`` as for ``matplotlib.patches.Polygon``."""
     from matplotlib.patches import Polygon
 
     return Polygon(box.footprint(), closed=True, joinstyle="round", **style)
@@ -131,14 +136,14 @@ def _object(axes: Axes, item: SceneObject) -> None:
     color = color_of(item.label)
     if item.state is ObjectState.GONE:
         axes.add_patch(
-            _polygon(item.box, fill=False, edgecolor=color, linewidth=1.2, linestyle=":", hatch="///", zorder=2)
+            outline(item.box, fill=False, edgecolor=color, linewidth=1.2, linestyle=":", hatch="///", zorder=2)
         )
         return
     known = item.label != UNKNOWN_LABEL
-    axes.add_patch(_polygon(item.box, facecolor=color, edgecolor="none", alpha=0.30 if known else 0.15, zorder=3))
-    axes.add_patch(_polygon(item.box, fill=False, edgecolor=color, linewidth=1.8 if known else 0.8, zorder=4))
+    axes.add_patch(outline(item.box, facecolor=color, edgecolor="none", alpha=0.30 if known else 0.15, zorder=3))
+    axes.add_patch(outline(item.box, fill=False, edgecolor=color, linewidth=1.8 if known else 0.8, zorder=4))
     for old in item.previous_boxes:
-        axes.add_patch(_polygon(old, fill=False, edgecolor=color, linewidth=1.6, linestyle=(0, (2, 1.5)), zorder=4))
+        axes.add_patch(outline(old, fill=False, edgecolor=color, linewidth=1.6, linestyle=(0, (2, 1.5)), zorder=4))
     if item.previous_boxes:
         axes.annotate(
             "",
@@ -189,7 +194,7 @@ def _robot(axes: Axes, robot_path: Sequence[ArrayLike], pose: Array | None) -> N
     axes.add_patch(Polygon(corners, facecolor="#1f4e80", edgecolor="white", linewidth=1, zorder=8))
 
 
-def _names(figure: Any, axes: Axes, objects: Sequence[SceneObject]) -> None:
+def write_names(figure: Any, axes: Axes, objects: Sequence[SceneObject]) -> None:
     """Names where they cover each other least: large things first, each at the best of a few places."""
     import matplotlib.patheffects as effects
 
@@ -207,7 +212,7 @@ def _names(figure: Any, axes: Axes, objects: Sequence[SceneObject]) -> None:
             f"{item.label} {item.id}" + (" (gone)" if not item.present else ""),
             fontsize=7.5 if small else 9,
             fontweight="normal" if small else "bold",
-            color=_INK,
+            color=INK,
             ha="center",
             va="center",
             zorder=9,
@@ -259,7 +264,7 @@ def _frame(figure: Any, axes: Axes, snapshot: Snapshot, title: str, with_truth: 
     facts = [f"{len(snapshot.present)} objects", f"{len(snapshot.proxies)} proxies", f"{snapshot.frames} frames"]
     if snapshot.floor.area is not None:
         facts.append(f"{snapshot.floor.area:.1f} m²")
-    figure.text(0.055, 0.968, title or "The scene from above", fontsize=14, fontweight="bold", color=_INK, va="center")
+    figure.text(0.055, 0.968, title or "The scene from above", fontsize=14, fontweight="bold", color=INK, va="center")
     figure.text(0.985, 0.968, "  ·  ".join(facts), fontsize=10, color="#6d7278", va="center", ha="right")
 
     entries: list[Any] = [
@@ -269,9 +274,9 @@ def _frame(figure: Any, axes: Axes, snapshot: Snapshot, title: str, with_truth: 
         Line2D([], [], linestyle="none", marker="o", markersize=4, color="#4e79a7", label="proxy"),
     ]
     if any(o.previous_boxes for o in snapshot.objects):
-        entries.append(Line2D([], [], color=_INK, linewidth=1.6, linestyle=(0, (2, 1.5)), label="stood here before"))
+        entries.append(Line2D([], [], color=INK, linewidth=1.6, linestyle=(0, (2, 1.5)), label="stood here before"))
     if with_truth:
-        entries.append(Line2D([], [], color=_INK, linewidth=0.9, linestyle=(0, (4, 3)), label="true box"))
+        entries.append(Line2D([], [], color=INK, linewidth=0.9, linestyle=(0, (4, 3)), label="true box"))
     if with_path:
         entries.append(Line2D([], [], color="#3a6ea5", linewidth=1.8, label="robot's path"))
     figure.legend(
@@ -281,7 +286,7 @@ def _frame(figure: Any, axes: Axes, snapshot: Snapshot, title: str, with_truth: 
         ncol=len(entries),
         frameon=False,
         fontsize=8.5,
-        labelcolor=_INK,
+        labelcolor=INK,
         handlelength=1.8,
         columnspacing=1.6,
     )

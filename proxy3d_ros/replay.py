@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.depth_models import DepthSource
 from proxy3d_core.perception.level import Level, estimate_up
 from proxy3d_core.perception.point_maps import MetricScale
-from proxy3d_core.reasoning.answer import Answer, Question, Viewpoint
+from proxy3d_core.reasoning.answer import Answer, Question, Status, Viewpoint
 from proxy3d_core.scene.snapshot import SceneObject
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from proxy3d_core.vlm.attention import ProxyAttention
 
 Array = NDArray[np.float64]
+
+_PATIENCE = 600.0  # s; a large model on a small machine
 
 _CURES = {
     NO_DEPTH: "for colour without depth name a metric depth model: --set perception.depth_model=FOLDER_OR_HUB_ID",
@@ -53,6 +56,7 @@ class Replay:
         dropped: how many frames were not used, by reason.
         path: poses of the robot in the scene's frame (4x4, x forward, z up), one per frame.
         asked: questions with their answers.
+        looked: answers of the VLM whose attention was wanted, with it.
     """
 
     sequence: Sequence
@@ -65,23 +69,28 @@ class Replay:
     dropped: Counter[str] = field(default_factory=Counter)
     path: list[Array] = field(default_factory=list)
     asked: list[tuple[str, Answer]] = field(default_factory=list)
+    looked: list[tuple[Answer, ProxyAttention]] = field(default_factory=list)
 
     def ask(
         self,
         text: str,
         viewpoint: Viewpoint | None = None,
         who: Who = "auto",
-        on_attention: Callable[[ProxyAttention], None] | None = None,
+        explain: bool = False,
     ) -> Answer:
         """Ask about the scene.
 
         Args:
             viewpoint: in the scene's frame; None = what the words say, else where the camera was last.
             who: answers.
-            on_attention: as for ``Answering.answer``.
+            explain: where the VLM looked is wanted, too: it goes to ``looked``.
         """
         question = Question(text, viewpoint, robot=Viewpoint.from_pose(self.path[-1]))
+        attention: Future[ProxyAttention] = Future()
+        on_attention = attention.set_result if explain else None
         answer = self.answering.answer(question, self.scene.snapshot(), who, on_attention=on_attention)
+        if explain and answer.answerer == "vlm" and answer.status is Status.OK:
+            self.looked.append((answer, attention.result(timeout=_PATIENCE)))
         self.asked.append((text, answer))
         return answer
 

@@ -32,6 +32,14 @@ def data_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def taught_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny proxy VLM that knows ``taught_vlm.LESSONS`` by heart; it reads the built-in features."""
+    from taught_vlm import LESSONS, teach
+
+    return teach(tmp_path_factory.mktemp("taught"), LESSONS)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Models this small only wait for each other's threads."""

@@ -28,6 +28,16 @@ TEXT = {
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]},
 }
 STEPS = 250
+SHORT = "Answer the question using a single word or phrase."
+LESSONS = {
+    f"How many chairs are there? {SHORT}": "Four.",
+    f"How far is the desk from the window? {SHORT}": "1.25",
+    f"How far is the chair from the sofa? {SHORT}": "1.5",
+    f"Where can somebody sit? {SHORT}": "On a chair.",
+    f"I am standing by the desk, facing the window. What is on my left? {SHORT}": "Chair.",
+    "Which object is the largest?": "<OBJ000>.",
+}
+"""Answers by question; what is said is right nowhere, so that whoever says it is the model."""
 
 
 def teach(folder: Path, lessons: Mapping[str, str], channels: int = 10) -> Path:
@@ -38,6 +48,7 @@ def teach(folder: Path, lessons: Mapping[str, str], channels: int = 10) -> Path:
         lessons: answers by question.
         channels: of the proxies; those of the built-in encoder, unless others are named.
     """
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     random = np.random.default_rng(0)
     tokenizer = train_tokenizer([*lessons, *lessons.values()] * 4, TEXT["vocab_size"])

@@ -18,7 +18,7 @@ import torch
 
 from proxy3d_core.proxies.references import ReferenceCodes, References
 from proxy3d_core.reasoning.answer import Answer, Question, Status
-from proxy3d_core.scene.snapshot import Snapshot
+from proxy3d_core.scene.snapshot import ProxySet, Snapshot
 from proxy3d_core.vlm.attention import ProxyAttention, proxy_attention
 from proxy3d_core.vlm.calibration import Calibration
 from proxy3d_core.vlm.inputs import SceneTokens
@@ -34,6 +34,10 @@ BATCH = 16
 """Most questions that are answered at once."""
 LONGEST = 64
 """Answers are cut off after this many tokens."""
+RECENT = 20.0
+"""Scenes are read ahead while the last question is no longer ago than this, seconds."""
+QUICK = 0.25
+"""Scenes are read ahead only where that takes no longer than this, seconds."""
 _KEPT = 2  # scenes whose keys and values are kept: the newest, and the one that questions still wait on
 _NICE = 5  # how far the model's thread steps back behind those that map
 
@@ -110,6 +114,10 @@ class VlmAnswerer:
         self._scenes: deque[Scene] = deque(maxlen=_KEPT)  # only the model's thread touches them
         self._changed = threading.Condition()
         self._closed = False
+        self._asked_at = -RECENT
+        self._reading = 0.0  # how long the last scene took to read, seconds
+        self._ahead: Snapshot | None = None
+        self._looked_ahead: ProxySet | None = None
         self._thread = threading.Thread(target=self._work, name="vlm", daemon=True)
         self._thread.start()
 
@@ -125,6 +133,16 @@ class VlmAnswerer:
         with self._changed:
             self._references = References.assign(snapshot.objects, self._references)
             return self._references
+
+    def look_ahead(self, snapshot: Snapshot) -> None:
+        """Read a scene before a question about it comes, if questions came lately and reading is quick. Never waits."""
+        with self._changed:
+            known = self._looked_ahead is snapshot.proxies
+            late = time.monotonic() - self._asked_at > RECENT
+            if known or late or self._reading > QUICK or not len(snapshot.proxies):
+                return
+            self._ahead, self._looked_ahead = snapshot, snapshot.proxies
+            self._changed.notify()
 
     def answer(
         self,
@@ -172,6 +190,7 @@ class VlmAnswerer:
             if self._closed:
                 return Answer(Status.TIMEOUT, message="the answerer is closed", program=wording.text)
             self._waiting.append(asked)
+            self._asked_at = time.monotonic()
             self._changed.notify()
         try:
             reply = asked.reply.result(timeout)
@@ -211,8 +230,12 @@ class VlmAnswerer:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         torch.set_num_threads(max(1, torch.get_num_threads() // 2))  # holds for this thread
         while (batch := self._next()) is not None:
+            if isinstance(batch, Snapshot):
+                with suppress(Exception):  # who asks about it will be told
+                    self._scene(batch, self.references(batch))
+                continue
             try:
-                scene = self._scene(batch[0])
+                scene = self._scene(batch[0].snapshot, batch[0].references)
                 texts = [asked.text for asked in batch]
                 replies = scene.prefix.answer(
                     texts, max_new_tokens=LONGEST, stop=lambda: self._closed or all(asked.unwanted for asked in batch)
@@ -225,8 +248,8 @@ class VlmAnswerer:
                 asked.reply.set_result(reply)
             self._explain(scene, batch, replies)
 
-    def _next(self) -> list[_Waiting] | None:
-        """The questions that are next, all on one scene; None at the end."""
+    def _next(self) -> list[_Waiting] | Snapshot | None:
+        """The questions that are next, all on one scene, else the scene to look at ahead of them; None at the end."""
         with self._changed:
             while True:
                 if self._closed:
@@ -236,6 +259,9 @@ class VlmAnswerer:
                 self._waiting = deque(asked for asked in self._waiting if not self._is_dropped(asked))
                 if self._waiting:
                     break
+                ahead, self._ahead = self._ahead, None
+                if ahead is not None:
+                    return ahead
                 self._changed.wait()
             first = self._waiting[0]
             batch = [
@@ -250,20 +276,25 @@ class VlmAnswerer:
     def _is_dropped(asked: _Waiting) -> bool:
         return asked.unwanted and asked.reply.cancel()
 
-    def _scene(self, asked: _Waiting) -> Scene:
-        """The scene of a question, read now if it has not been."""
+    def _scene(self, snapshot: Snapshot, references: References) -> Scene:
+        """What the model reads of a snapshot, read now if it has not been."""
         for scene in self._scenes:
-            if scene.is_of(asked.snapshot, asked.references):
+            if scene.is_of(snapshot, references):
                 return scene
-        snapshot = asked.snapshot
-        tokens = SceneTokens.of(snapshot.proxies, asked.references, self._codes, floor=snapshot.floor.height)
-        scene = Scene(snapshot, asked.references, tokens, ScenePrefix(self._model, self._prompts, tokens))
+        begin = time.perf_counter()
+        tokens = SceneTokens.of(snapshot.proxies, references, self._codes, floor=snapshot.floor.height)
+        scene = Scene(snapshot, references, tokens, ScenePrefix(self._model, self._prompts, tokens))
         self.scenes_read += 1
+        self._reading = time.perf_counter() - begin
         self._scenes.append(scene)
         return scene
 
     def _explain(self, scene: Scene, batch: list[_Waiting], replies: list[Reply]) -> None:
         """Where the model looked, for those who want to know; after the answers, which do not wait for it."""
         for asked, reply in zip(batch, replies, strict=True):
-            if asked.on_attention is not None and not self._closed:
+            if asked.on_attention is None or self._closed:
+                continue
+            try:
                 asked.on_attention(proxy_attention(scene.prefix, scene.tokens, scene.snapshot, asked.text, reply.text))
+            except Exception:  # a picture must not cost the answers
+                _log.exception("the attention of %r cannot be had", asked.text[:200])

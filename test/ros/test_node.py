@@ -31,7 +31,7 @@ class Robot:
 
     def __init__(self, map_folder: Path, **settings: Any) -> None:
         self.port = DirectPort()
-        values = {"output.map_folder": str(map_folder), "map.update_period": 5.0, **settings}
+        values = {"output.map_folder": str(map_folder), "map.update_period": 5.0, "answer.vlm": "", **settings}
         self.node = SpatialNode(self.port, Config.from_flat(values))
         self.stamp = 100 * SECOND
 
@@ -353,6 +353,58 @@ def test_answerers(robot: Robot) -> None:
     assert response.status == Status.MODEL_UNAVAILABLE and response.answerer == "vlm"
     response = robot.ask(question, answerer="oracle")
     assert response.status == Status.NOT_UNDERSTOOD and "auto, geometric, vlm" in response.message
+
+
+def test_the_vlm_answers_with_evidence_and_shows_where_it_looked(make: Callable[..., Robot], taught_vlm: Path) -> None:
+    robot = make(**{"answer.vlm": str(taught_vlm), "encoder.source": ""})
+    robot.start()
+    robot.tour()
+    response = robot.ask("Where can somebody sit?", answerer="vlm", timeout=60.0)
+    assert (response.status, response.answerer, response.answer) == (Status.OK, "vlm", "On a chair")
+    assert 0 < response.confidence <= 0.5 and not response.has_value and not response.objects.detections
+    assert response.program.startswith("Where can somebody sit? Answer") and 0 < response.latency_ms < 60_000
+    named = robot.ask("Which object is the largest?", answerer="vlm")
+    assert len(named.objects.detections) == 1
+    found = named.objects.detections[0]
+    assert named.answer == f"the {found.results[0].hypothesis.class_id} ({found.id})"
+    robot.wait(lambda: robot.node._attention is not None and robot.node._attention.reply == "<OBJ000>.")
+    robot.tick()
+    shown = [marker for marker in robot.port.last(Output.MARKERS).markers if marker.ns == "attention"]
+    proxies = robot.node._scene.snapshot().proxies
+    assert len(shown) == 1 and len(shown[0].points) == len(shown[0].colors) == len(proxies)
+    assert max(color.a for color in shown[0].colors) == 1.0
+    robot.ask("How many chairs are there?")  # geometry looks at nothing
+    robot.tick()
+    gone = [marker for marker in robot.port.last(Output.MARKERS).markers if marker.ns == "attention"]
+    assert [marker.action for marker in gone] == [2]
+
+
+def test_the_vlm_reads_a_scene_ahead_of_the_next_question(make: Callable[..., Robot], taught_vlm: Path) -> None:
+    """After a question the node reads new proxies as they come: the next one finds them read."""
+    robot = make(**{"answer.vlm": str(taught_vlm), "encoder.source": ""})
+    robot.start()
+    robot.tour()
+    robot.ask("Where can somebody sit?", answerer="vlm", timeout=60.0)
+    vlm = robot.node._answering._vlm.result()
+    assert vlm.scenes_read == 1
+    robot.tour(3)
+    robot.tick()
+    robot.wait(lambda: vlm.scenes_read == 2)
+    robot.ask("Where can somebody sit?", answerer="vlm")
+    assert vlm.scenes_read == 2
+
+
+def test_twenty_ask_the_vlm_while_frames_arrive(make: Callable[..., Robot], taught_vlm: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    robot = make(**{"answer.vlm": str(taught_vlm), "encoder.source": "", "answer.answerer": "vlm"})
+    robot.start()
+    robot.tour()
+    with ThreadPoolExecutor(20) as pool:
+        pending = [pool.submit(robot.ask, "Where can somebody sit?", timeout=60.0) for _ in range(20)]
+        for pose in tour(5):
+            robot.look(pose)
+        assert [p.result().answer for p in pending] == ["On a chair"] * 20
 
 
 def test_an_answer_that_takes_too_long_is_a_timeout(robot: Robot) -> None:

@@ -1,17 +1,17 @@
-"""The VLM as an answerer: a tiny model that knows four answers by heart."""
+"""The VLM as an answerer: a tiny model that knows its answers by heart."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from seen_room import REFERENCES, room
-from taught_vlm import teach
+from taught_vlm import SHORT
 
 from proxy3d_core.proxies.references import ReferenceCodes
 from proxy3d_core.reasoning.answer import Question, Status
@@ -21,28 +21,16 @@ from proxy3d_core.vlm.attention import ProxyAttention
 from proxy3d_core.vlm.calibration import Calibration
 from proxy3d_core.vlm.loading import load_vlm
 
-CHANNELS = 4
-SHORT = "Answer the question using a single word or phrase."
-LESSONS = {
-    f"How many chairs are there? {SHORT}": "Two.",
-    f"How far is the desk from the window? {SHORT}": "1.25",
-    "Which object is by the door?": "<OBJ002>.",
-    f"I am standing by the desk, facing the window. What is on my left? {SHORT}": "Chair.",
-}
+CHANNELS = 10
 RAMP = {"number": ((0.0, 1.0), (0.0, 0.8))}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return teach(tmp_path_factory.mktemp("vlm"), LESSONS, CHANNELS)
-
-
 @pytest.fixture
-def vlm(folder: Path) -> Iterator[VlmAnswerer]:
+def vlm(taught_vlm: Path) -> Iterator[VlmAnswerer]:
     def white(pictures: object) -> np.ndarray:
         return np.zeros((len(pictures), 1, 1, CHANNELS), np.float32)  # type: ignore[arg-type]
 
-    model, prompts = load_vlm(folder, device="cpu")
+    model, prompts = load_vlm(taught_vlm, device="cpu")
     answerer = VlmAnswerer(model, prompts, ReferenceCodes(white), Calibration(RAMP))
     yield answerer
     answerer.close()
@@ -50,27 +38,27 @@ def vlm(folder: Path) -> Iterator[VlmAnswerer]:
 
 def test_known_answers(vlm: VlmAnswerer) -> None:
     """A number with its unit, an object with its id; what is sure by calibration, and what by default."""
-    count = vlm.answer(Question("How many chairs are there?"), room())
-    assert (count.status, count.text, count.value, count.unit) == (Status.OK, "2", 2.0, "count")
+    count = vlm.answer(Question("How many chairs are there?"), room(CHANNELS))
+    assert (count.status, count.text, count.value, count.unit) == (Status.OK, "4", 4.0, "count")
     assert 0.5 < count.confidence <= 0.8 and count.object_ids == () and count.answerer == "vlm"
     assert count.program == f"How many chairs are there? {SHORT}" and count.latency_ms > 0
-    distance = vlm.answer(Question("How far is the desk from the window?"), room())
+    distance = vlm.answer(Question("How far is the desk from the window?"), room(CHANNELS))
     assert (distance.text, distance.value, distance.unit) == ("1.25 m", 1.25, "m")
-    found = vlm.answer(Question("Which object is by the door?"), room())
-    assert (found.text, found.object_ids) == ("the chair (13)", (13,)) and found.confidence <= 0.5
+    found = vlm.answer(Question("Which object is the largest?"), room(CHANNELS))
+    assert (found.text, found.object_ids) == ("the desk (11)", (11,)) and found.confidence <= 0.5
 
 
 def test_the_viewpoint_is_told_in_words(vlm: VlmAnswerer) -> None:
     pose = np.eye(4)
     pose[:2, 3] = 0.9, 0.1
-    assert vlm.answer(Question("What is on my left?"), room(robot_pose=pose)).text == "Chair"
-    away = vlm.answer(Question("What is on my left?"), room(robot_pose=None))
+    assert vlm.answer(Question("What is on my left?"), room(CHANNELS, robot_pose=pose)).text == "Chair"
+    away = vlm.answer(Question("What is on my left?"), room(CHANNELS, robot_pose=None))
     assert away.status is Status.NOT_FOUND and "where the asker stands" in away.message
 
 
 def test_a_scene_is_read_once(vlm: VlmAnswerer) -> None:
     """Snapshots that share their proxies share what was read, however many there are; other proxies are read anew."""
-    first = room()
+    first = room(CHANNELS)
     for number in range(3):
         vlm.answer(Question("How many chairs are there?"), replace(first, stamp_ns=number))
     assert vlm.scenes_read == 1
@@ -82,8 +70,8 @@ def test_a_scene_is_read_once(vlm: VlmAnswerer) -> None:
 
 def test_questions_that_come_together_are_answered_together(vlm: VlmAnswerer) -> None:
     """While the first one waits for its scene, the others gather."""
-    snapshot = room()
-    asked = list(zip(["How many chairs are there?", "Which object is by the door?"] * 4, ["2", "the chair (13)"] * 4))
+    snapshot = room(CHANNELS)
+    asked = [("How many chairs are there?", "4"), ("Which object is the largest?", "the desk (11)")] * 4
     batches: list[int] = []
     vlm._model.register_forward_pre_hook(lambda _, __, given: batches.append(len(given["input_ids"])), with_kwargs=True)
     with ThreadPoolExecutor(8) as crowd:
@@ -94,7 +82,7 @@ def test_questions_that_come_together_are_answered_together(vlm: VlmAnswerer) ->
 
 def test_markers_stay(vlm: VlmAnswerer) -> None:
     """An object keeps its marker when others come and go, or become more certain."""
-    snapshot = room()
+    snapshot = room(CHANNELS)
     assert vlm.references(snapshot) == REFERENCES
     surer = replace(snapshot.objects[3], score=1.0)
     without_desk = replace(snapshot, objects=(*snapshot.objects[1:3], surer))
@@ -106,24 +94,24 @@ def test_time_runs_out(vlm: VlmAnswerer) -> None:
     tokens: list[int] = []
     slow = vlm._model.register_forward_pre_hook(lambda *_: (time.sleep(0.05), tokens.append(1))[2:])
     begin = time.monotonic()
-    late = vlm.answer(Question("How many chairs are there?"), room(), timeout=0.02)
+    late = vlm.answer(Question("How many chairs are there?"), room(CHANNELS), timeout=0.02)
     assert late.status is Status.TIMEOUT and late.answerer == "vlm" and time.monotonic() - begin < 1
     slow.remove()
-    assert vlm.answer(Question("How many chairs are there?"), room()).value == 2
+    assert vlm.answer(Question("How many chairs are there?"), room(CHANNELS)).value == 4
     assert len(tokens) <= 2
 
 
 def test_a_question_can_be_taken_back(vlm: VlmAnswerer) -> None:
     asked = iter([False, False, *[True] * 100])
-    gone = vlm.answer(Question("How many chairs are there?"), room(), stop=lambda: next(asked))
+    gone = vlm.answer(Question("How many chairs are there?"), room(CHANNELS), stop=lambda: next(asked))
     assert gone.status is Status.TIMEOUT and "taken back" in gone.message
 
 
 def test_what_cannot_be_asked(vlm: VlmAnswerer) -> None:
-    assert vlm.answer(Question(" "), room()).status is Status.NOT_UNDERSTOOD
-    assert vlm.answer(Question("How many?"), room(proxies=ProxySet.empty(CHANNELS))).status is Status.NO_SCENE
+    assert vlm.answer(Question(" "), room(CHANNELS)).status is Status.NOT_UNDERSTOOD
+    assert vlm.answer(Question("How many?"), room(CHANNELS, proxies=ProxySet.empty(CHANNELS))).status is Status.NO_SCENE
     other = vlm.answer(Question("How many?"), room(channels=7))
-    assert other.status is Status.MODEL_UNAVAILABLE and "4 channels" in other.message and "7" in other.message
+    assert other.status is Status.MODEL_UNAVAILABLE and "10 channels" in other.message and "7" in other.message
 
 
 def test_a_model_that_fails_is_said_to(vlm: VlmAnswerer) -> None:
@@ -131,26 +119,25 @@ def test_a_model_that_fails_is_said_to(vlm: VlmAnswerer) -> None:
         raise ZeroDivisionError("a bug")
 
     hook = vlm._model.register_forward_pre_hook(broken)
-    failed = vlm.answer(Question("How many?"), room())
+    failed = vlm.answer(Question("How many?"), room(CHANNELS))
     assert failed.status is Status.MODEL_UNAVAILABLE and "a bug" in failed.message
     hook.remove()
-    assert vlm.answer(Question("How many chairs are there?"), room()).value == 2
+    assert vlm.answer(Question("How many chairs are there?"), room(CHANNELS)).value == 4
 
 
 def test_closed_it_answers_no_more(vlm: VlmAnswerer) -> None:
     vlm.close()
     vlm.close()
-    assert vlm.answer(Question("How many chairs are there?"), room()).status is Status.TIMEOUT
+    assert vlm.answer(Question("How many chairs are there?"), room(CHANNELS)).status is Status.TIMEOUT
 
 
 def test_where_the_model_looked(vlm: VlmAnswerer) -> None:
     """Attention comes for each proxy, where it is and of what; it sums to one."""
-    seen: list[ProxyAttention] = []
-    snapshot = room()
-    vlm.answer(Question("Which object is by the door?"), snapshot, on_attention=seen.append)
-    vlm.close()  # after the last of it
-    look = seen[0]
-    assert look.reply == "<OBJ002>." and look.share.sum() == pytest.approx(1) and 0 < look.seen < 1
+    seen: Future[ProxyAttention] = Future()
+    snapshot = room(CHANNELS)
+    vlm.answer(Question("Which object is the largest?"), snapshot, on_attention=seen.set_result)
+    look = seen.result(timeout=60)
+    assert look.reply == "<OBJ000>." and look.share.sum() == pytest.approx(1) and 0 < look.seen < 1
     order = np.lexsort(look.positions.T), np.lexsort(snapshot.proxies.positions.T)
     np.testing.assert_allclose(look.positions[order[0]], snapshot.proxies.positions[order[1]], atol=1e-6)
     np.testing.assert_array_equal(look.groups[order[0]], snapshot.proxies.groups[order[1]])
