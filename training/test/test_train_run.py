@@ -1,0 +1,276 @@
+"""Runs of ``proxy3d train``: configuration, plan of steps, resume, several processes, the finished model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip("accelerate", reason="training needs accelerate: pip install 'proxy3d-training[train]'")
+pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install 'proxy3d-training[train]'")
+import torch
+from safetensors.torch import load_file
+
+from proxy3d_core.errors import BadInput
+from proxy3d_core.vlm.loading import load_vlm
+from proxy3d_core.vlm.prefix import ScenePrefix
+from proxy3d_training.data.dataset import SpaceSpan
+from proxy3d_training.data.drawn import DrawnScenes
+from proxy3d_training.data.files import write_samples
+from proxy3d_training.data.questions.generate import as_sample, candidates
+from proxy3d_training.data.questions.rooms import read_room
+from proxy3d_training.data.schema import Sample
+from proxy3d_training.train import metrics
+from proxy3d_training.train.batches import drawn_tokens
+from proxy3d_training.train.config import train_config
+from proxy3d_training.train.plan import Part, Plan
+from proxy3d_training.train.run import Run, Stopped
+
+DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
+
+TEXT = {
+    "vocab_size": 512, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Questions on the demo's room: symbols, and the room itself; every eighth is held out."""
+    file = tmp_path_factory.mktemp("samples") / "samples.jsonl"
+    room = read_room(DEMO)
+    made = [
+        as_sample(room, candidate, "train", 5, number, file)
+        for number, candidate in enumerate(candidates(room, 5, 40, ["alignment", "vsi"]))
+    ]
+
+    def held_out(number: int, sample: Sample) -> Sample:
+        return sample.model_copy(update={"split": "val"}) if number % 8 == 0 else sample
+
+    write_samples(file, (held_out(number, sample) for number, sample in enumerate(made)))
+    return file
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    """Sums in the same order, whatever ran before."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def tree(samples: Path, out: Path) -> dict[str, Any]:
+    """A run of eleven steps in two stages."""
+    return {
+        "data": {"demo": {"files": [str(samples)], "rooms": str(DEMO.parent)}},
+        "encoder": "",
+        "changes": {"text_config": TEXT},
+        "out": str(out),
+        "questions": 4,
+        "accumulate": 2,
+        "precision": "fp32",
+        "threads": 1,
+        "seed": 3,
+        "stages": [
+            {"stage": 1, "batch": 8, "steps": 4, "rate": 1e-2},
+            {"stage": 4, "batch": 8, "steps": 7, "rate": 1e-2, "scene": True, "replay": [{"stage": 1, "share": 0.5}]},
+        ],
+        "validation": {"every": 3, "questions": 8},
+        "checkpoint": {"steps": 2, "minutes": None},
+    }
+
+
+def told(out: Path) -> list[dict[str, Any]]:
+    """What of the log does not depend on the clock or the machine."""
+    clock = {"seconds", "samples_per_s", "memory_mb", "gpu_memory_mb"}
+    return [{k: v for k, v in line.items() if k not in clock} for line in metrics.read_metrics(out / "metrics.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def unbroken(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run from beginning to end."""
+    out = tmp_path_factory.mktemp("unbroken")
+    Run(train_config(tree(samples, out)), quiet=True)()
+    return out
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "model" / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("stages.1.rat=1", "stages.1.rat: there is no such key here"),
+        ("variant.color=1", "variant.color: there is no such key here"),
+        ("stages.0.stage=5", "stages.0.stage: Input should be 1, 2, 3 or 4 (given: 5)"),
+        ("stages.0.data=real", "a stage reads data 'real'; data has demo"),
+        ("data.demo.scenes=prepared", "data.demo: scenes and rooms are both given"),
+        ("precision=fp8", "precision: Input should be 'bf16' or 'fp32'"),
+        ("stages.7.rate=1", "there is no entry 7"),
+        ("stages", "write NAME=VALUE"),
+        ("stages=", "stages: "),
+    ],
+)
+def test_wrong_settings_are_named(samples: Path, change: str, said: str) -> None:
+    """The message has the key and what it may be."""
+    with pytest.raises(BadInput) as error:
+        train_config(tree(samples, Path("out")), [change])
+    assert said in str(error.value)
+
+
+def test_stages_are_the_papers_where_nothing_is_said(samples: Path) -> None:
+    """Given values win, others are of the supplement's Table 1."""
+    config = train_config(tree(samples, Path("out")) | {"stages": [{"stage": 4, "rate": 1e-3}, {"stage": 2}]})
+    four, two = (stage.resolved() for stage in config.stages)
+    assert (four.rate, four.batch, four.epochs, four.scene, four.placed) == (1e-3, 128, 1, False, True)
+    assert (two.rate, two.batch, two.epochs, two.scene) == (5e-6, 256, 3, True)
+
+
+def parts_of(samples: Path, *shares: float) -> list[Part]:
+    scenes = DrawnScenes(DEMO.parent)
+    no_collator: Any = None
+    return [
+        Part(SpaceSpan([samples], scenes, split="train", stage=stage), no_collator, share)
+        for stage, share in zip((4, 1), shares, strict=False)
+    ]
+
+
+def test_a_step_is_the_same_for_any_number_of_batches(samples: Path) -> None:
+    """Dealt out to one, two or four, a step has the same questions, and every one once an epoch."""
+    parts = parts_of(samples, 1.0)
+    plans = [Plan(parts, 16, 4, 7, slots) for slots in (1, 2, 4)]
+    whole = len(parts[0].samples) // 16
+    steps = [
+        [sorted(p for batch in step for p in batch.positions) for step, _ in zip(plan, range(whole + 1), strict=False)]
+        for plan in plans
+    ]
+    assert steps[0] == steps[1] == steps[2]
+    assert all(len(step) >= 16 for step in steps[0])
+    read = [position for step in steps[0][:whole] for position in step]
+    assert len(set(read)) == len(read) > 100
+    assert set(read) | set(steps[0][whole]) == set(range(len(parts[0].samples)))
+    with pytest.raises(BadInput, match="too few for 8 batches"):
+        Plan(parts, 16, 4, 7, 8)
+
+
+def test_replay_has_its_share(samples: Path) -> None:
+    """For four questions of the stage one of another, from the first steps on."""
+    parts = parts_of(samples, 1.0, 0.25)
+    plan = Plan(parts, 8, 4, 7, 2)
+    read = [0, 0]
+    for batches, _ in zip(plan, range(50), strict=False):
+        assert len({batch.part for batch in batches}) == 1
+        read[batches[0].part] += sum(len(batch.positions) for batch in batches)
+    assert abs(read[1] / read[0] - 0.25) < 0.05
+    assert plan.steps(2) == round(2 * len(parts[0].samples) * 1.25 / 8)
+
+
+def test_a_run_learns_and_what_it_writes_answers(samples: Path, unbroken: Path) -> None:
+    """The log of every step; the folder opens, and says what it was made of."""
+    lines = told(unbroken)
+    assert [line["step"] for line in lines] == list(range(1, 12))
+    assert [line["stage"] for line in lines] == [0] * 4 + [1] * 7
+    assert lines[3]["loss"] < lines[0]["loss"]
+    assert [line["step"] for line in lines if "validation" in line] == [3, 4, 7, 10, 11]
+    assert list((unbroken / "tensorboard").glob("events*"))
+    assert sorted(p.name for p in (unbroken / "checkpoints").iterdir()) == ["step-00000010", "step-00000011"]
+    model, prompts = load_vlm(unbroken / "model", device="cpu")
+    scene = DrawnScenes(DEMO.parent)[DEMO.name]
+    run = Run(train_config(tree(samples, unbroken)), quiet=True)
+    tokens = drawn_tokens(scene, run._data.codes, np.arange(100), 50, np.random.default_rng(0))
+    assert len(ScenePrefix(model, prompts, tokens).answer(["How many chairs are there?"], max_new_tokens=4)) == 1
+    card = json.loads((unbroken / "model" / "training.json").read_text())
+    assert card["steps"] == 11 and card["config"]["seed"] == 3 and len(card["curves"]["loss"]) == 11
+    assert [step for step, _ in card["curves"]["validation"]] == [3, 4, 7, 10, 11]
+    assert set(card["data"]) == {"demo/samples.jsonl"} and len(card["data"]["demo/samples.jsonl"]) == 64
+
+
+def test_a_finished_run_is_left_alone_and_another_is_refused(samples: Path, unbroken: Path) -> None:
+    """The same command does nothing; another rate is another run."""
+    before = (unbroken / "model" / "model.safetensors").stat().st_mtime_ns
+    assert Run(train_config(tree(samples, unbroken)), quiet=True)() == unbroken / "model"
+    assert (unbroken / "model" / "model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(BadInput, match="holds a run with another clip"):
+        Run(train_config(tree(samples, unbroken), ["clip=2"]), quiet=True)()
+
+
+def test_an_interrupted_run_goes_on(
+    samples: Path, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the sixth step: saved after it, and the same as if nothing had been."""
+    add = metrics.Metrics.add
+
+    def interrupted(self: Any, step: int, **values: Any) -> None:
+        add(self, step, **values)
+        if step == 6:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(metrics.Metrics, "add", interrupted)
+    config = train_config(tree(samples, tmp_path), ["checkpoint.steps=100"])
+    with pytest.raises(Stopped, match="after step 6; the same command goes on"):
+        Run(config, quiet=True)()
+    monkeypatch.undo()
+    assert not (tmp_path / "model").exists()
+    Run(config, quiet=True)()
+    assert told(tmp_path) == told(unbroken)
+    for name, value in weights(unbroken).items():
+        assert torch.equal(value, weights(tmp_path)[name])
+
+
+KILLED = """
+import os, signal, sys
+from proxy3d_training.train import checkpoint
+from proxy3d_training.train.__main__ import train
+
+save_file, saved = checkpoint.save_file, []
+
+def killed(tensors, path):
+    save_file(tensors, path)
+    saved.append(path)
+    if len(saved) == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.save_file = killed
+train([sys.argv[1], "--quiet"])
+"""
+
+
+def test_a_killed_run_goes_on(samples: Path, unbroken: Path, tmp_path: Path) -> None:
+    """kill -9 while a checkpoint is written: the one before is gone on from, to the same losses bit for bit."""
+    out, config = tmp_path / "out", tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(tree(samples, out)))
+    run = subprocess.run([sys.executable, "-c", KILLED, str(config)], capture_output=True, text=True, check=False)
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    assert [line["step"] for line in told(out)] == [1, 2, 3, 4, 5, 6]
+    assert not (out / "checkpoints" / "step-00000006").exists()
+    Run(train_config(tree(samples, out)), quiet=True)()
+    assert told(out) == told(unbroken)
+    for name, value in weights(unbroken).items():
+        assert torch.equal(value, weights(out)[name])
+
+
+def test_two_processes_are_one(samples: Path, unbroken: Path, tmp_path: Path) -> None:
+    """The same questions a step and the same loss over all of them; only the order of sums differs."""
+    out, config = tmp_path / "out", tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(tree(samples, out) | {"accumulate": 1}))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    run = subprocess.run(
+        [*command, "-m", "proxy3d_training.train", str(config), "--quiet"],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    mine, theirs = told(out), told(unbroken)
+    assert [line["tokens"] for line in mine] == [line["tokens"] for line in theirs]
+    np.testing.assert_allclose([line["loss"] for line in mine], [line["loss"] for line in theirs], rtol=1e-3)
+    assert json.loads((out / "model" / "training.json").read_text())["processes"] == 2
