@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from proxy3d_core.errors import Proxy3DError
 from proxy3d_training.evaluation.sim_command import sim
+from proxy3d_training.evaluation.sim_qa_command import sim_qa
 
 if TYPE_CHECKING:
     from proxy3d_training.evaluation.items import Item
@@ -41,7 +42,7 @@ class AnswererName(str, Enum):
 
 
 class _Benchmarks(TyperGroup):
-    """``eval NAME ...`` is one command for all question benchmarks; ``eval sim ...`` is one of its own."""
+    """``eval NAME ...`` is one command for all question benchmarks; ``eval sim`` and ``eval sim-qa`` are their own."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """What does not name a command is for the question benchmarks."""
@@ -55,7 +56,7 @@ evaluate = typer.Typer(cls=_Benchmarks, add_completion=False, pretty_exceptions_
     "questions",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: proxy3d eval vsibench --scenes scannet_meta_info.json --generate 2000 --seed 1. "
-    "For the live pipeline on simulated rooms see: proxy3d eval sim --help",
+    "On simulated rooms: proxy3d eval sim --help (the live map), proxy3d eval sim-qa --help (questions)",
 )
 def _evaluate(
     benchmark: Annotated[BenchmarkName, typer.Argument(show_default=False)],
@@ -124,6 +125,14 @@ evaluate.command(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: proxy3d eval sim rooms/ --semantics labels --semantics none --questions 20",
 )(sim)
+
+
+evaluate.command(
+    "sim-qa",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: proxy3d eval sim-qa questions.jsonl --scenes prepared/ --model runs/nano --json > nano.json; "
+    "proxy3d eval sim-qa --compare nano.json --compare blind.json",
+)(sim_qa)
 
 
 def _document(

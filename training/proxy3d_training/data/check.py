@@ -33,7 +33,8 @@ NOT_ASKED = frozenset(
 )
 """Kinds that are not the geometric answerer's: looks, symbols and coordinates."""
 
-_REGION = re.compile(r"region\s*[\[(](\d+)[\])]", re.IGNORECASE)
+REGION = re.compile(r"region\s*[\[(](\d+)[\])]", re.IGNORECASE)
+"""How an answer names a region."""
 _PLACES = re.compile(r"^(on|in|at|next to|beside|near) (the )?", re.IGNORECASE)
 
 
@@ -155,7 +156,7 @@ def is_right(answer: Answer, sample: Sample, scene: Snapshot) -> bool:
         return answer.text == truth.letter
     if isinstance(truth, NumberAnswer):
         return _same_number(answer, truth)
-    return _same_words(answer, truth, scene)
+    return same_words(answer, truth, scene)
 
 
 def _same_objects(answer: Answer, truth: IdAnswer, sample: Sample) -> bool:
@@ -165,7 +166,7 @@ def _same_objects(answer: Answer, truth: IdAnswer, sample: Sample) -> bool:
     if answer.status is not Status.OK:
         return False
     named = list(dict.fromkeys(MARKER.findall(sample.question)))
-    said = _REGION.findall(answer.text)
+    said = REGION.findall(answer.text)
     if said and named:
         ids = {thing.marker: thing.id for thing in sample.objects}
         return {ids[int(named[int(i)])] for i in said if int(i) < len(named)} == set(truth.objects)
@@ -188,12 +189,13 @@ def _same_number(answer: Answer, truth: NumberAnswer) -> bool:
     )
 
 
-def _same_words(answer: Answer, truth: TextAnswer, scene: Snapshot) -> bool:
+def same_words(answer: Answer, truth: TextAnswer, scene: Snapshot) -> bool:
+    """Whether an answer in words says what is true, in its own words or by the object that it means."""
     said = clean_answer(answer.text)
     right = {clean_answer(text) for text in truth.references}
     if said in right or clean_answer(_PLACES.sub("", answer.text)) in right:
         return True
-    regions = _REGION.findall(answer.text), _REGION.findall(truth.text)
+    regions = REGION.findall(answer.text), REGION.findall(truth.text)
     if regions[0] and regions[0] == regions[1]:
         return True
     # The answerer may call a thing otherwise; it is right if it means a thing of that label.

@@ -43,7 +43,7 @@ from proxy3d_training.data.prepared import (
     write_whole,
 )
 from proxy3d_training.data.schema import Box
-from proxy3d_training.live import Drive, ReusedScene
+from proxy3d_training.live import Drive, ReusedScene, without_labels
 from proxy3d_training.matching import assign, equal, overlaps, thick
 from proxy3d_training.simulation import truth as simulated
 
@@ -178,6 +178,7 @@ def maker(config: Config) -> dict[str, Any]:
             weights[path.name] = digest(path.read_bytes())
     sections = ("perception", "encoder", "map", "proxies")
     settings = {k: v for k, v in config.flat().items() if k.partition(".")[0] in sections and "device" not in k}
+    settings["input.semantics"] = config.input.semantics
     return {"proxy3d_ros": core, "proxy3d_training": __version__, "settings": settings, "weights": weights}
 
 
@@ -329,7 +330,7 @@ def perceive(scene: ReusedScene, job: Job, how: dict[str, Any]) -> tuple[About, 
     """
     recording: Recording = open_sequence(job.folder)
     first = scene.begin()
-    drive = Drive(scene, recording)
+    drive = Drive(scene, recording, without_labels if scene.config.input.semantics == "none" else None)
     limits = scene.config.perception
     features, points, valid, stamps, poses = [], [], [], [], []
     last: Frame | None = None

@@ -162,18 +162,19 @@ def evaluate(
         started, beside = time.perf_counter(), 0.0
         for frame in drive:
             pause = time.perf_counter()
-            watch.look(_in_world(scene.snapshot(), drive), frame.stamp_ns / 1e9)
+            watch.look(in_world(scene.snapshot(), drive), frame.stamp_ns / 1e9)
             scores.counts["frames"] += 1
             beside += time.perf_counter() - pause
         scores.counts["seconds"] += time.perf_counter() - started - beside  # type: ignore[assignment]
-        end = _in_world(scene.snapshot(), drive)
+        end = in_world(scene.snapshot(), drive)
         scores.counts.update({"switches": watch.switches, "tracked": watch.tracked})
         found = compare_objects(end, visible, scores)
         compare_changes(end, visible, scores)
         yield RoomResult(truth.name, folder, scores, _with_true_ids(end, found))
 
 
-def _in_world(scene: Snapshot, drive: Drive) -> Snapshot:
+def in_world(scene: Snapshot, drive: Drive) -> Snapshot:
+    """The objects of a map in the recording's own world."""
     if np.array_equal(drive.level.rotation, np.eye(3)):
         return scene
     moved = tuple(
