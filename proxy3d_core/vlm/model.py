@@ -123,7 +123,8 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
             if attention_mask is not None or position_ids is not None or past_key_values is not None:
                 raise BadInput("packed sequences make their own mask and positions and begin without a cache")
             position_ids = packed_positions(segments)
-            if self.config._attn_implementation == packed_attention.NAME:
+            apart = self.config._attn_implementation == packed_attention.NAME
+            if apart and segments.shape[1] > packed_attention.SHORT:
                 kwargs["packed"] = packed_attention.packed_rows(segments)
                 mask = {"full_attention": None}  # keeps transformers from making one
             else:
@@ -218,7 +219,7 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
     def _packed_mask(self, segments: Tensor, dtype: torch.dtype) -> Tensor:
         """(B, 1, L, L) in the form that the attention in use takes."""
         mask = packed_mask(segments)[:, None]
-        if self.config._attn_implementation == "sdpa":
+        if self.config._attn_implementation in ("sdpa", packed_attention.NAME):
             return mask
         if self.config._attn_implementation == "eager":
             return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)

@@ -22,6 +22,9 @@ from proxy3d_core.errors import BadInput
 NAME = "packed"
 """``attn_implementation`` under which transformers finds it; sequences that are not packed go through ``sdpa``."""
 
+SHORT = 256
+"""Rows of at most so many tokens go through a mask instead, all of them at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class PackedRow:
@@ -91,9 +94,7 @@ def packed_attention(
         (B, L, heads, D), and no weights.
     """
     if packed is None:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, **kwargs
-        )
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     states = [_row(q, k, v, row, scale) for q, k, v, row in zip(query, key, value, packed, strict=True)]
     return torch.stack(states).transpose(1, 2), None

@@ -8,6 +8,7 @@ import pytest
 from tiny_vlm import prompts, scene, tiny_vlm, torch
 
 from proxy3d_core.errors import BadInput
+from proxy3d_core.vlm import packed_attention
 from proxy3d_core.vlm.inputs import collate
 from proxy3d_core.vlm.packing import IGNORED, pack, packed_mask, packed_positions
 
@@ -42,8 +43,9 @@ def test_layout_by_hand() -> None:
 
 @pytest.mark.parametrize("attention", ["packed", "sdpa", "eager"])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_packed_is_separate(attention: str, checkpointing: bool) -> None:
+def test_packed_is_separate(attention: str, checkpointing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two scenes with three questions and one, regions among them: same logits, loss and gradients as one by one."""
+    monkeypatch.setattr(packed_attention, "SHORT", 0)
     make = prompts()
     scenes, regions = [scene(6, seed=1), scene(9, seed=2)], torch.randn(2, 2, 12)
     counts = torch.tensor([0, 2])

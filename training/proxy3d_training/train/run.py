@@ -51,6 +51,9 @@ MODEL = "model"
 _FREE = ("data", "out", "threads", "workers", "validation", "checkpoint")
 """Keys that may change when a run goes on; of the data the contents count."""
 
+_SPELLED = 50_000
+"""Samples whose texts the tokenizer is made from, at most."""
+
 _SAID_EVERY = 60.0  # seconds between two lines where there is no bar
 
 
@@ -232,7 +235,8 @@ class Run:
         with self._accelerator.main_process_first():
             if not folder.is_dir():
                 samples = SpaceSpan([file for data in config.data.values() for file in data.files], split="train")
-                texts = (text for item in map(samples.__getitem__, range(len(samples))) for text in _texts(item.sample))
+                some = range(0, len(samples), -(-len(samples) // _SPELLED))
+                texts = (text for item in map(samples.__getitem__, some) for text in _texts(item.sample))
                 made = train_tokenizer(texts, described.get_text_config().vocab_size)
                 part = folder.with_name(".tokenizer.part")
                 made.save_pretrained(part)
