@@ -30,8 +30,10 @@ def load_encoder(
     """An encoder, ready to use.
 
     Args:
-        source: a folder with a checkpoint (config.json, preprocessor_config.json, safetensors), a hub id such as
-            ``facebook/dinov2-base`` (looked up on the network only then), or empty: the built-in ``AppearanceEncoder``.
+        source: "nano", the vision model of the package (``perception.vision``), a folder of one that ``proxy3d train``
+            made, a folder with a checkpoint (config.json, preprocessor_config.json, safetensors), a hub id such as
+            ``facebook/dinov2-base`` (looked up on the network only then), or "appearance" or empty: the built-in
+            ``AppearanceEncoder``.
         stage: of towers with a merger (Qwen2.5-VL): "patches" = before it, "merged" = after it; "auto" = merged where
             there is a merger. Other towers have patches only.
         device: "auto" (CUDA where there is one, else the CPU), or what ``torch.device`` understands.
@@ -44,9 +46,15 @@ def load_encoder(
         ModelError: the checkpoint is missing, incomplete, unsafe or of an unknown kind, or the device cannot run it.
         BadInput: a setting that does not fit the model.
     """
-    if not str(source):
+    if str(source) in ("", "appearance"):
         return AppearanceEncoder(cells)
     require_models(f"the encoder {source}")
+    from proxy3d_core.models.checkpoint import Checkpoint
+
+    if str(source) == "nano" or Checkpoint(source).config.get("model_type") == "proxy3d_vision":
+        from proxy3d_core.perception.vision import load_vision
+
+        return load_vision(source, device, cells)
     from proxy3d_core.encoders.towers import load_tower
 
     return load_tower(source, stage=stage, device=device, dtype=dtype, cells=cells, batch=batch)
