@@ -30,7 +30,7 @@ from proxy3d_training.data.schema import IdAnswer, Sample
 from proxy3d_training.data.show import show
 from proxy3d_training.evaluation.scorers import vsibench_official
 from proxy3d_training.evaluation.vsi_questions import closest_distance
-from proxy3d_training.simulation.truth import Box, Camera, Thing, Truth, View
+from proxy3d_training.simulation.truth import Box, Camera, Change, Thing, Truth, View
 from proxy3d_training.simulation.truth import Room as TrueRoom
 
 ROOMS = 24
@@ -395,3 +395,18 @@ def test_commands(many: Path, tmp_path: Path) -> None:
 
 def test_items_of_the_demo_have_boxes(demo: Room) -> None:
     assert all(isinstance(item, Item) and (item.size > 0).all() for item in demo.items)
+
+
+def test_things_that_frames_hardly_show_are_not_asked_about(tmp_path: Path) -> None:
+    truth = Truth.load(DEMO)
+    views = tuple(View(i, float(i), (0.0, 0.0, 1.0), 0.0, 0.0, 1) for i in range(4))
+    things = (
+        thing(1, "chair", 1, 1, first_seen=0.0, views=((0, 0.01), (2, 0.002))),
+        thing(2, "bed", 3, 1, first_seen=0.0, views=((0, 0.05), (1, 0.0019))),  # in one frame only
+        thing(3, "sofa", 5, 1, first_seen=0.0, views=((0, 0.1), (1, 0.1), (3, 0.1))),  # once since it was moved
+    )
+    moved = Change("moved", 3, 2.0, things[2].box, things[2].box, 1, 1)
+    replace(truth, objects=things, changes=(moved,), openings=(), frames=views).save(tmp_path)
+    room = read_room(tmp_path)
+    assert [item.id for item in room.items] == [1]
+    assert room.unclear >= {"bed", "sofa"} and "bed" not in room.absent

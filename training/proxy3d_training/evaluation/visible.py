@@ -19,12 +19,12 @@ from proxy3d_core.geometry.camera import project, unproject
 from proxy3d_core.geometry.transforms import invert, transform_points
 from proxy3d_core.sequences import Record, Sequence
 from proxy3d_training.live import instance_image
+from proxy3d_training.simulation.truth import SHOWN_FRAMES as FRAMES
+from proxy3d_training.simulation.truth import SHOWN_SHARE as SHARE
 from proxy3d_training.simulation.truth import Change, Thing, Truth
 
 Array = NDArray[np.float64]
 
-FRAMES = 2
-SHARE = 0.002
 _STRIDE = 4  # every fourth pixel in both directions tells enough of where an object was seen
 _TRIM = 0.01  # share of the points left out at either end: mixed pixels at the edges
 _EMPTY = 0.05  # m behind a place from which on it was seen through

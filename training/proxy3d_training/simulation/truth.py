@@ -116,6 +116,8 @@ class Thing:
 
 SEEN = 0.001
 """Share of the picture from which on an object counts as seen."""
+SHOWN_SHARE, SHOWN_FRAMES = 0.002, 2
+"""An object with this share of the picture, in at least so many frames, is shown well enough to be asked about."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,18 @@ class Truth:
         """The objects that are there at the end of the recording."""
         gone = {change.object for change in self.changes if change.kind == "removed"}
         return tuple(thing for thing in self.objects if thing.id not in gone)
+
+    def shown(self, thing: Thing) -> bool:
+        """Whether the frames show enough of a thing, where it is at the end, that one can ask about it.
+
+        Truths without ``views`` tell only whether it was seen at all.
+        """
+        if not thing.views:
+            return thing.first_seen is not None
+        moved = max((c.time for c in self.changes if c.object == thing.id and c.kind == "moved"), default=-1.0)
+        times = {index: frame.time for index, frame in enumerate(self.frames)}
+        good = [share >= SHOWN_SHARE and times[index] >= moved for index, share in thing.views]
+        return sum(good) >= SHOWN_FRAMES
 
     def save(self, folder: Path) -> None:
         """Write ``truth.json`` into ``folder``; the same truth gives the same bytes."""

@@ -125,8 +125,8 @@ class Room:
     Attributes:
         name: unique; also the space by which splits are made.
         folder: where it was read from.
-        items: all things that are there at the end and were seen.
-        unclear: labels that nobody can be asked about: something of theirs was never seen, a more special label is
+        items: all things that are there at the end and that the frames show (``Truth.shown``).
+        unclear: labels that nobody can be asked about: something of theirs is not shown, a more special label is
             there, too (a chair beside an office chair), or another one that people use for the same; pairs, such as
             shoes.
         absent: labels of which there plainly is nothing.
@@ -273,9 +273,9 @@ def read_room(folder: Path) -> Room:
     """
     truth = simulated.Truth.load(folder)
     present = truth.present()
-    seen = [thing for thing in present if thing.first_seen is not None] if truth.frames else list(present)
+    seen = [thing for thing in present if truth.shown(thing)] if truth.frames else list(present)
     placed = {thing.label for thing in truth.objects}
-    unclear = {thing.label for thing in present if truth.frames and thing.first_seen is None}
+    unclear = {thing.label for thing in present if truth.frames and not truth.shown(thing)}
     unclear |= {label for label in placed if any(_special(other, label) for other in placed)}
     unclear |= {label for group in ALIKE if len(placed & group) > 1 for label in group}
     unclear |= {label for label in placed if label.endswith("s") and not label.endswith("ss")}
