@@ -51,11 +51,13 @@ class InstanceEvidence:
     Attributes:
         groups: (N,) int64 instance group of each place, 0 = none.
         present: (G,) the groups among them, sorted.
+        one: (G, G) whether more views showed two groups in one mask than in masks of their own.
         two: (G, G) whether two groups were seen in masks of their own in enough views, and rarely in one.
     """
 
     groups: NDArray[np.int64]
     present: NDArray[np.int64]
+    one: NDArray[np.bool_]
     two: NDArray[np.bool_]
 
 
@@ -171,7 +173,9 @@ class InstanceMap:
         at = np.searchsorted(self._fragments, present)
         together, apart = self._together[np.ix_(at, at)], self._apart[np.ix_(at, at)]
         two = (apart >= _VIEWS) & (together < (1 - _CONSENSUS) * (together + apart))
-        return InstanceEvidence(groups, present, two & ~np.eye(len(present), dtype=bool))
+        one = together > self._separate[np.ix_(at, at)]
+        same = np.eye(len(present), dtype=bool)
+        return InstanceEvidence(groups, present, one | same, two & ~same)
 
     def state_dict(self) -> dict[str, NDArray[np.generic]]:
         """All that a saved map holds."""

@@ -22,9 +22,10 @@ from proxy3d_core.scene.instances import InstanceEvidence
 from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface
 from proxy3d_core.scene.structure import Structure, find_structure
 from proxy3d_core.scene.supports import find_supports, things_on
-from proxy3d_core.scene.surface import Surface, connected
+from proxy3d_core.scene.surface import Surface, components, connected
 from proxy3d_core.scene.voxels import Z_BITS
 
+_MINGLED = 0.5  # of a part's voxels touch a larger part of another class: the same thing under two names
 _FIRM = 0.5  # share of the votes from which a voxel's class is taken against geometry
 _FRAGMENT = 0.2  # a part this much smaller than its neighbour is a piece of it
 _FRAGMENT_GAP = 0.10  # m
@@ -111,10 +112,11 @@ def segment(
     for c in np.unique(label[left & (label >= 0)]):
         pieces = [
             piece
-            for part in _whole(surface, np.flatnonzero(left & (label == c)))
+            for part in _seen_as_one(_whole(surface, np.flatnonzero(left & (label == c))), instances)
             for piece in _cut(surface, part, instances)
         ]
         named += [Candidate(piece, int(c)) for piece in pieces]
+    named = _outvoted(surface, named, len(vocabulary))
     unnamed = [p for p in connected(surface, np.flatnonzero(left & (label < 0))) if len(p) >= _MIN_VOXELS]
     named, unnamed = _absorb(surface, named, unnamed)
     for candidate in named:
@@ -124,6 +126,49 @@ def segment(
             unnamed.append(candidate.members)
     candidates += [Candidate(p, -1) for p in unnamed if _solid(surface, p)]
     return Segmentation([c for c in candidates if _large_enough(surface, c, min_size)], label, structure)
+
+
+def _outvoted(surface: Surface, named: list[Candidate], vocabulary: int) -> list[Candidate]:
+    """Parts that lie voxel by voxel among those of another class are one with it; most votes name the whole.
+
+    A thing that lies on another one touches it with its rim; a wrong label is scattered all over the right ones.
+    """
+    parts = sorted(named, key=lambda c: -len(c.members))
+    whole: list[Candidate] = []
+    for part in parts:
+        points = surface.position[part.members]
+        for i, large in enumerate(whole):
+            low, high = surface.position[large.members].min(axis=0), surface.position[large.members].max(axis=0)
+            if large.label == part.label or ((points >= low) & (points <= high)).all(axis=1).mean() < _MINGLED:
+                continue
+            tree = cKDTree(surface.position[large.members])
+            distance, _ = tree.query(points, distance_upper_bound=1.8 * surface.size)
+            if np.isfinite(distance).mean() >= _MINGLED:
+                members = np.sort(np.concatenate([large.members, part.members]))
+                votes, _ = surface.votes(members, vocabulary)
+                whole[i] = Candidate(members, max(large.label, part.label, key=lambda c: float(votes[c])))
+                break
+        else:
+            whole.append(part)
+    return sorted(whole, key=lambda c: c.label)
+
+
+def _seen_as_one(parts: list[NDArray[np.int64]], instances: InstanceEvidence | None) -> list[NDArray[np.int64]]:
+    """Parts joined that were seen as one thing, whatever lies between them: the two posts of a doorway."""
+    if instances is None or len(parts) < 2:
+        return parts
+    groups = np.array([_group_of(instances.groups[part]) for part in parts])
+    known = np.flatnonzero(groups)
+    at = np.searchsorted(instances.present, groups[known])
+    first, second = np.nonzero(instances.one[np.ix_(at, at)])
+    thing = components(len(parts), known[first], known[second])
+    return [np.sort(np.concatenate([parts[i] for i in np.flatnonzero(thing == t)])) for t in np.unique(thing)]
+
+
+def _group_of(groups: NDArray[np.int64]) -> int:
+    """The instance group that most voxels with one are in, 0 if there is none."""
+    numbers, counts = np.unique(groups[groups > 0], return_counts=True)
+    return int(numbers[counts.argmax()]) if len(numbers) and 2 * counts.max() > len(groups) else 0
 
 
 def _cut(surface: Surface, part: NDArray[np.int64], instances: InstanceEvidence | None) -> list[NDArray[np.int64]]:
@@ -210,7 +255,7 @@ def _absorb(
 
 def _whole(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Connected parts, those of one object joined."""
-    return _join(surface, [part for part in connected(surface, members) if len(part) >= _MIN_VOXELS])
+    return _join(surface, [part for part in connected(surface, members, bridge=True) if len(part) >= _MIN_VOXELS])
 
 
 def _join(surface: Surface, parts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ _FACE_AGREEMENT = 0.6
 _DOUBT = 0.7  # a second of "no class" counts this much against a name (less for taking a name at all)
 _NAMED_SHARE_POWER = 0.25
 _SURE_AFTER = 0.15  # s of votes per voxel, to about two thirds
+_IN_FRAME = 12  # voxels that a frame must have shown first or last, or a tenth of them
 _TRIM = 0.01  # share of stray points outside a box at each end
 
 
@@ -30,7 +32,9 @@ class Sighting:
     Attributes:
         owner_counts: how many of its voxels belonged to which object at the last extraction.
         voxels: how many voxels it has.
-        seen_s: for how long a voxel of it was seen on average, seconds.
+        seen_s: for how long it was seen, seconds: a voxel of it on average, or, if it has a name and that is more, in
+            the frames that began or ended the sight of some of it. Two keyframes from two sides show no voxel twice,
+            but the object; what nothing names may be two bits of background.
         first_ns, last_ns: stamps of its oldest and its newest hit.
         others: see SceneObject.
     """
@@ -47,8 +51,22 @@ class Sighting:
     last_ns: int
 
 
-def describe(surface: Surface, candidate: Candidate, segmentation: Segmentation, vocabulary: list[str]) -> Sighting:
-    """Describe a candidate; ``vocabulary`` holds the label names by index."""
+def describe(
+    surface: Surface,
+    candidate: Candidate,
+    segmentation: Segmentation,
+    vocabulary: list[str],
+    looks: Mapping[int, float],
+) -> Sighting:
+    """Describe a candidate.
+
+    Args:
+        surface: the voxels.
+        candidate: some of them.
+        segmentation: that the candidate is of.
+        vocabulary: label names by index.
+        looks: seconds of looking that each of the latest frames stands for, by stamp.
+    """
     members = candidate.members
     # Parts that no mask covered (legs, a shaded seat) joined by touch; they say little against the class.
     voters = members[segmentation.label[members] == candidate.label] if candidate.label >= 0 else members
@@ -73,7 +91,7 @@ def describe(surface: Surface, candidate: Candidate, segmentation: Segmentation,
     return Sighting(
         owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
         voxels=len(members),
-        seen_s=float(surface.seen[members].mean()),
+        seen_s=max(float(surface.seen[members].mean()), _looked(surface, members, looks) if best >= 0 else 0.0),
         box=_tight_box(surface.position[members], surface.normal[members], segmentation.structure.floor, label),
         label=label,
         score=score,
@@ -82,6 +100,13 @@ def describe(surface: Surface, candidate: Candidate, segmentation: Segmentation,
         first_ns=int(surface.first_ns[members].min()),
         last_ns=int(surface.last_ns[members].max()),
     )
+
+
+def _looked(surface: Surface, members: NDArray[np.int64], looks: Mapping[int, float]) -> float:
+    """Seconds of looking of the frames that are the first or the last to show a good part of the voxels."""
+    first, last = surface.first_ns[members], surface.last_ns[members]
+    stamps, counts = np.unique(np.concatenate([first, last[last != first]]), return_counts=True)
+    return sum(looks.get(stamp, 0.0) for stamp in stamps[counts >= min(_IN_FRAME, 0.1 * len(members))].tolist())
 
 
 def _face_direction(normals: NDArray[np.float32]) -> float | None:

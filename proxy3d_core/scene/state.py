@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -38,6 +39,7 @@ _EVIDENCE_LIMIT = 0.25  # s; a long pause between two frames is not a long look
 _STEP = 0.1  # m
 _TURN = 0.1  # rad
 _STEP_EVIDENCE = 0.1  # s
+_LOOKS = 2000  # frames whose worth is remembered: longer ago than any object waits to be admitted
 _GOING = 0.1  # share of an object's voxels seen empty: its proxies wait for whether it is gone
 _VIEW = 0.2  # s of looking; frames that follow each other sooner show the same instances once more
 _LEAST_SEEN = 0.25  # s; voxels seen for less are noise
@@ -109,6 +111,7 @@ class SceneState:
         with self._lock:
             self._views = RecentViews()
             self._last: tuple[int, NDArray[np.float64]] | None = None
+            self._looks: deque[tuple[int, float]] = deque(maxlen=_LOOKS)  # stamp, evidence
             self._extracted_ns: int | None = None
 
     def close(self) -> None:
@@ -179,7 +182,11 @@ class SceneState:
                     f"map ends {reach:.0f} m from the origin; fix the transform, or use a local fixed "
                     "frame (REP-105)"
                 )
+            if self._frames == 1 and evidence > _STEP_EVIDENCE:  # what is known now of the pace holds for the first one
+                self._voxels.weigh(evidence / _STEP_EVIDENCE)
+                self._looks[0] = (self._looks[0][0], evidence)
             self._last = (frame.stamp_ns, frame.pose)
+            self._looks.append((frame.stamp_ns, evidence))
             with self.times.measure("fuse"):
                 self._tracker.observe(self._voxels.fuse(observation, evidence))
             with self.times.measure("carve"):
@@ -309,9 +316,10 @@ class SceneState:
                 instances = self._instances.evidence_at(surface.position) if len(self._instances) else None
                 height = None if self._robot_pose is None else float(self._robot_pose[2, 3])
                 self._extracted_ns = stamp_ns
+                looks = dict(self._looks)
             with self.times.measure("segment"):
                 segmentation = segment(surface, vocabulary, settings.min_size, height, instances)
-                sightings = [describe(surface, c, segmentation, vocabulary) for c in segmentation.candidates]
+                sightings = [describe(surface, c, segmentation, vocabulary, looks) for c in segmentation.candidates]
             with self._lock, self.times.measure("track"):
                 if voxels is not self._voxels:
                     return  # the map was reset or replaced meanwhile

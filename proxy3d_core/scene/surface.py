@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from proxy3d_core.scene.voxels import HALF_NEIGHBOURS, VoxelMap, pack, unpack
 
 _DENSE = 300_000  # cells
 _TOUCHING = np.ones((3, 3, 3), bool)
+_FEW_POINTS = 3  # in a voxel: the pixels lie wider apart than the voxels are
+_PIXEL_GAP = 2.5  # voxels between two of them: 5 m away, on a surface seen at 45 degrees
 
 BACKGROUND_WEIGHT = 0.4
 """A second of "no class" weighs this much against a second of a class: segmenters miss more often than they invent."""
@@ -32,6 +35,7 @@ class Surface:
         normal: (N, 3) float32 mean normal; shorter than 1 where normals disagree.
         color: (N, 3) float32.
         seen: (N,) float32 seconds.
+        points: (N,) float32 how many points are in the mean, fading.
         background: (N,) float32 seconds without a class.
         slot_label: (N, S), slot_weight: (N, S) label votes.
         owner: (N,) object id at the last extraction, or a negative group (see snapshot.py).
@@ -46,6 +50,7 @@ class Surface:
     normal: NDArray[np.float32]
     color: NDArray[np.float32]
     seen: NDArray[np.float32]
+    points: NDArray[np.float32]
     background: NDArray[np.float32]
     slot_label: NDArray[np.int16]
     slot_weight: NDArray[np.float32]
@@ -71,6 +76,7 @@ class Surface:
             appearance[:, :3],
             appearance[:, 3:],
             voxels.seen[rows],
+            voxels.count[rows],
             voxels.background[rows],
             voxels.slot_label[rows],
             voxels.slot_weight[rows],
@@ -120,12 +126,22 @@ def components(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> N
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def connected(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Connected parts of voxels ``members`` (indices into the surface), each sorted, largest first."""
+def connected(surface: Surface, members: NDArray[np.int64], bridge: bool = False) -> list[NDArray[np.int64]]:
+    """Connected parts of voxels ``members`` (indices into the surface), each sorted, largest first.
+
+    Voxels connect by touching; with ``bridge`` also over the gap between two pixels, where few of them have sampled a
+    surface more coarsely than the voxels are.
+    """
     if not len(members):
         return []
     members = np.sort(members)
     part = _component_numbers(surface, members)
+    sparse = np.flatnonzero(surface.points[members] <= _FEW_POINTS) if bridge else np.zeros(0, np.int64)
+    if len(sparse):
+        near = cKDTree(surface.position[members[sparse]]).query_pairs(_PIXEL_GAP * surface.size, output_type="ndarray")
+        first, second = part[sparse[near]].T.astype(np.int64)
+        other = first != second
+        part = components(int(part.max()) + 1, first[other], second[other])[part]
     sizes = np.bincount(part)
     groups = np.split(members[np.argsort(part, kind="stable")], np.cumsum(sizes)[:-1])
     return sorted(groups, key=lambda g: (-len(g), int(g[0])))

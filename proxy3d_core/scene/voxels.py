@@ -143,6 +143,11 @@ class VoxelMap:
         self._vote(rows, observation.labels[order], starts, evidence)
         return self.owner[rows]
 
+    def weigh(self, factor: float) -> None:
+        """Let all that was seen so far count ``factor`` times as long."""
+        for column in (self.seen, self.background, self.slot_weight):
+            column *= factor
+
     def _rows_of(self, unique: NDArray[np.int64], stamp_ns: int) -> NDArray[np.int64]:
         """Rows of sorted keys; voxels that are missing are made."""
         at = np.searchsorted(self._keys, unique)
