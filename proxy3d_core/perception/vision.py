@@ -125,6 +125,14 @@ class VisionModel(SemanticEncoder):
         labels = np.where(scores < _SURE, 0, categories).reshape(-1)[cell]
         return Sight(features, labels, scores.reshape(-1)[cell], masks)
 
+    def categories(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(N,) indices into ``names``: the likeliest category of features (N, C), of cells, proxies or codes."""
+        import torch
+
+        with torch.inference_mode():
+            logits = self._network.category(torch.from_numpy(features).to(self._device))
+        return np.asarray(logits.argmax(dim=1).cpu().numpy() + 1, np.int64)
+
     def _input(self, images: list[WorkingImage]) -> torch.Tensor:
         """(N, C, h, w) on the model's device."""
         import torch

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, cross_entropy, smooth_l1_loss
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from proxy3d_core.models.checkpoint import WEIGHTS, Checkpoint
 from proxy3d_core.perception.vision_input import working_size
@@ -56,6 +57,9 @@ class VisionTraining(BaseModel):
     rate: float = Field(2e-3, gt=0, description="Highest learning rate.")
     warmup: float = Field(0.03, ge=0, lt=1, description="Share of the steps on the way up to it.")
     decay: float = Field(0.02, ge=0, description="Weight decay.")
+    average: float = Field(
+        0.998, ge=0, lt=1, description="What is saved is a running mean: share of it kept each step."
+    )
     no_geometry: float = Field(0.2, ge=0, le=1, description="Share of the views without depth.")
     no_color: float = Field(0.04, ge=0, le=1, description="Share of the views without colours.")
     precision: Literal["float32", "bfloat16"] = "bfloat16"
@@ -82,6 +86,7 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
     network = _start(config).to(memory_format=torch.channels_last)
     task = _Task(network, examples, config, rng)
     steps = max(1, round(config.epochs * len(examples) / config.batch))
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
     config.out.mkdir(parents=True, exist_ok=True)
@@ -100,6 +105,7 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
+            average.update_parameters(network)
             if step % 20 == 0 or step == steps - 1:
                 seconds = time.perf_counter() - begin
                 rate = (step + 1) * config.batch / seconds
@@ -108,10 +114,10 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
                 log.flush()
                 bar.update(shown, completed=step + 1, rate=f"{rate:.0f} views/s, loss {total.item():.2f}")
             if step % 400 == 399:
-                save(network, config.out)
-    save(network, config.out)
+                save(average.module, config.out)
+    save(average.module, config.out)
     if config.held:
-        figures = score(network, load_examples(recordings(config.held), 0, config.seed, config.threads, quiet))
+        figures = score(average.module, load_examples(recordings(config.held), 0, config.seed, config.threads, quiet))
         (config.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return config.out
 

@@ -1,0 +1,131 @@
+"""The vision network: what it learns from, that it learns, and how well the shipped one sees a room it never saw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("embreex", reason="the renderer needs the sim extra: pip install 'proxy3d-training[sim]'")
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+import torch
+
+from proxy3d_core.errors import BadInput
+from proxy3d_core.models.checkpoint import Checkpoint
+from proxy3d_core.perception.vision import NANO, load_vision
+from proxy3d_core.perception.vision_network import load_network
+from proxy3d_training.simulation import simulate as simulation
+from proxy3d_training.simulation.generate import Settings
+from proxy3d_training.simulation.truth import Truth
+from proxy3d_training.train.vision import VisionTraining, load_config, train_vision
+from proxy3d_training.train.vision_data import COLORS, NAMES, UNKNOWN, load_examples, recordings
+from proxy3d_training.train.vision_score import score
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two rooms that no network was trained on."""
+    out = tmp_path_factory.mktemp("rooms")
+    for number in (0, 1):
+        simulation.make(number, Settings(seed=31337, frames=6, flats=0.0), out)
+    return out
+
+
+def test_examples_say_what_the_truth_says(rooms: Path) -> None:
+    folder = recordings([rooms])[0]
+    truth = Truth.load(folder)
+    whole, parts = load_examples([folder], 0, 0), load_examples([folder], 2, 0)
+    assert len(whole) == len(truth.frames)
+    assert len(parts) == 3 * len(truth.frames)
+    np.testing.assert_array_equal(parts.rgb[::3], whole.rgb)
+    for thing in truth.objects:
+        here = whole.instance == thing.id
+        if here.any():
+            assert (whole.category[here] == NAMES.index(thing.label)).all()
+            color = COLORS.index(thing.color) if thing.color else UNKNOWN
+            assert (whole.color[here] == color).all()
+    building = whole.category[(whole.instance == 0) & (whole.category != UNKNOWN)]
+    assert {NAMES[i] for i in np.unique(building)} <= {"floor", "wall", "ceiling"}
+    # A point and its vote meet at the centre, whose height over the camera the truth knows.
+    points_up = whole.geometry[:, 1::2, 1::2, 1].astype(np.float64) * 2
+    for index, frame in enumerate(truth.frames):
+        for number in np.unique(whole.instance[index])[1:]:
+            here = (whole.instance[index] == number) & np.isfinite(whole.vote[index, ..., 0])
+            center = points_up[index][here] + whole.vote[index, ..., 2][here]
+            expected = truth.thing(int(number)).box.center[2] - frame.position[2]
+            np.testing.assert_allclose(center, expected, atol=0.02)
+
+
+def test_floor_and_ceiling_lie_at_their_heights(rooms: Path) -> None:
+    folder = recordings([rooms])[0]
+    truth = Truth.load(folder)
+    examples = load_examples([folder], 0, 0)
+    for index, frame in enumerate(truth.frames):
+        height = examples.geometry[index, 1::2, 1::2, 1].astype(np.float64) * 2 + frame.position[2]
+        for name, expected in (("floor", 0.0), ("ceiling", truth.rooms[0].height)):
+            here = examples.category[index] == NAMES.index(name)
+            if here.sum() > 50:
+                assert np.median(height[here]) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_few_steps_learn_and_what_is_saved_is_what_was_trained(rooms: Path, tmp_path: Path) -> None:
+    config = VisionTraining(
+        kind="vision", rooms=[rooms], held=[rooms], out=tmp_path / "out", epochs=10, batch=4, threads=1, seed=1
+    )
+    out = train_vision(config, quiet=True)
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["category"] < 0.7 * log[0]["category"]
+    assert log[-1]["vote"] < 0.9 * log[0]["vote"]
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["rgbd"]["pixels"] > 0.3
+    assert load_vision(out, "cpu").names == NAMES
+    again = VisionTraining(kind="vision", rooms=[rooms], start=out, out=tmp_path / "more", epochs=0.4, threads=1)
+    entry = json.loads((train_vision(again, quiet=True) / "log.jsonl").read_text().splitlines()[0])
+    assert entry["category"] < 0.8 * log[0]["category"]  # it goes on, it does not begin anew
+
+
+def test_the_shipped_network_sees_rooms_it_never_saw(rooms: Path) -> None:
+    examples = load_examples(recordings([rooms]), 0, 0)
+    figures = score(load_network(Checkpoint(NANO), torch.device("cpu")), examples)
+    assert figures["rgbd"]["pixels"] > 0.6  # floor and wall alone: about 0.5
+    assert figures["rgbd"]["things"] > 0.3  # chance: 1 of 72 kinds
+    assert figures["rgb"]["pixels"] > 0.5
+    assert figures["rgb"]["things"] > 0.2
+    assert figures["rgbd"]["colors"] > 0.4
+    assert figures["rgbd"]["vote_m"] < 0.3
+
+
+def test_codes_and_features_are_read_by_one_linear_layer(rooms: Path) -> None:
+    """A numeral that is added to features of a room is still told from the other 99, and does not hide the category."""
+    from proxy3d_core.proxies.references import MARKERS, ReferenceCodes
+
+    model = load_vision("nano", "cpu")
+    rgb = load_examples(recordings([rooms]), 0, 0).rgb
+    features = model.encode(list(rgb)).numpy().reshape(-1, model.channels)[::7]
+    codes = ReferenceCodes(model.encode).identifiers(range(MARKERS))
+    marked = features[:, None] + codes
+    numeral = load_network(Checkpoint(NANO), torch.device("cpu")).numeral
+    with torch.inference_mode():
+        read = numeral(torch.from_numpy(marked)).argmax(dim=2).numpy()
+    assert np.mean(read == np.arange(MARKERS)) > 0.8
+    same = (
+        model.categories(marked.reshape(-1, model.channels)).reshape(read.shape) == model.categories(features)[:, None]
+    )
+    assert same.mean() > 0.5
+
+
+def test_the_configuration_that_ships_is_valid() -> None:
+    config = load_config(CONFIGS / "vision-nano.yaml")
+    assert config.kind == "vision"
+    assert set(config.rooms).isdisjoint(config.held)
+
+
+def test_no_rooms(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no simulated recording"):
+        recordings([tmp_path])
