@@ -259,16 +259,43 @@ def test_a_killed_run_goes_on(samples: Path, unbroken: Path, tmp_path: Path) -> 
         assert torch.equal(value, weights(out)[name])
 
 
+TWICE = """
+import signal, sys
+from pathlib import Path
+from proxy3d_training.train import metrics
+from proxy3d_training.train.config import read_config, train_config
+from proxy3d_training.train.run import Run, Stopped
+
+add = metrics.Metrics.add
+
+def interrupted(self, step, **values):
+    add(self, step, **values)
+    if step == 6:
+        signal.raise_signal(signal.SIGINT)
+
+metrics.Metrics.add = interrupted
+config = train_config(read_config(Path(sys.argv[1])))
+try:
+    Run(config, quiet=True)()
+except Stopped:
+    metrics.Metrics.add = add
+    Run(config, quiet=True)()
+else:
+    sys.exit("was not stopped")
+"""
+
+
 def test_two_processes_are_one(samples: Path, unbroken: Path, tmp_path: Path) -> None:
-    """The same questions a step and the same loss over all of them; only the order of sums differs."""
+    """The same questions and loss a step, stopped and continued; only the order of sums differs."""
     out, config = tmp_path / "out", tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(tree(samples, out) | {"accumulate": 1}))
+    script = tmp_path / "twice.py"
+    script.write_text(TWICE)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     run = subprocess.run(
-        [*command, "-m", "proxy3d_training.train", str(config), "--quiet"],
-        capture_output=True, text=True, check=False, env=environment,
-    )  # fmt: skip
+        [*command, str(script), str(config)], capture_output=True, text=True, check=False, env=environment
+    )
     assert run.returncode == 0, run.stderr
     mine, theirs = told(out), told(unbroken)
     assert [line["tokens"] for line in mine] == [line["tokens"] for line in theirs]

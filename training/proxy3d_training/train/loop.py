@@ -109,17 +109,18 @@ class Learner:
         return {k: t for k, t in found.items() if not (t.data_ptr() in seen or seen.add(t.data_ptr()))}
 
     def optimizer_state(self) -> dict[str, Tensor]:
-        """``<parameter>.<exp_avg, exp_avg_sq or step>``, on the CPU of the main process."""
-        found = self._optimizer_state()["state"]
+        """``<parameter>.<exp_avg, exp_avg_sq or step>``, on the CPU of the main process; nothing in others."""
+        found = self._optimizer_state().get("state", {})
         return {f"{name}.{key}": value for name, values in found.items() for key, value in values.items()}
 
     def load_optimizer_state(self, state: Mapping[str, Tensor]) -> None:
-        """What ``optimizer_state`` gave. Raises KeyError: it is of another stage."""
+        """What ``optimizer_state`` gave, in the main process. Raises KeyError: it is of another stage."""
         found = self._optimizer_state()
-        for name, values in found["state"].items():
+        for name, values in found.get("state", {}).items():
             for key in values:
                 values[key] = state[f"{name}.{key}"]
-        set_optimizer_state_dict(self.model, self._optimizer.optimizer, found, options=StateDictOptions(**_FULL))
+        options = StateDictOptions(**_FULL, broadcast_from_rank0=self._accelerator.num_processes > 1)
+        set_optimizer_state_dict(self.model, self._optimizer.optimizer, found, options=options)
 
     def _optimizer_state(self) -> dict[str, Any]:
         return get_optimizer_state_dict(self.model, self._optimizer.optimizer, options=StateDictOptions(**_FULL))

@@ -27,7 +27,7 @@ from transformers import AutoTokenizer
 from proxy3d_core.encoders import load_encoder
 from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes
-from proxy3d_core.vlm.config import configuration
+from proxy3d_core.vlm.config import ProxyVLMConfig, configuration
 from proxy3d_core.vlm.loading import load_vlm
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
@@ -38,7 +38,7 @@ from proxy3d_training.data.drawn import DrawnScenes
 from proxy3d_training.data.prepared import INDEX, PreparedScenes, digest
 from proxy3d_training.data.schema import Split
 from proxy3d_training.progress import progress_bar
-from proxy3d_training.train.batches import Collator
+from proxy3d_training.train.batches import Collator, Variant
 from proxy3d_training.train.checkpoint import Checkpoints, Progress, read_progress, read_tensors
 from proxy3d_training.train.config import PUBLISHED, DataConfig, ReplayConfig, StageConfig, TrainConfig
 from proxy3d_training.train.loop import Learner, load_weights, warm_cosine
@@ -89,8 +89,7 @@ class Run:
         self._config = config
         self._accelerator = Accelerator(
             mixed_precision="bf16" if config.precision == "bf16" else "no",
-            # of replayed samples without positions the position code gets no gradient
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=_some_idle(config))],
         )
         self._quiet = quiet or not self._accelerator.is_main_process
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -117,10 +116,13 @@ class Run:
             progress = Progress(0, 0, 0, 0.0, 0.0, self._about)
             if self._accelerator.is_main_process:
                 config.out.mkdir(parents=True, exist_ok=True)
+                if config.from_scratch:
+                    self._make_tokenizer()
                 text = config.model_dump_json(indent=1, exclude_none=True)
                 (config.out / "config.json").write_text(text + "\n", encoding="utf-8")
         else:
             self._say(f"going on after step {progress.done}")
+        self._accelerator.wait_for_everyone()
         self._metrics = Metrics(config.out, progress.done) if self._accelerator.is_main_process else None
         with self._interruptible():
             while progress.stage < len(config.stages):
@@ -146,7 +148,7 @@ class Run:
             model.gradient_checkpointing_enable({"use_reentrant": False})
         learner = Learner(model, stage, accelerator, config.clip)
         if latest is not None and progress.step:
-            learner.load_optimizer_state(read_tensors(latest, "optimizer"))
+            learner.load_optimizer_state(read_tensors(latest, "optimizer") if accelerator.is_main_process else {})
         parts = self._parts(settings, prompts)
         world = accelerator.num_processes
         slots = world * config.accumulate
@@ -230,18 +232,27 @@ class Run:
             source = PUBLISHED.get(config.model, config.model)
             return load_vlm(source, device="cpu", dtype="float32", **changes)
         torch.manual_seed(config.seed)
-        described = configuration("nano", **({"feature_channels": self._data.channels} | config.changes))
-        folder = config.out / "tokenizer"
-        with self._accelerator.main_process_first():
-            if not folder.is_dir():
-                samples = SpaceSpan([file for data in config.data.values() for file in data.files], split="train")
-                some = range(0, len(samples), -(-len(samples) // _SPELLED))
-                texts = (text for item in map(samples.__getitem__, some) for text in _texts(item.sample))
-                made = train_tokenizer(texts, described.get_text_config().vocab_size)
-                part = folder.with_name(".tokenizer.part")
-                made.save_pretrained(part)
-                part.rename(folder)
-        return ProxyVLM(described), PromptFormat(AutoTokenizer.from_pretrained(folder))
+        described = self._described()
+        return ProxyVLM(described), PromptFormat(AutoTokenizer.from_pretrained(self._tokenizer))
+
+    def _described(self) -> ProxyVLMConfig:
+        """Of a nano from scratch."""
+        return configuration("nano", **({"feature_channels": self._data.channels} | self._config.changes))
+
+    @property
+    def _tokenizer(self) -> Path:
+        return self._config.out / "tokenizer"
+
+    def _make_tokenizer(self) -> None:
+        """From the questions and answers that are learned."""
+        files = [file for data in self._config.data.values() for file in data.files]
+        samples = SpaceSpan(files, split="train")
+        asked = (samples[position].sample for position in range(len(samples)))
+        texts = (text for sample in asked for text in (sample.prompt(), sample.answer.text))
+        part = self._tokenizer.with_name(".tokenizer.part")
+        train_tokenizer(texts, self._described().get_text_config().vocab_size).save_pretrained(part)
+        shutil.rmtree(self._tokenizer, ignore_errors=True)
+        part.rename(self._tokenizer)
 
     def _parts(self, settings: StageConfig, prompts: PromptFormat) -> list[Part]:
         """What a stage reads, its own samples first."""
@@ -438,8 +449,15 @@ def _digests(config: TrainConfig) -> dict[str, str]:
     return found
 
 
-def _texts(sample: Any) -> tuple[str, str]:
-    return sample.prompt(), sample.answer.text
+def _some_idle(config: TrainConfig) -> bool:
+    """Whether some steps use only some of the weights that learn, such as those on samples without positions."""
+    placed = [stage.resolved().placed for stage in config.stages]
+    replayed = [
+        any((part.stage != 1) != own for part in s.replay) for s, own in zip(config.stages, placed, strict=True)
+    ]
+    return (
+        any(replayed) or config.variant != Variant() or bool({"latent_channels", "region_channels"} & {*config.changes})
+    )
 
 
 def _seed(*key: int) -> int:
