@@ -493,7 +493,8 @@ def convert(
 @app.command(epilog="Example: proxy3d bench proxies --json > proxies.json; proxy3d bench proxies --quality DIR")
 def bench(
     what: Annotated[
-        Literal["node", "proxies"], typer.Argument(help="The live node, or the making of proxies.")
+        Literal["node", "proxies", "vlm"],
+        typer.Argument(help="The live node, the making of proxies, or answers on proxies and on pixel tokens."),
     ] = "node",
     sequence: Annotated[
         list[Path] | None,
@@ -510,6 +511,13 @@ def bench(
     encoder: Annotated[
         str, typer.Option(help="proxies --quality: folder or hub id of a visual encoder; empty = built-in features.")
     ] = "",
+    size: Annotated[
+        Literal["nano", "3b", "7b"] | None,
+        typer.Option(help="vlm: random weights of this size; default: the model that answer.vlm names."),
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="vlm: questions at once; may be given often [default: 1, 8, 16].", min=1)
+    ] = None,
     params: Params = None,
     settings: Settings = None,
     json_: Json = False,
@@ -524,6 +532,8 @@ def bench(
             figures = _quality_figures(quality, encoder, config)
         else:
             figures = _proxy_figures((sequence or measure.default_sequences())[-1:], config, frames)
+    elif what == "vlm":
+        figures = _vlm_figures((sequence or measure.default_sequences())[:1], config, size, batch or [1, 8, 16])
     else:
         sources = [open_sequence(path) for path in sequence or measure.default_sequences()]
         if not sources:
@@ -532,8 +542,8 @@ def bench(
     figures = {"machine": measure.machine(), **figures}
     if json_:
         print_json(figures)
-    elif quality:
-        print_quality(figures)
+    elif quality or what == "vlm":
+        print_tables(figures)
     else:
         print_figures(figures)
 
@@ -603,8 +613,30 @@ def _quality_figures(paths: list[Path], encoder: str, config: Config) -> dict[st
     return figures
 
 
-def print_quality(figures: dict[str, dict[str, Any]]) -> None:
-    """Tables of what proxies keep, one for each kind of figures."""
+def _vlm_figures(paths: list[Path], config: Config, size: Any, batches: list[int]) -> dict[str, dict[str, Any]]:
+    from proxy3d_core.encoders import load_encoder
+    from proxy3d_core.sequences import open_sequence
+
+    with extra("models"):
+        from proxy3d_core.vlm.loading import load_vlm
+        from proxy3d_ros.bench import scenes, vlm
+
+    if not paths:
+        fail("there is no sequence to measure with; name one: proxy3d bench vlm --sequence DIR")
+    source = open_sequence(paths[0])
+    encoder = load_encoder(**config.encoder.model_dump())
+    named = size is None
+    model, prompts = load_vlm(config.answer.vlm) if named else vlm.random_vlm(size, encoder.channels)
+    err.print(
+        f"{config.answer.vlm if named else size}, {scenes.FRAMES} frames of {source.name}, features: {encoder.name}"
+    )
+    material = vlm.Material.of(source, encoder, scenes.FRAMES)
+    figures = vlm.bench_batches(model, prompts, encoder, material, config, batches, err.print)
+    return figures | vlm.bench_scene(model, prompts, encoder, material, config)
+
+
+def print_tables(figures: dict[str, dict[str, Any]]) -> None:
+    """One table for each kind of figures."""
     kinds: dict[tuple[str, ...], Table] = {}
     for name, values in figures.items():
         if name != "machine":

@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from proxy3d_core.models.loading import quiet  # noqa: E402 - only where torch is
 from proxy3d_core.vlm.config import configuration  # noqa: E402 - only where torch is
 from proxy3d_core.vlm.inputs import SceneTokens, collate  # noqa: E402
 from proxy3d_core.vlm.model import ProxyVLM  # noqa: E402
@@ -27,7 +28,7 @@ TEXT = {
     "num_key_value_heads": 2,
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]},
 }
-STEPS = 250
+STEPS = 300
 SHORT = "Answer the question using a single word or phrase."
 LESSONS = {
     f"How many chairs are there? {SHORT}": "Four.",
@@ -58,18 +59,22 @@ def teach(folder: Path, lessons: Mapping[str, str], channels: int = 10) -> Path:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.02, STEPS)
     for _ in range(STEPS):
-        count = int(random.choice([1, 10, 60]))
-        scene = SceneTokens(
-            random.normal(size=(count, channels)).astype(np.float32),
-            random.uniform(-3, 3, (count, 3)).astype(np.float32),
-            np.zeros(count, np.int64),
-        )
-        batch = vars(pack([prompts.prefix(count)], [asked], prompts.pad)) | collate([scene])
-        model(**batch).loss.backward()
+        counts = random.integers(1, 80, 2).tolist()
+        scenes = [
+            SceneTokens(
+                random.normal(size=(count, channels)).astype(np.float32),
+                random.uniform(-3, 3, (count, 3)).astype(np.float32),
+                np.zeros(count, np.int64),
+            )
+            for count in counts
+        ]
+        packed = pack([prompts.prefix(count) for count in counts], [asked] * 2, prompts.pad)
+        model(**vars(packed), **collate(scenes)).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

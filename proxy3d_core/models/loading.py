@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn.functional import interpolate
 from proxy3d_core.errors import BadInput, ModelError
 from proxy3d_core.models.checkpoint import Checkpoint
 
+_LOADING = RLock()
 _FILTERS = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # by PIL's numbers, as image processors store them
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -101,17 +103,22 @@ def load_weights(checkpoint: Checkpoint, model_name: str, prefixes: tuple[str, .
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """transformers counts weights and reports on them on stderr, a node's log; what is wrong is raised here."""
+    """For loading a model: one thread at a time, and nothing on stderr.
+
+    transformers counts weights and reports on them on stderr, a node's log; what is wrong is raised here. And it
+    replaces functions of torch while it loads: two loads at once leave them replaced, and tied weights untied.
+    """
     logging: Any = transformers.utils.logging
-    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
+    with _LOADING:
+        bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bar:
+                logging.enable_progress_bar()
 
 
 def choose_device(device: str) -> torch.device:

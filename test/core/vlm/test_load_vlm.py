@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,14 @@ def test_other_models_and_no_models(copied: Path, tmp_path: Path) -> None:
         load_vlm(copied)
     with pytest.raises(ModelError, match="no model at"):
         load_vlm(tmp_path / "nowhere")
+
+
+def test_many_threads_load_at_once(own: Path) -> None:
+    """A node loads its models beside each other; every one of them comes out whole."""
+    with ThreadPoolExecutor(6) as pool:
+        models = [model for model, _ in pool.map(lambda _: load_vlm(own, device="cpu"), range(12))]
+    ids = torch.tensor([[1, 300, 2]])
+    with torch.no_grad():
+        logits = [model(input_ids=ids).logits for model in models]
+    for other in logits[1:]:
+        torch.testing.assert_close(other, logits[0], rtol=0, atol=0)
