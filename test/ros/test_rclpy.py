@@ -5,6 +5,7 @@ Needs a workspace where proxy3d_ros was built with colcon and sourced.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -54,8 +55,11 @@ def until(what: Callable[[], bool], seconds: float = 60) -> None:
         assert time.monotonic() < end, "it did not get there in time"
 
 
-def ask(question: str) -> str:
-    request = f'{{question: "{question}"}}'
+WITH_VLM = all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
+
+
+def ask(question: str, more: str = "") -> str:
+    request = f'{{question: "{question}"{more}}}'
     return ros2("service", "call", f"/{NAMESPACE}/ask_spatial", "proxy3d_ros/srv/AskSpatial", request)
 
 
@@ -74,15 +78,19 @@ def proxies() -> NDArray[np.void]:
 
 
 @pytest.fixture(scope="module")
-def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def robot(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The launched node in a namespace and a robot that looks around; the log of both."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("ros")
-    (folder / "params.yaml").write_text(
-        f"/**:\n  ros__parameters:\n    output:\n      map_folder: {folder / 'maps'}\n    map:\n      min_size: 0.1\n"
-    )
+    settings = {
+        "output": {"map_folder": str(folder / "maps")},
+        "map": {"min_size": 0.1},
+        "answer": {"vlm": str(request.getfixturevalue("taught_vlm")) if WITH_VLM else "nano"},
+        "encoder": {"source": ""},  # what the taught model reads
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump({"/**": {"ros__parameters": settings}}))
     modules = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": modules}
     log = (folder / "log.txt").open("w")
@@ -131,13 +139,30 @@ def test_a_hundred_questions_at_once_are_all_answered(robot: Path) -> None:
     assert done.stdout.strip().endswith("True"), done.stdout + done.stderr
 
 
+def test_the_vlm_answers(robot: Path) -> None:
+    """What the model says on the same service, or what to install where it cannot run."""
+    response = ask("Where can somebody sit?", ", answerer: vlm, timeout: 120.0")
+    if WITH_VLM:
+        assert "status=0" in response and "answer='On a chair'" in response and "answerer='vlm'" in response, response
+        named = ask("Which object is the largest?", ", answerer: vlm")
+        label, number = re.findall(r"answer='the (\w+) \((\d+)\)'", named)[0]
+        assert f"id='{number}'" in named and f"class_id='{label}'" in named
+        until(lambda: "ns: attention" in markers())
+    else:
+        assert "status=6" in response and "pip install" in response, response
+
+
+def markers() -> str:
+    return ros2("topic", "echo", *LATCHED, f"{NODE}/markers", "visualization_msgs/msg/MarkerArray")
+
+
 def test_objects_and_markers_are_published_to_late_listeners(robot: Path) -> None:
     objects = ros2("topic", "echo", *LATCHED, f"{NODE}/objects", "vision_msgs/msg/Detection3DArray")
     named = sorted(name for name in re.findall(r"class_id: (\w+)", objects) if name != "object")
     assert named == ["chair", "chair", "table"]
     assert "frame_id: map" in objects
-    markers = ros2("topic", "echo", *LATCHED, f"{NODE}/markers", "visualization_msgs/msg/MarkerArray")
-    assert len(re.findall(r"ns: boxes", markers)) >= 3 and re.search(r"text: chair \d+", markers)
+    shown = markers()
+    assert len(re.findall(r"ns: boxes", shown)) >= 3 and re.search(r"text: chair \d+", shown)
     assert len(proxies()) > 0
 
 

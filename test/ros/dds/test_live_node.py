@@ -65,7 +65,9 @@ def start_node():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_played_room_is_seen_and_questions_are_answered(start_node, make_node, wait_until, recording, compressed):
+def test_a_played_room_is_seen_and_questions_are_answered(
+    start_node, make_node, wait_until, recording, taught_vlm, compressed
+):
     watched = {
         "/robot1/proxy3d/objects": ("vision_msgs/msg/Detection3DArray", qos.LATCHED),
         "/robot1/proxy3d/markers": ("visualization_msgs/msg/MarkerArray", qos.LATCHED),
@@ -75,7 +77,8 @@ def test_a_played_room_is_seen_and_questions_are_answered(start_node, make_node,
     watcher = make_node("watcher")
     for name, (kind, profile) in watched.items():
         watcher.subscribe(name, kind, got[name].append, profile)
-    start_node("--namespace", "robot1", "--set", f"input.compressed={str(compressed).lower()}")
+    settings = (f"input.compressed={str(compressed).lower()}", f"answer.vlm={taught_vlm}", "encoder.source=")
+    start_node("--namespace", "robot1", *(word for setting in settings for word in ("--set", setting)))
     with SpatialClient(namespace="robot1", middleware="dds", timeout=30) as client:
         assert client.ask("How many chairs are there?").status.name == "NO_SCENE"
         played = play(open_sequence(recording), compressed=compressed, namespace="robot1")
@@ -89,6 +92,11 @@ def test_a_played_room_is_seen_and_questions_are_answered(start_node, make_node,
         with ThreadPoolExecutor(100) as pool:
             replies = list(pool.map(lambda _: client.ask("How many chairs are there?"), range(100)))
         assert {(reply.status.name, reply.value) for reply in replies} == {("OK", 2.0)}
+        with ThreadPoolExecutor(8) as pool:
+            replies = list(
+                pool.map(lambda _: client.ask("Where can somebody sit?", timeout=60, answerer="vlm"), range(8))
+            )
+        assert {(reply.status.name, reply.answer, reply.answerer) for reply in replies} == {("OK", "On a chair", "vlm")}
         left = max(chairs(), key=lambda found: found.center[1])
         assert np.allclose(left.center[:2], CHAIRS[0].center[:2], atol=0.1)
         client.label(left.id, "throne")
