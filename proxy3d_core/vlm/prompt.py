@@ -14,9 +14,11 @@ tokens, so that the joined tokens are those of the joined text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from proxy3d_core.errors import BadInput, ModelError
+from proxy3d_core.proxies.references import find_markers, marker
 
 PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
     "<|endoftext|>",
@@ -30,6 +32,7 @@ PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
 
 SYSTEM = "You are a helpful assistant."
 
+_EVIDENCE = re.compile(r"\[((?:<OBJ\d{3}>)+)\] ?")
 _MENTION = re.compile(r"Region \[(\d+)\]")
 
 
@@ -101,3 +104,17 @@ class PromptFormat:
 def mentioned_regions(text: str) -> list[int]:
     """Which region each region token of a question stands for: ``[1, 0, 1]``, in the order of the text."""
     return [int(digits) for digits in _MENTION.findall(text)]
+
+
+def with_evidence(markers: Iterable[int], answer: str) -> str:
+    """An answer behind the objects that it rests on: ``[<OBJ003><OBJ007>] 3.4``; unchanged without any."""
+    named = "".join(marker(index) for index in markers)
+    return f"[{named}] {answer}" if named else answer
+
+
+def split_evidence(reply: str) -> tuple[list[int], str]:
+    """Markers of the objects that a reply rests on, and the answer itself; see ``with_evidence``."""
+    found = _EVIDENCE.match(reply.strip())
+    if found is None:
+        return [], reply.strip()
+    return find_markers(found[1]), reply.strip()[found.end() :]

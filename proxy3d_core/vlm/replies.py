@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from proxy3d_core.proxies.references import References, find_markers, marker
@@ -11,6 +11,7 @@ from proxy3d_core.reasoning.answer import Status
 from proxy3d_core.reasoning.choices import Option
 from proxy3d_core.reasoning.lexicon import NUMBER_WORDS
 from proxy3d_core.scene.snapshot import Snapshot
+from proxy3d_core.vlm.prompt import split_evidence
 from proxy3d_core.vlm.wording import Wording
 
 Kind = Literal["text", "id", "number", "choice"]
@@ -46,7 +47,7 @@ class Heard:
         text: for people: objects by label and id, numbers with their unit; the letter of a choice.
         kind: type of the answer.
         value, unit: the number, if it is one.
-        object_ids: objects that it names, in its order.
+        object_ids: objects that it names, in its order, and those that it rests on.
         kept: share of the named objects that there are.
         message: what to know about it.
     """
@@ -62,8 +63,14 @@ class Heard:
 
 
 def heard(reply: str, wording: Wording, snapshot: Snapshot, references: References) -> Heard:
-    """The answer in a reply to a question as it was worded. Never raises."""
-    said = " ".join(reply.split())
+    """The answer in a reply to a question as it was worded, with the objects that it rests on. Never raises."""
+    evidence, said = split_evidence(" ".join(reply.split()))
+    answer = _answer(said, wording, snapshot, references)
+    seen = [references.object_of[index] for index in evidence if references.object_of.get(index) in snapshot.by_id]
+    return replace(answer, object_ids=tuple(dict.fromkeys([*answer.object_ids, *seen])))
+
+
+def _answer(said: str, wording: Wording, snapshot: Snapshot, references: References) -> Heard:
     if not said:
         return Heard(Status.NOT_FOUND, message="the model said nothing")
     if wording.options:

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'proxy3d-
 
 from proxy3d_core.proxies.references import PICTURE, ReferenceCodes, find_markers
 from proxy3d_core.scene.snapshot import CEILING, FLOOR, WALL
-from proxy3d_core.vlm.prompt import PromptFormat
+from proxy3d_core.vlm.prompt import PromptFormat, split_evidence, with_evidence
 from proxy3d_core.vlm.tokenizer import train_tokenizer
 from proxy3d_training.data.dataset import Item, SpaceSpan
 from proxy3d_training.data.drawn import DrawnScene, DrawnScenes
@@ -22,8 +22,10 @@ from proxy3d_training.data.loading_bench import synthetic_samples, synthetic_sce
 from proxy3d_training.data.prepared import PreparedScenes
 from proxy3d_training.data.questions.generate import as_sample, candidates
 from proxy3d_training.data.questions.rooms import read_room
+from proxy3d_training.data.schema import Sample, TextAnswer
+from proxy3d_training.data.schema import Thing as SeenThing
 from proxy3d_training.simulation.truth import Box, Room, Thing, Truth
-from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, scene_tokens
+from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, rests_on, scene_tokens
 
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 BUDGET, CHANNELS = 60, 48
@@ -185,3 +187,23 @@ def test_an_item_of_a_drawn_scene_has_no_proxies() -> None:
     """They are drawn anew for every row."""
     sample: Any = None
     assert Item(sample, an_l()).proxies is None and Item(sample, an_l()).markers is None
+
+
+def test_answers_begin_with_what_they_rest_on() -> None:
+    """Where one stands and what one faces before what is asked for; of one category in the order of the markers."""
+    things = tuple(
+        SeenThing(id=i, marker=m, label=label)
+        for i, m, label in ((1, 30, "laptop"), (2, 8, "laptop"), (3, 5, "sofa"), (4, 90, "tv"), (5, None, "lamp"))
+    )
+    sample = Sample(
+        id="s", source="Simulated", family="SQA3D", kind="situated_count", split="train", view="symbols",
+        question="I sit on the sofa, facing the tv. How many laptops are in front of me?", objects=things,
+        answer=TextAnswer(text="Two.", references=("two",)),
+    )  # fmt: skip
+    assert rests_on(sample, np.arange(100)) == [90, 5, 8, 30]
+    assert rests_on(sample, np.arange(100)[::-1]) == [90, 5, 30, 8]
+    named = sample.model_copy(update={"question": "How many laptops does <OBJ090> face?"})
+    assert rests_on(named, np.arange(100)) == [5, 8, 30]
+    assert with_evidence([90, 5], "Two.") == "[<OBJ090><OBJ005>] Two." and with_evidence([], "Two.") == "Two."
+    assert split_evidence(" [<OBJ090><OBJ005>] Two.") == ([90, 5], "Two.")
+    assert split_evidence("<OBJ090>.") == ([], "<OBJ090>.") and split_evidence("[] no") == ([], "[] no")

@@ -21,7 +21,7 @@ from proxy3d_core.scene.snapshot import ObjectState, SceneObject, Snapshot
 from proxy3d_core.sequences import open_sequence
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prefix import Reply, ScenePrefix
-from proxy3d_core.vlm.prompt import PromptFormat
+from proxy3d_core.vlm.prompt import PromptFormat, split_evidence
 from proxy3d_core.vlm.replies import heard
 from proxy3d_core.vlm.wording import Wording
 from proxy3d_training.data.check import REGION, as_question, same_words
@@ -101,8 +101,9 @@ def _objects(scene: PreparedScene) -> Snapshot:
 def _said(reply: Reply, sample: Sample, objects: Snapshot, references: References) -> Said:
     question, options = split_options(sample.question, sample.options)
     understood = heard(reply.text, Wording(sample.prompt(), question, options), objects, references)
-    boxes = tuple(objects.by_id[i].box for i in references.objects_in(reply.text))
-    return Said(reply.text, boxes, math.exp(min(reply.log_probability, 0.0)), understood.kind)
+    answer = split_evidence(reply.text)[1]
+    boxes = tuple(objects.by_id[i].box for i in references.objects_in(answer))
+    return Said(answer, boxes, math.exp(min(reply.log_probability, 0.0)), understood.kind)
 
 
 class GeometricInRooms:

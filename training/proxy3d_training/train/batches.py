@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, References,
 from proxy3d_core.scene.snapshot import ProxySet
 from proxy3d_core.vlm.inputs import SceneTokens, collate
 from proxy3d_core.vlm.packing import pack
-from proxy3d_core.vlm.prompt import PromptFormat
+from proxy3d_core.vlm.prompt import PromptFormat, with_evidence
 from proxy3d_training.data.dataset import Item
 from proxy3d_training.data.drawn import DrawnScene
 from proxy3d_training.data.prepared import PreparedScene
@@ -59,6 +60,7 @@ class Collator:
         augment: a seed: markers are dealt anew for every row, and scenes are turned about the vertical; both leave the
             right answers right. What comes out depends on the seed and the samples alone. None = as recorded.
         budgets: how many proxies a drawn scene has, at least and at most.
+        evidence: answers begin with the objects that they rest on, so that what they are made from is learned, too.
     """
 
     prompts: PromptFormat
@@ -67,6 +69,7 @@ class Collator:
     variant: Variant = field(default_factory=Variant)
     augment: int | None = None
     budgets: tuple[int, int] = (150, 300)
+    evidence: bool = False
 
     def __call__(self, items: Sequence[Item]) -> dict[str, Any]:
         """One row for each thing that is seen, in the order in which it first comes up.
@@ -95,6 +98,8 @@ class Collator:
         answer = renamed(sample.answer.text, deal)
         if isinstance(sample.answer, IdAnswer):  # in ascending order
             answer = id_text([int(m[1]) for m in MARKER.finditer(answer)], answer)
+        if self.evidence:
+            answer = with_evidence((int(deal[m]) for m in rests_on(sample, deal)), answer)
         return self.prompts.question(renamed(sample.prompt(), deal)), self.prompts.answer(answer)
 
     def _scene(self, item: Item, deal: Ints, rng: np.random.Generator) -> SceneTokens:
@@ -113,6 +118,20 @@ class Collator:
         if not self.placed:
             return replace(tokens, positions=None)
         return tokens if self.augment is None else turned(tokens, rng.uniform(0, 2 * np.pi))
+
+
+def rests_on(sample: Sample, deal: Ints) -> list[int]:
+    """Markers of the objects that an answer rests on and that neither question nor answer names.
+
+    What a question places itself by comes before what it asks for; things of one category that follow each other are in
+    the order of their new markers.
+    """
+    named = {int(m) for text in (sample.prompt(), sample.answer.text) for m in MARKER.findall(text)}
+    left = [thing for thing in reversed(sample.objects) if thing.marker is not None and thing.marker not in named]
+    found: list[int] = []
+    for _, same in groupby(left, key=lambda thing: thing.label):
+        found += sorted((thing.marker for thing in same if thing.marker is not None), key=lambda m: int(deal[m]))
+    return found
 
 
 def renamed(text: str, deal: Ints) -> str:
