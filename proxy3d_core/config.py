@@ -40,8 +40,9 @@ class InputConfig(_Section):
     tf_timeout: float = Field(
         1.0, gt=0, le=60, description="A frame whose pose is still unknown after this time is dropped [s]."
     )
-    semantics: Literal["auto", "labels", "detections", "none"] = Field(
-        "auto", description="Which semantics belong to a frame: auto = whatever is published."
+    semantics: Literal["auto", "labels", "detections", "model", "none"] = Field(
+        "auto",
+        description="Which semantics belong to a frame: auto = whatever is published, else the vision model's.",
     )
     semantics_wait: float = Field(0.25, ge=0, le=10, description="How long a frame waits for its semantics [s].")
     label_names: str = Field(
@@ -90,7 +91,9 @@ class EncoderConfig(_Section):
     """Features of the images; the fields are the arguments of ``proxy3d_core.encoders.load_encoder``."""
 
     source: str = Field(
-        "", description="Model (folder or hub id) that gives the features of the proxies; empty = colour and texture."
+        "nano",
+        description="Gives the features of the proxies: nano = the package's vision model, which also names things; "
+        "appearance = colour and texture; else a model (folder or hub id).",
     )
     stage: Literal["auto", "patches", "merged"] = Field(
         "auto", description="Before or after the model's merger; auto = after it, where there is one."

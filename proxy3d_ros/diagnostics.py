@@ -255,7 +255,7 @@ class Health:
             "voxels limit": config.map.max_voxels,
             "memory [MB]": "unknown" if memory is None else f"{memory:.0f}",
         }
-        warning = self._fixed.warning
+        warning = "; ".join(text for text in (self._fixed.warning, self._scene.warning) if text)
         return (WARN if warning else OK), "proxy3d: map", warning or f"{len(snapshot.present)} objects", values
 
     def _of_depth_model(self, source: DepthSource) -> Status:

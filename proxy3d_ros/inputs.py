@@ -92,7 +92,7 @@ def subscriptions(
         Input.RGB: rgb_compressed if config.compressed else rgb,
         Input.DEPTH: depth_compressed if config.compressed else depth,
     }
-    if config.semantics != "none":
+    if config.semantics not in ("model", "none"):
         callbacks[Input.LABEL_INFO] = label_info
     if config.semantics in ("auto", "labels"):
         callbacks[Input.LABELS] = labels

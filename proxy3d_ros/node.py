@@ -86,6 +86,8 @@ class SpatialNode:
         self._inputs = InputMonitor()
         self._scene_lock = threading.RLock()  # whoever changes the scene; snapshots need no lock
         self._scene = SceneState(config, config.frames.fixed, background=True)
+        if self._scene.warning:
+            port.log("warning", self._scene.warning)
         self._fixed = FixedFrame(
             port, config.frames, config.input.tf_timeout, lambda: self._empty(self._scene.snapshot())
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from proxy3d_core.config import Config
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry import Intrinsics, OrientedBox
 from proxy3d_core.scene.state import SceneState
@@ -100,9 +101,15 @@ def walk(room: Room, seconds: float = 6.0, start: float = 0.0, radius: float = 1
     return frames
 
 
+def plain_scene(**settings: object) -> SceneState:
+    """A scene without a model: boxes of one colour mean nothing to it."""
+    named = {name.replace("__", "."): value for name, value in settings.items()}
+    return SceneState(Config.from_flat({"encoder.source": "appearance", **named}))
+
+
 def see(room: Room, scene: SceneState | None = None, **kwargs: float) -> SceneState:
     """A scene, a new one if none is given, after a walk through the room."""
-    scene = scene or SceneState()
+    scene = scene or plain_scene()
     for frame in walk(room, **kwargs):
         scene.update(frame)
     scene.refresh()

@@ -45,6 +45,7 @@ class Observation:
         normals: (M, 3) float32 unit vectors towards the camera side, fixed frame; zero on things too thin to have one.
         colors: (M, 3) float32 r, g, b in 0..255; zeros without a colour image.
         labels: (M,) int32 index into the caller's vocabulary, or NO_CLASS, or NO_VOTE.
+        scores: (M,) float32 how sure each label is, 0..1.
         instances: (M,) int32 mask of a single thing, 0 = none; numbers mean nothing in other frames. None = no masks.
     """
 
@@ -58,7 +59,23 @@ class Observation:
     normals: NDArray[np.float32]
     colors: NDArray[np.float32]
     labels: NDArray[np.int32]
+    scores: NDArray[np.float32]
     instances: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """What a vision model says of a frame, on the working grid.
+
+    Attributes:
+        labels: (h, w) int32 index into the caller's vocabulary, or NO_VOTE where the model is unsure.
+        scores: (h, w) float32 how sure each label is, 0..1.
+        masks: (h, w) int32 of single things, 0 = none.
+    """
+
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    masks: NDArray[np.int32] | None
 
 
 def block_depth(depth: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
@@ -154,13 +171,20 @@ class Observer:
     def _stride(self, frame: Frame) -> int:
         return max(1, round(frame.intrinsics.width / self._config.width))
 
-    def observe(self, frame: Frame, label_index: dict[str, int], masks: NDArray[np.int32] | None = None) -> Observation:
+    def observe(
+        self,
+        frame: Frame,
+        label_index: Mapping[str, int],
+        masks: NDArray[np.int32] | None = None,
+        named: Named | None = None,
+    ) -> Observation:
         """Reduce a frame.
 
         Args:
             frame: at any resolution.
             label_index: index of each label name in the caller's vocabulary; NO_CLASS for names that mean nothing.
             masks: instance masks on the working ``grid``; else the frame's own instances, or its detections.
+            named: what a model says, for a frame without labels and detections.
         """
         stride = self._stride(frame)
         depth = block_depth(frame.depth, stride)
@@ -183,7 +207,12 @@ class Observer:
         rotation = frame.pose[:3, :3].astype(np.float32)
         keep = (known | ridges).reshape(-1)
         flat = points.reshape(-1, 3)[keep]
-        if frame.labels is None and frame.detections:
+        scores = np.ones(depth.shape, np.float32)
+        if named is not None:
+            votes, scores = named.labels.copy(), named.scores
+            masks = named.masks if masks is None else masks
+            borders = _borders(votes) & ~ridges
+        elif frame.labels is None and frame.detections:
             surfaces = surface_masks(points, normals, known)
             votes, of_box = self._paint(frame, stride, depth, surfaces, label_index)
             borders = np.zeros(depth.shape, bool)
@@ -207,6 +236,7 @@ class Observer:
             normals=normals.reshape(-1, 3)[keep] @ rotation.T,
             colors=self._colors(frame.rgb, stride, (h, w)).reshape(-1, 3)[keep],
             labels=votes.reshape(-1)[keep],
+            scores=scores.reshape(-1)[keep],
             instances=None if masks is None else np.where(behind, 0, masks).reshape(-1)[keep],
         )
 
@@ -224,7 +254,7 @@ class Observer:
         return cv2.resize(cropped, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)
 
     @staticmethod
-    def _votes(frame: Frame, stride: int, shape: tuple[int, int], label_index: dict[str, int]) -> NDArray[np.int32]:
+    def _votes(frame: Frame, stride: int, shape: tuple[int, int], label_index: Mapping[str, int]) -> NDArray[np.int32]:
         """(h, w) votes of the label image."""
         if frame.labels is None:
             return np.full(shape, NO_VOTE, np.int32)
@@ -237,7 +267,7 @@ class Observer:
         stride: int,
         depth: NDArray[np.float32],
         surfaces: NDArray[np.int32],
-        label_index: dict[str, int],
+        label_index: Mapping[str, int],
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """(h, w) votes and masks of the detections: the pixels of each box that lie on its object.
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy3d_core.config import Config
-from proxy3d_core.encoders import SemanticEncoder, load_encoder, to_numpy
-from proxy3d_core.errors import BadInput, MapError
+from proxy3d_core.config import Config, EncoderConfig
+from proxy3d_core.encoders import AppearanceEncoder, SemanticEncoder, load_encoder, to_numpy
+from proxy3d_core.errors import BadInput, MapError, MissingExtra
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry.boxes import motion_between
 from proxy3d_core.perception.masks import load_mask_model
-from proxy3d_core.perception.observation import NO_CLASS, Observer
+from proxy3d_core.perception.observation import NO_CLASS, NO_VOTE, Named, Observer
 from proxy3d_core.perception.patch_points import patch_points
+from proxy3d_core.perception.vision import Sight, VisionModel, load_vision
 from proxy3d_core.proxies.streaming import Atoms, Occupied, ProxyMap
 from proxy3d_core.proxies.triplets import Triplets
 from proxy3d_core.scene.floorplan import floor_plan
@@ -51,12 +54,18 @@ class SceneState:
 
     A frame changes the voxels at once. Objects, proxies and floor are extracted from them every ``map.update_period``
     seconds of input: within ``update``, so that the same frames give the same scene, or, with ``background``, beside it
-    in a thread of their own, so that no frame waits for them. Likewise a model (``encoder.source``): it
-    sees a frame whenever it is free, and the frames in between give geometry only.
+    in a thread of their own, so that no frame waits for them. Likewise a large model (``encoder.source``): it
+    sees a frame whenever it is free, and the frames in between give geometry only. The small vision model sees every
+    frame; its labels count where ``input.semantics`` lets them: what the robot says of its frames goes first.
 
     With ``read_only`` it takes no frames, only saved maps, and needs no encoder for them.
 
     Changes take a lock; ``snapshot`` may be called from any thread at any time and costs nothing.
+
+    Attributes:
+        times: of the stages.
+        warning: what the installation lacks, empty = nothing.
+        last_features: (rows, columns, C) of the last frame that was encoded.
     """
 
     def __init__(
@@ -68,11 +77,18 @@ class SceneState:
         self._extracting = threading.Lock()  # one extraction at a time; taken before _lock
         self._background = ThreadPoolExecutor(1, thread_name_prefix="extract") if background else None
         self._pending: Future[None] | None = None
-        beside = background and bool(self._config.encoder.source)
-        self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encode") if beside else None
         self._encoded: Future[None] | None = None
         self._observer = Observer(self._config.perception)
-        self._encoder = None if read_only else load_encoder(**self._config.encoder.model_dump())
+        self._encoder: SemanticEncoder | None = None
+        self.warning = ""
+        if not read_only:
+            self._encoder, self.warning = _load_encoder(self._config.encoder)
+        self._vision = self._encoder if isinstance(self._encoder, VisionModel) else None
+        if self._config.input.semantics == "model" and self._vision is None and not read_only:
+            self._vision = load_vision(device=self._config.encoder.device)
+        self.last_features: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
+        beside = background and not (self._vision is self._encoder or isinstance(self._encoder, AppearanceEncoder))
+        self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encode") if beside else None
         seen = self._config.perception
         masked = bool(seen.segmenter) and not read_only
         self._mask_model = load_mask_model(seen.segmenter, seen.segmenter_device) if masked else None
@@ -90,6 +106,7 @@ class SceneState:
         self._atoms = self._no_atoms(channels, self._config.map.voxel_size)
         self._instances = self._no_instances(self._config.map.voxel_size)
         self._since_view = _VIEW
+        self._told = False  # the robot says what things are
         self._vocabulary: list[str] = []
         self._label_index: dict[str, int] = {}
         self._frames = 0
@@ -159,7 +176,13 @@ class SceneState:
         Raises:
             BadInput: nothing in the frame can be mapped; the scene is unchanged.
         """
-        patches = self._encode(frame) if self._encoding is None else None
+        frame = self._with_semantics(frame)
+        sight = self._see(frame)
+        patches = None
+        if sight is not None and self._vision is self._encoder:
+            patches = self._on_surface(frame, sight.features)
+        elif self._encoding is None:
+            patches = self._encode(frame)
         evidence = self._evidence(frame)
         new_view = self._since_view + evidence >= _VIEW
         masks = None
@@ -168,7 +191,9 @@ class SceneState:
                 masks = self._mask_model.segment(frame.rgb, self._observer.grid(frame))
         with self._lock:
             with self.times.measure("observe"):
-                observation = self._observer.observe(frame, self._index_of(frame), masks)
+                names = set(frame.label_names.values()) | {d.label for d in frame.detections}
+                named = self._named(frame, sight) if sight is not None and not self._told else None
+                observation = self._observer.observe(frame, self._index_of(names), masks, named)
             if not len(observation.points):
                 limits = self._config.perception
                 raise BadInput(
@@ -247,10 +272,37 @@ class SceneState:
             self._publish(self._snapshot.stamp_ns)
             return track.freeze()
 
-    def _index_of(self, frame: Frame) -> dict[str, int]:
-        """Vocabulary indices of the frame's label names; new names are added."""
-        names = set(frame.label_names.values()) | {d.label for d in frame.detections}
-        for name in sorted(names - self._label_index.keys()):
+    def _with_semantics(self, frame: Frame) -> Frame:
+        """The frame with the semantics that ``input.semantics`` wants."""
+        if self._config.input.semantics in ("model", "none"):
+            return dataclasses.replace(frame, labels=None, label_names={}, detections=())
+        self._told = self._told or frame.labels is not None or bool(frame.detections)
+        return frame
+
+    def _see(self, frame: Frame) -> Sight | None:
+        """What the vision model sees, if there is one and anybody wants it."""
+        if self._vision is None:
+            return None
+        with self.times.measure("vision"):
+            return self._vision.see(frame.rgb, frame.depth, frame.intrinsics, frame.pose[2, :3])
+
+    def _named(self, frame: Frame, sight: Sight) -> Named | None:
+        """The model's labels on the observer's grid; where it is unsure it abstains."""
+        if self._vision is None or self._config.input.semantics not in ("auto", "model"):
+            return None
+        index = self._index_of(self._vision.names)
+        table = np.array([NO_VOTE, *(index[name] for name in self._vision.names[1:])], np.int32)
+        rows, columns = self._observer.grid(frame)
+
+        def on_grid(image: NDArray[Any]) -> NDArray[Any]:
+            return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_NEAREST))
+
+        masks = None if sight.masks is None else on_grid(sight.masks)
+        return Named(table[on_grid(sight.labels)], on_grid(sight.scores), masks)
+
+    def _index_of(self, names: Iterable[str]) -> dict[str, int]:
+        """Vocabulary indices of label names; new names are added."""
+        for name in sorted(set(names) - self._label_index.keys()):
             clean = normalise(name)
             if not clean or clean in self._config.input.ignore_labels or len(self._vocabulary) >= _MOST_LABELS:
                 self._label_index[name] = NO_CLASS
@@ -269,8 +321,16 @@ class SceneState:
         rgb = np.zeros((height, width, 3), np.uint8) if frame.rgb is None else frame.rgb
         with self.times.measure("encode"):
             features = to_numpy(self._encoder.encode(rgb[None]))[0]
+        return self._on_surface(frame, features)
+
+    def _on_surface(
+        self, frame: Frame, features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of features (rows, columns, C) those (L, C) that lie on a surface, and where (L, 3)."""
+        self.last_features = features
         limits = self._config.perception
-        patches = patch_points(frame, self._encoder.grid(height, width), limits.min_depth, limits.max_depth)
+        rows, columns = features.shape[:2]
+        patches = patch_points(frame, (rows, columns), limits.min_depth, limits.max_depth)
         good = patches.valid & np.isfinite(features).all(axis=-1)  # one that is not would spoil its proxy for good
         return features[good], patches.points[good]
 
@@ -433,6 +493,16 @@ class SceneState:
             self._frames = frames
             self._scale_uncertainty = scale_uncertainty
         self._extract(stamp_ns)
+
+
+def _load_encoder(config: EncoderConfig) -> tuple[SemanticEncoder, str]:
+    """The encoder, and what is lacking: without torch the package's own model gives way to colour and texture."""
+    try:
+        return load_encoder(**config.model_dump()), ""
+    except MissingExtra as error:
+        if config.source != EncoderConfig().source:
+            raise
+        return AppearanceEncoder(config.cells), f"{error}; until then proxies hold colour and texture, without names"
 
 
 def _part(arrays: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:

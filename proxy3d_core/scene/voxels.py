@@ -140,7 +140,7 @@ class VoxelMap:
         self.seen[rows] = np.minimum(self.seen[rows] + evidence, _SEEN_CAP)
         self.empty[rows] = 0
         self.last_ns[rows] = observation.stamp_ns
-        self._vote(rows, observation.labels[order], starts, evidence)
+        self._vote(rows, observation.labels[order], observation.scores[order], starts, evidence)
         return self.owner[rows]
 
     def weigh(self, factor: float) -> None:
@@ -181,9 +181,14 @@ class VoxelMap:
         return rows
 
     def _vote(
-        self, rows: NDArray[np.int64], labels: NDArray[np.int32], starts: NDArray[np.int64], evidence: float
+        self,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.int32],
+        scores: NDArray[np.float32],
+        starts: NDArray[np.int64],
+        evidence: float,
     ) -> None:
-        """Each voxel votes for the label that most of its pixels carry in this frame."""
+        """Each voxel votes for the label that most of its pixels carry in this frame, as surely as they do."""
         present, compact = np.unique(labels, return_inverse=True)
         if len(present) == 1 and present[0] == NO_VOTE:
             return
@@ -197,12 +202,14 @@ class VoxelMap:
         voting = winner >= 0
         if not voting.any():
             return
+        own = labels == np.repeat(winner, np.diff(np.append(starts, len(labels))))
+        sure = np.add.reduceat(scores * own, starts) / np.maximum(np.add.reduceat(own.astype(np.float32), starts), 1)
         voters, label = rows[voting], winner[voting].astype(np.int16)
         slots, weights = self.slot_label[voters], self.slot_weight[voters]
         same = slots == label[:, None]
         slot = np.where(same.any(axis=1), same.argmax(axis=1), weights.argmin(axis=1))
         self.slot_label[voters, slot] = label
-        self.slot_weight[voters, slot] += evidence
+        self.slot_weight[voters, slot] += evidence * sure[voting]
 
     def carve(self, observation: Observation, evidence: float, gone_after: float) -> NDArray[np.int64]:
         """Note which voxels this frame saw to be empty, remove those that were empty for ``gone_after`` seconds.

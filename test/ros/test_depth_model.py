@@ -41,7 +41,9 @@ class Camera:
     def __init__(self, **settings: Any) -> None:
         self.port = DirectPort()
         self.port.connections[Source.DEPTH] = InputStatus("/depth/image", 0)
-        self.node = SpatialNode(self.port, Config.from_flat({"input.silent_after": 0.1, **settings}))
+        self.node = SpatialNode(
+            self.port, Config.from_flat({"input.silent_after": 0.1, "encoder.source": "appearance", **settings})
+        )
         self.node.activate()
         self.node.on_camera_info(1, FRAME, CAMERA.width, CAMERA.height, CAMERA.matrix.reshape(-1))
         self.stamp = 100 * SECOND

@@ -31,7 +31,8 @@ class Robot:
 
     def __init__(self, map_folder: Path, **settings: Any) -> None:
         self.port = DirectPort()
-        values = {"output.map_folder": str(map_folder), "map.update_period": 5.0, "answer.vlm": "", **settings}
+        values = {"output.map_folder": str(map_folder), "map.update_period": 5.0, "answer.vlm": ""}
+        values |= {"encoder.source": "appearance", **settings}
         self.node = SpatialNode(self.port, Config.from_flat(values))
         self.stamp = 100 * SECOND
 

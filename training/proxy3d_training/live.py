@@ -13,8 +13,6 @@ import yaml
 from numpy.typing import NDArray
 
 from proxy3d_core.config import Config
-from proxy3d_core.encoders import SemanticEncoder, to_numpy
-from proxy3d_core.encoders.base import Features, Images
 from proxy3d_core.errors import BadInput
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry import OrientedBox
@@ -109,25 +107,6 @@ def instance_image(folder: Path, stamp_ns: int) -> NDArray[np.uint16]:
     return np.asarray(image, np.uint16)
 
 
-class KeptFeatures(SemanticEncoder):
-    """An encoder that keeps what it last said, so that nothing is encoded twice."""
-
-    def __init__(self, encoder: SemanticEncoder) -> None:
-        """Around ``encoder``."""
-        super().__init__(encoder.name, encoder.channels, 1)
-        self._encoder = encoder
-        self.last: NDArray[np.float32] = np.zeros((0, 0, 0, encoder.channels), np.float32)
-
-    def grid(self, height: int, width: int) -> tuple[int, int]:
-        """As of the encoder."""
-        return self._encoder.grid(height, width)
-
-    def encode(self, images: Images) -> Features:
-        """As of the encoder."""
-        self.last = to_numpy(self._encoder.encode(images))
-        return self.last
-
-
 class StageSums(StageTimes):
     """Stage times that also know the sum of all.
 
@@ -147,21 +126,18 @@ class StageSums(StageTimes):
 
 
 class ReusedScene(SceneState):
-    """A scene that is used for one sequence after the other: models are loaded once, and features can be had.
+    """A scene that is used for one sequence after the other: models are loaded once.
 
     Attributes:
         config: its settings.
         times: of its stages, over all sequences.
-        features: the encoder, with the features of the last frame.
     """
 
     def __init__(self, config: Config) -> None:
         """Raises MissingExtra, ModelError, BadInput as ``SceneState``."""
         super().__init__(config)
-        assert self._encoder is not None
         self.config = config
         self.times: StageSums = StageSums()
-        self.features = self._encoder = KeptFeatures(self._encoder)
 
     def begin(self) -> int:
         """Forget everything; returns the id that the next new object will have."""

@@ -133,7 +133,7 @@ def test_names_tell_models_and_stages_apart(checkpoints: dict[str, Path]) -> Non
 def test_the_settings_are_the_arguments(checkpoints: dict[str, Path]) -> None:
     config = Config.from_flat({"encoder.source": str(checkpoints["siglip"]), "encoder.cells": 12})
     assert load_encoder(**config.encoder.model_dump()).grid(480, 640) == (3, 4)
-    assert load_encoder(**Config().encoder.model_dump()).name == "appearance"
+    assert load_encoder(**Config().encoder.model_dump()).name == "nano-vision"
 
 
 def test_pickles_are_refused(copied: Callable[[str], Path]) -> None:

@@ -193,6 +193,7 @@ def test_the_live_scene_asks_the_model_that_is_configured(tmp_path: Path) -> Non
     box = Thing("box", (1.5, 0.0, 0.5), (0.4, 1.0, 1.0))
     frame = Room([box]).render(look((0.0, 0.0, 1.2), (1.5, 0.0, 0.6)), 0.0)
     settings = {"perception.segmenter": str(checkpoint(tmp_path)), "perception.segmenter_device": "cpu"}
+    settings["encoder.source"] = "appearance"
     scene = SceneState(Config.from_flat(settings))
     scene.update(frame)
     scene.refresh()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from rooms import Room, Thing, see, walk
+from rooms import Room, Thing, plain_scene, see, walk
 
 from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, MapError
@@ -76,7 +76,7 @@ def test_proxies_follow_what_was_moved() -> None:
 
 def test_a_saved_map_brings_its_proxies_back(scene: SceneState) -> None:
     meta, arrays = scene.state_dict()
-    for other in (SceneState(), SceneState(read_only=True)):
+    for other in (plain_scene(), SceneState(read_only=True)):
         other.load_state_dict(meta, arrays)
         was, now = scene.snapshot().proxies, other.snapshot().proxies
         np.testing.assert_allclose(now.positions, was.positions, atol=1e-5)
@@ -87,7 +87,7 @@ def test_a_saved_map_brings_its_proxies_back(scene: SceneState) -> None:
 def test_a_map_of_another_encoder_is_refused_but_can_be_read(scene: SceneState) -> None:
     meta, arrays = scene.state_dict()
     meta = {**meta, "encoder": {**meta["encoder"], "name": "a tower"}}
-    node = SceneState()
+    node = plain_scene()
     with pytest.raises(MapError, match=r"'a tower'.*encoder\.source"):
         node.load_state_dict(meta, arrays)
     assert len(node.snapshot().proxies) == 0
@@ -99,14 +99,14 @@ def test_a_map_of_another_encoder_is_refused_but_can_be_read(scene: SceneState) 
 
 
 def test_a_reset_forgets_them(scene: SceneState) -> None:
-    other = SceneState()
+    other = plain_scene()
     other.load_state_dict(*scene.state_dict())
     other.reset()
     assert len(other.snapshot().proxies) == 0
 
 
 def test_depth_alone_makes_proxies_too() -> None:
-    scene = SceneState()
+    scene = plain_scene()
     for frame in walk(Room([TABLE, SOFA])):
         scene.update(replace(frame, rgb=None))
     scene.refresh()

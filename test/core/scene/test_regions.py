@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rooms import Room, Thing, look
+from rooms import Room, Thing, look, plain_scene
 
 from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry import invert, project, transform_points
@@ -18,7 +18,7 @@ POSE = look((-0.5, 0.0, 1.2), (1.5, 0.2, 0.3))
 def scene_and_outline() -> tuple[SceneState, tuple[int, int, int, int]]:
     """A scene of one frame, and the 2D box around the bin's corners in it."""
     frame = Room([BIN]).render(POSE, 1.0)
-    scene = SceneState()
+    scene = plain_scene()
     scene.update(frame)
     pixels, _ = project(transform_points(invert(POSE), BIN.box.corners), frame.intrinsics)
     left, top = pixels.min(axis=0)
@@ -50,7 +50,7 @@ def test_a_mask_of_another_resolution_is_the_same_region() -> None:
 
 
 def test_views_are_found_by_stamp_and_bounded() -> None:
-    scene = SceneState()
+    scene = plain_scene()
     room = Room([BIN])
     for i in range(250):
         scene.update(room.render(POSE, 1.0 + 0.05 * i))
@@ -81,4 +81,4 @@ def test_runs_that_do_not_fill_the_image_are_refused() -> None:
 
 def test_before_the_first_frame_there_is_nothing_to_draw_on() -> None:
     with pytest.raises(BadInput, match="no frame has been seen"):
-        SceneState().view()
+        plain_scene().view()

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rooms import K, Room, Thing, look, see, walk
+from rooms import K, Room, Thing, look, plain_scene, see, walk
 
-from proxy3d_core.config import Config
 from proxy3d_core.errors import BadInput, MapError
 from proxy3d_core.scene.snapshot import ObjectState
 from proxy3d_core.scene.state import SceneState
@@ -63,7 +62,7 @@ def test_two_chairs_side_by_side_are_two() -> None:
 
 def test_a_chair_half_hidden_by_the_table_is_one() -> None:
     # The table's edge hides the middle of the chair from everywhere on one side.
-    scene = SceneState()
+    scene = plain_scene()
     room = Room([Thing("table", (0, 0, 0.72), (1.6, 1.0, 0.06)), *chair(0.0, 0.55)])
     for i in range(40):
         eye = (-1.5 + 3.0 * i / 40, -2.2, 1.3)
@@ -123,7 +122,7 @@ def test_a_moved_object_keeps_its_id_and_its_history() -> None:
 def test_labels_are_soft_votes() -> None:
     """A segmenter that is wrong in one frame of four changes nothing."""
     right, wrong = Room([SOFA, TABLE]), Room([Thing("bed", SOFA.center, SOFA.size, color=SOFA.color), TABLE])
-    scene = SceneState()
+    scene = plain_scene()
     for i, (good, bad) in enumerate(zip(walk(right), walk(wrong), strict=True)):
         scene.update(bad if i % 4 == 0 else good)
     scene.refresh()
@@ -140,7 +139,7 @@ def test_without_semantics_things_are_found_but_not_named() -> None:
 
 def test_frames_in_another_order_give_the_same_objects() -> None:
     frames = walk(Room([TABLE, SOFA, CABINET, BIN], noise=0.002))
-    forward, backward = SceneState(), SceneState()
+    forward, backward = plain_scene(), plain_scene()
     for scene, order in ((forward, frames), (backward, frames[::-1])):
         for i, frame in enumerate(order):
             scene.update(type(frame)(**{**frame.__dict__, "stamp_ns": int(i * 1e8)}))
@@ -155,7 +154,7 @@ def test_save_and_load_keep_everything_and_ids_go_on() -> None:
     scene = see(Room([TABLE, SOFA, BIN]))
     scene.label_object(found(scene, "trash can")[0].id, "Blue Bin")
     meta, arrays = scene.state_dict()
-    other = SceneState()
+    other = plain_scene()
     other.load_state_dict(meta, arrays)
     assert [(o.id, o.label) for o in other.snapshot().objects] == [(o.id, o.label) for o in scene.snapshot().objects]
     for a, b in zip(other.snapshot().objects, scene.snapshot().objects, strict=True):
@@ -192,7 +191,7 @@ def test_reset_begins_a_new_epoch_and_never_reuses_ids() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    scene = SceneState(Config.from_flat({"map.max_voxels": 5000, "map.max_objects": 3}))
+    scene = plain_scene(map__max_voxels=5000, map__max_objects=3)
     for frame in walk(Room([TABLE, SOFA, CABINET, BIN])):
         scene.update(frame)
         assert scene.voxel_count <= 5000
@@ -234,7 +233,7 @@ def test_a_pose_far_away_does_not_harm_the_map(meters: tuple[float, float, float
     """A glitch of localization, UTM coordinates, an overflow: refused, or a speck that nothing else depends on."""
     room = Room([TABLE, SOFA], noise=0.002)
     frames = list(walk(room))
-    scene = SceneState()
+    scene = plain_scene()
     for i, frame in enumerate(frames):
         pose = frame.pose.copy()
         if i == len(frames) // 2:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rooms import Room, Thing, look
+from rooms import Room, Thing, look, plain_scene
 
 from proxy3d_core.frame import Detection2D, Frame
 from proxy3d_core.geometry import unproject
@@ -40,7 +40,7 @@ def boxes(frame: Frame, things: list[Thing]) -> tuple[Detection2D, ...]:
 
 def drive(things: list[Thing], semantics: str) -> SceneState:
     """Past the things, looking at them, with what the robot's model gives."""
-    room, scene = Room(things, noise=0.0005), SceneState()
+    room, scene = Room(things, noise=0.0005), plain_scene()
     for i in range(40):
         y = -1.2 + 0.06 * i
         frame = room.render(look((-0.6, y, 1.2), (1.6, 0.3 * y, 0.7)), i * 0.1)
@@ -73,7 +73,7 @@ def test_class_labels_alone_do_not_tell_them_apart() -> None:
 
 
 def test_they_stay_several_in_a_saved_map() -> None:
-    scene, again = drive([DESK, *MONITORS], "boxes"), SceneState()
+    scene, again = drive([DESK, *MONITORS], "boxes"), plain_scene()
     again.load_state_dict(*scene.state_dict())
     pairs = [sorted(o.id for o in s.snapshot().present if o.label == "monitor") for s in (scene, again)]
     assert len(pairs[0]) == 2 and pairs[0] == pairs[1]

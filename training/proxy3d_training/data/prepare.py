@@ -23,6 +23,7 @@ from proxy3d_core.errors import BadInput, SequenceError
 from proxy3d_core.frame import Frame
 from proxy3d_core.geometry import OrientedBox
 from proxy3d_core.perception.patch_points import patch_points
+from proxy3d_core.perception.vision import NANO
 from proxy3d_core.proxies.references import References
 from proxy3d_core.proxies.serialise import serialise
 from proxy3d_core.scene.snapshot import SceneObject, Snapshot
@@ -43,7 +44,7 @@ from proxy3d_training.data.prepared import (
     write_whole,
 )
 from proxy3d_training.data.schema import Box
-from proxy3d_training.live import Drive, ReusedScene, without_labels
+from proxy3d_training.live import Drive, ReusedScene
 from proxy3d_training.matching import assign, equal, overlaps, thick
 from proxy3d_training.simulation import truth as simulated
 
@@ -171,7 +172,7 @@ def maker(config: Config) -> dict[str, Any]:
     """What the content of prepared scenes depends on: the encoder with its weights, settings, versions."""
     from proxy3d_core import __version__ as core
 
-    source = Path(config.encoder.source)
+    source = NANO if config.encoder.source == "nano" else Path(config.encoder.source)
     weights = {}
     if config.encoder.source and source.is_dir():
         for path in sorted([*source.glob("*.json"), *source.glob("*.safetensors")]):
@@ -330,12 +331,12 @@ def perceive(scene: ReusedScene, job: Job, how: dict[str, Any]) -> tuple[About, 
     """
     recording: Recording = open_sequence(job.folder)
     first = scene.begin()
-    drive = Drive(scene, recording, without_labels if scene.config.input.semantics == "none" else None)
+    drive = Drive(scene, recording)
     limits = scene.config.perception
     features, points, valid, stamps, poses = [], [], [], [], []
     last: Frame | None = None
     for frame in drive:
-        found = scene.features.last[0]
+        found = scene.last_features
         patches = patch_points(frame, (found.shape[0], found.shape[1]), limits.min_depth, limits.max_depth)
         features.append(found.astype(np.float16))
         points.append(patches.points)

@@ -26,7 +26,7 @@ def prepare(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the set; what is ready in it is kept.")],
     encoder: Annotated[
-        str, typer.Option(metavar="MODEL", help="Folder or hub id of the encoder; empty = colour and texture.")
+        str, typer.Option(metavar="MODEL", help="nano, appearance, or the folder or hub id of an encoder.")
     ] = "",
     boxes: Annotated[
         Path | None,

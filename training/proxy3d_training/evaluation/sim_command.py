@@ -28,7 +28,7 @@ class Given(str, Enum):
     instances = "instances"
     """The true instance images: what is one thing, but not which."""
     none = "none"
-    """Nothing."""
+    """Nothing: the vision model says what things are, unless ``--set input.semantics=none``."""
 
 
 ROWS = {
