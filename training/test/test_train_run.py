@@ -30,7 +30,7 @@ from proxy3d_training.data.questions.rooms import read_room
 from proxy3d_training.data.schema import Sample
 from proxy3d_training.train import metrics
 from proxy3d_training.train.batches import drawn_tokens
-from proxy3d_training.train.config import train_config
+from proxy3d_training.train.config import TrainConfig, checked, read_config
 from proxy3d_training.train.plan import Part, Plan
 from proxy3d_training.train.run import Run, Stopped
 
@@ -99,7 +99,7 @@ def told(out: Path) -> list[dict[str, Any]]:
 def unbroken(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run from beginning to end."""
     out = tmp_path_factory.mktemp("unbroken")
-    Run(train_config(tree(samples, out)), quiet=True)()
+    Run(checked(TrainConfig, tree(samples, out)), quiet=True)()
     return out
 
 
@@ -121,16 +121,18 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
         ("stages=", "stages: "),
     ],
 )
-def test_wrong_settings_are_named(samples: Path, change: str, said: str) -> None:
+def test_wrong_settings_are_named(samples: Path, tmp_path: Path, change: str, said: str) -> None:
     """The message has the key and what it may be."""
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(tree(samples, tmp_path / "out")))
     with pytest.raises(BadInput) as error:
-        train_config(tree(samples, Path("out")), [change])
+        checked(TrainConfig, read_config(file, [change]))
     assert said in str(error.value)
 
 
 def test_stages_are_the_papers_where_nothing_is_said(samples: Path) -> None:
     """Given values win, others are of the supplement's Table 1."""
-    config = train_config(tree(samples, Path("out")) | {"stages": [{"stage": 4, "rate": 1e-3}, {"stage": 2}]})
+    config = checked(TrainConfig, tree(samples, Path("out")) | {"stages": [{"stage": 4, "rate": 1e-3}, {"stage": 2}]})
     four, two = (stage.resolved() for stage in config.stages)
     assert (four.rate, four.batch, four.epochs, four.scene, four.placed) == (1e-3, 128, 1, False, True)
     assert (two.rate, two.batch, two.epochs, two.scene) == (5e-6, 256, 3, True)
@@ -186,7 +188,7 @@ def test_a_run_learns_and_what_it_writes_answers(samples: Path, unbroken: Path) 
     assert sorted(p.name for p in (unbroken / "checkpoints").iterdir()) == ["step-00000010", "step-00000011"]
     model, prompts = load_vlm(unbroken / "model", device="cpu")
     scene = DrawnScenes(DEMO.parent)[DEMO.name]
-    run = Run(train_config(tree(samples, unbroken)), quiet=True)
+    run = Run(checked(TrainConfig, tree(samples, unbroken)), quiet=True)
     tokens = drawn_tokens(scene, run._data.codes, np.arange(100), 50, np.random.default_rng(0))
     assert len(ScenePrefix(model, prompts, tokens).answer(["How many chairs are there?"], max_new_tokens=4)) == 1
     card = json.loads((unbroken / "model" / "training.json").read_text())
@@ -198,10 +200,10 @@ def test_a_run_learns_and_what_it_writes_answers(samples: Path, unbroken: Path) 
 def test_a_finished_run_is_left_alone_and_another_is_refused(samples: Path, unbroken: Path) -> None:
     """The same command does nothing; another rate is another run."""
     before = (unbroken / "model" / "model.safetensors").stat().st_mtime_ns
-    assert Run(train_config(tree(samples, unbroken)), quiet=True)() == unbroken / "model"
+    assert Run(checked(TrainConfig, tree(samples, unbroken)), quiet=True)() == unbroken / "model"
     assert (unbroken / "model" / "model.safetensors").stat().st_mtime_ns == before
     with pytest.raises(BadInput, match="holds a run with another clip"):
-        Run(train_config(tree(samples, unbroken), ["clip=2"]), quiet=True)()
+        Run(checked(TrainConfig, tree(samples, unbroken) | {"clip": 2}), quiet=True)()
 
 
 def test_an_interrupted_run_goes_on(
@@ -216,7 +218,7 @@ def test_an_interrupted_run_goes_on(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(metrics.Metrics, "add", interrupted)
-    config = train_config(tree(samples, tmp_path), ["checkpoint.steps=100"])
+    config = checked(TrainConfig, tree(samples, tmp_path) | {"checkpoint": {"steps": 100}})
     with pytest.raises(Stopped, match="after step 6; the same command goes on"):
         Run(config, quiet=True)()
     monkeypatch.undo()
@@ -253,7 +255,7 @@ def test_a_killed_run_goes_on(samples: Path, unbroken: Path, tmp_path: Path) -> 
     assert run.returncode == -signal.SIGKILL, run.stderr
     assert [line["step"] for line in told(out)] == [1, 2, 3, 4, 5, 6]
     assert not (out / "checkpoints" / "step-00000006").exists()
-    Run(train_config(tree(samples, out)), quiet=True)()
+    Run(checked(TrainConfig, tree(samples, out)), quiet=True)()
     assert told(out) == told(unbroken)
     for name, value in weights(unbroken).items():
         assert torch.equal(value, weights(out)[name])
@@ -263,7 +265,7 @@ TWICE = """
 import signal, sys
 from pathlib import Path
 from proxy3d_training.train import metrics
-from proxy3d_training.train.config import read_config, train_config
+from proxy3d_training.train.config import TrainConfig, checked, read_config
 from proxy3d_training.train.run import Run, Stopped
 
 add = metrics.Metrics.add
@@ -274,7 +276,7 @@ def interrupted(self, step, **values):
         signal.raise_signal(signal.SIGINT)
 
 metrics.Metrics.add = interrupted
-config = train_config(read_config(Path(sys.argv[1])))
+config = checked(TrainConfig, read_config(Path(sys.argv[1])))
 try:
     Run(config, quiet=True)()
 except Stopped:

@@ -39,17 +39,18 @@ def _train(
 
 def _run(path: Path, settings: list[str], out: Path | None, quiet: bool) -> int:
     try:
-        from proxy3d_training.train.config import read_config, train_config
+        from proxy3d_training.train.config import TrainConfig, checked, read_config
         from proxy3d_training.train.run import Run, Stopped
+        from proxy3d_training.train.vision import VisionTraining, train_vision
     except ImportError as error:
         raise MissingExtra(f"training needs {error.name}: pip install 'proxy3d-training[train]'") from None
 
-    tree = read_config(path)
-    if out is not None:
-        tree = tree | {"out": str(out)}
-    config = train_config(tree, settings)
+    tree = read_config(path, settings) | ({} if out is None else {"out": str(out)})
+    if tree.get("kind") == "vision":
+        train_vision(checked(VisionTraining, tree), quiet)
+        return 0
     try:
-        Run(config, quiet)()
+        Run(checked(TrainConfig, tree), quiet)()
     except Stopped as error:
         typer.echo(str(error), err=True)
         return 1

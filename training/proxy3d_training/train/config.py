@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +19,9 @@ PUBLISHED = {"3b": "Qwen/Qwen2.5-VL-3B-Instruct", "7b": "Qwen/Qwen2.5-VL-7B-Inst
 """Hub ids of the published models."""
 
 
+Config = TypeVar("Config", bound=BaseModel)
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -29,6 +32,7 @@ class DataConfig(_Section):
     files: tuple[Path, ...] = Field(min_length=1, description="Files of samples (proxy3d data generate, convert).")
     scenes: Path | None = Field(None, description="Folder of prepared scenes (proxy3d data prepare).")
     rooms: Path | None = Field(None, description="Or folder of simulated rooms, drawn from their truth (DrawnScenes).")
+    budgets: tuple[int, int] = Field((150, 300), description="Proxies of a drawn room, at least and at most.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> DataConfig:
@@ -37,19 +41,28 @@ class DataConfig(_Section):
         return self
 
 
-class ReplayConfig(_Section):
+class ReadConfig(_Section):
+    """Which samples are read."""
+
+    stage: StageNumber = Field(description="Only samples of this stage; a stage's other defaults are the paper's.")
+    data: str | None = Field(None, description="Entry of data; None = the first, of replay that of its stage.")
+    sources: tuple[str, ...] | None = Field(None, description="Only samples of these sources.")
+    families: tuple[str, ...] | None = Field(None, description="Only samples of these families.")
+    kinds: tuple[str, ...] | None = Field(None, description="Only samples of these kinds.")
+    without: tuple[str, ...] = Field((), description="No samples of these kinds.")
+    weights: dict[str, float] = Field({}, description="How often a sample is read in an epoch, by name of ``by``.")
+    by: Literal["source", "family", "kind"] = Field("source", description="What the weights are for.")
+
+
+class ReplayConfig(ReadConfig):
     """Samples of other stages, so that they are not forgotten."""
 
-    stage: StageNumber = Field(description="Whose samples are read.")
-    data: str | None = Field(None, description="Entry of data; None = that of the stage itself.")
     share: float = Field(gt=0, le=10, description="How many of their questions are read for each of the stage's own.")
 
 
-class StageConfig(_Section):
+class StageConfig(ReadConfig):
     """A stage; what is not given is as in the paper (``stages.STAGES``)."""
 
-    stage: StageNumber = Field(description="Whose samples are read, and whose values are the defaults.")
-    data: str | None = Field(None, description="Entry of data; None = the first.")
     placed: bool | None = Field(None, description="The model is told where things are.")
     scene: bool | None = Field(None, description="The layers before the language model learn too.")
     batch: int | None = Field(None, ge=1, description="Questions a step, over all processes and accumulated batches.")
@@ -58,11 +71,6 @@ class StageConfig(_Section):
     warmup: float | None = Field(None, ge=0, le=1, description="Share of the steps on the way up to it.")
     steps: int | None = Field(None, ge=1, description="So many steps instead of whole epochs.")
     minutes: float | None = Field(None, gt=0, description="Ends after this time at the latest; the rate falls with it.")
-    sources: tuple[str, ...] | None = Field(None, description="Only samples of these sources.")
-    families: tuple[str, ...] | None = Field(None, description="Only samples of these families.")
-    kinds: tuple[str, ...] | None = Field(None, description="Only samples of these kinds.")
-    weights: dict[str, float] = Field({}, description="How often a sample is read in an epoch, by name of ``by``.")
-    by: Literal["source", "family", "kind"] = Field("source", description="What the weights are for.")
     replay: tuple[ReplayConfig, ...] = Field((), description="What else is read.")
 
     def resolved(self) -> Stage:
@@ -102,11 +110,14 @@ class TrainConfig(_Section):
     accumulate: int = Field(1, ge=1, description="A process splits its share of a step into so many batches.")
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of matrix products; weights are float32.")
     gradient_checkpointing: bool = Field(False, description="Less memory, a third more time.")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="Of AdamW.")
+    decay: float = Field(0.0, ge=0, description="Of the weights, by AdamW.")
     clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     seed: int = Field(42, ge=0)
     threads: int | None = Field(None, ge=1, description="Of a process; None = its share of the cores, less workers.")
     workers: int = Field(0, ge=0, description="Processes that load data, for each process that learns.")
     variant: Variant = Field(Variant(), description="What the model is shown of a prepared scene, for ablations.")
+    evidence: bool = Field(False, description="Answers begin with the objects that they rest on (Collator).")
     augment: bool = Field(True, description="Markers are dealt anew and scenes are turned (Collator).")
     validation: ValidationConfig = ValidationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -124,11 +135,15 @@ class TrainConfig(_Section):
         return self.model == "nano"
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, changes: Sequence[str] = ()) -> dict[str, Any]:
     """The mapping of a YAML file.
 
+    Args:
+        path: of the file.
+        changes: ``NAME=VALUE`` with dotted names, such as ``stages.0.rate=1e-3``; values are YAML.
+
     Raises:
-        BadInput: it cannot be read or is no mapping.
+        BadInput: the file cannot be read or is no mapping, or a change is not written so.
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -142,23 +157,24 @@ def read_config(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} is not valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise BadInput(f"{path} holds no mapping; see training/configs/nano.yaml")
-    return tree
+    changed: dict[str, Any] = tree
+    for change in changes:
+        changed = _changed(changed, change)
+    return changed
 
 
-def train_config(tree: dict[str, Any], changes: Sequence[str] = ()) -> TrainConfig:
-    """A checked configuration.
+def checked(kind: type[Config], tree: dict[str, Any]) -> Config:
+    """A configuration.
 
     Args:
-        tree: of the file.
-        changes: ``NAME=VALUE`` with dotted names, such as ``stages.0.rate=1e-3``; values are YAML.
+        kind: ``TrainConfig``, or another model of pydantic.
+        tree: what ``read_config`` gave.
 
     Raises:
         BadInput: an unknown key, a value out of range, or one that is missing; the message names the key.
     """
-    for change in changes:
-        tree = _changed(tree, change)
     try:
-        return TrainConfig.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
         raise BadInput("; ".join(_cure(problem) for problem in error.errors()[:3])) from None
 

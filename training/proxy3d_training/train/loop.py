@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -21,8 +21,6 @@ from torch.optim import AdamW
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.packing import IGNORED
 from proxy3d_training.train.stages import Stage, choose_trained
-
-_FULL = {"full_state_dict": True, "cpu_offload": True}
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,15 @@ class Learner:
         model: as accelerate has wrapped it.
     """
 
-    def __init__(self, model: ProxyVLM, stage: Stage, accelerator: Accelerator, clip: float = 1.0) -> None:
+    def __init__(
+        self,
+        model: ProxyVLM,
+        stage: Stage,
+        accelerator: Accelerator,
+        clip: float = 1.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        decay: float = 0.0,
+    ) -> None:
         """Freezes what does not learn and takes the rest into a new optimiser.
 
         Args:
@@ -55,10 +61,11 @@ class Learner:
             stage: what learns.
             accelerator: places and wraps model and optimiser.
             clip: largest norm of the gradient.
+            betas, decay: of AdamW.
         """
         self._accelerator, self._clip = accelerator, clip
         trained = choose_trained(model.train(), stage)
-        optimizer = AdamW(trained, lr=stage.rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+        optimizer = AdamW(trained, lr=stage.rate, betas=betas, eps=1e-8, weight_decay=decay)
         self.model, self._optimizer = accelerator.prepare(model, optimizer)
 
     def step(self, batches: Sequence[Mapping[str, Tensor]], rate: float) -> Learned:
@@ -90,23 +97,39 @@ class Learner:
         return Learned(float(accelerator.reduce(loss, "sum")), norm, int(tokens))
 
     @torch.no_grad()
-    def loss(self, batches: Iterable[Mapping[str, Tensor]]) -> float:
-        """Mean over the learned tokens of the batches of all processes, each of which has as many."""
+    def validate(self, batches: Iterable[Mapping[str, Tensor]]) -> tuple[float, float]:
+        """How well the batches of all processes are answered, each of which has as many.
+
+        Returns:
+            Mean loss over the learned tokens, and the share of the answers that are right in every token, each
+            token being told those before it.
+        """
         self.model.eval()
-        total = torch.zeros(2, device=self._accelerator.device)
+        totals = torch.zeros(4, device=self._accelerator.device)
         for batch in map(self._placed, batches):
-            total[0] += self.model(**batch, num_items_in_batch=1).loss
-            total[1] += _learned(batch)
+            found = self.model(**batch, num_items_in_batch=1)
+            labels = batch["labels"][:, 1:]
+            learned = labels != IGNORED
+            wrong = found.logits.argmax(dim=-1) != labels[learned]
+            rows = torch.arange(len(labels), device=labels.device)[:, None] * (labels.shape[1] + 1)
+            question = (batch["segments"][:, 1:] + rows)[learned]
+            answers = question.unique().numel()
+            right = answers - question[wrong].unique().numel()
+            totals += torch.stack([found.loss, learned.sum(), *torch.tensor([right, answers]).to(totals)])
         self.model.train()
-        total = self._accelerator.reduce(total, "sum")
-        return float(total[0] / total[1].clamp_min(1))
+        loss, tokens, right, answers = self._accelerator.reduce(totals, "sum").tolist()
+        return loss / max(tokens, 1), right / max(answers, 1)
 
     def weights(self) -> dict[str, Tensor]:
-        """All weights by name, on the CPU of the main process; tied ones once."""
-        found = get_model_state_dict(self.model, options=StateDictOptions(**_FULL))
+        """All weights by name, on the CPU of the main process, tied ones once; nothing in others."""
+        kept: dict[str, Tensor] = {}
         seen: set[int] = set()
-        # an adjoining storage is not tied; one that begins at the same place is
-        return {k: t for k, t in found.items() if not (t.data_ptr() in seen or seen.add(t.data_ptr()))}
+        for name, value in get_model_state_dict(self.model, options=_whole()).items():
+            tensor = cast(Tensor, value)
+            if tensor.data_ptr() not in seen:
+                kept[name] = tensor
+                seen.add(tensor.data_ptr())
+        return kept
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """``<parameter>.<exp_avg, exp_avg_sq or step>``, on the CPU of the main process; nothing in others."""
@@ -119,11 +142,11 @@ class Learner:
         for name, values in found.get("state", {}).items():
             for key in values:
                 values[key] = state[f"{name}.{key}"]
-        options = StateDictOptions(**_FULL, broadcast_from_rank0=self._accelerator.num_processes > 1)
+        options = _whole(broadcast_from_rank0=self._accelerator.num_processes > 1)
         set_optimizer_state_dict(self.model, self._optimizer.optimizer, found, options=options)
 
     def _optimizer_state(self) -> dict[str, Any]:
-        return get_optimizer_state_dict(self.model, self._optimizer.optimizer, options=StateDictOptions(**_FULL))
+        return get_optimizer_state_dict(self.model, self._optimizer.optimizer, options=_whole())
 
     def _placed(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor.to(self._accelerator.device) for name, tensor in batch.items()}
@@ -148,6 +171,11 @@ def warm_cosine(step: float, steps: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / rising
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising))))
+
+
+def _whole(broadcast_from_rank0: bool = False) -> StateDictOptions:
+    """Unsharded, on the CPU of the main process."""
+    return StateDictOptions(full_state_dict=True, cpu_offload=True, broadcast_from_rank0=broadcast_from_rank0)
 
 
 def _learned(batch: Mapping[str, Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -27,6 +28,7 @@ from transformers import AutoTokenizer
 from proxy3d_core.encoders import load_encoder
 from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes
+from proxy3d_core.vlm import packed_attention
 from proxy3d_core.vlm.config import ProxyVLMConfig, configuration
 from proxy3d_core.vlm.loading import load_vlm
 from proxy3d_core.vlm.model import ProxyVLM
@@ -35,7 +37,8 @@ from proxy3d_core.vlm.tokenizer import train_tokenizer
 from proxy3d_training import __version__
 from proxy3d_training.data.dataset import SpaceSpan
 from proxy3d_training.data.drawn import DrawnScenes
-from proxy3d_training.data.prepared import INDEX, PreparedScenes, digest
+from proxy3d_training.data.index import open_index
+from proxy3d_training.data.prepared import INDEX, PreparedScenes
 from proxy3d_training.data.schema import Split
 from proxy3d_training.progress import progress_bar
 from proxy3d_training.train.batches import Collator, Variant
@@ -141,12 +144,13 @@ class Run:
         settings = config.stages[progress.stage]
         stage = settings.resolved()
         model, prompts = self._model()
+        model.set_attn_implementation(packed_attention.NAME)
         latest = self._checkpoints.latest()
         if latest is not None:
             load_weights(model, read_tensors(latest, "model"))
         if config.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        learner = Learner(model, stage, accelerator, config.clip)
+        learner = Learner(model, stage, accelerator, config.clip, config.betas, config.decay)
         if latest is not None and progress.step:
             learner.load_optimizer_state(read_tensors(latest, "optimizer") if accelerator.is_main_process else {})
         parts = self._parts(settings, prompts)
@@ -203,7 +207,7 @@ class Run:
                     "seconds": round(progress.total_seconds + seconds - progress.seconds + taken, 3),
                 } | peak_memory()
                 if held_out and (step % config.validation.every == 0 or step == steps):
-                    values["validation"] = learner.loss(self._loader(*held_out))
+                    values["validation"], values["right"] = learner.validate(self._loader(*held_out))
                     pace.between("validation", time.monotonic() - begin - taken)
                 if self._metrics is not None:
                     self._metrics.add(now().done, **values)
@@ -247,7 +251,8 @@ class Run:
         """From the questions and answers that are learned."""
         files = [file for data in self._config.data.values() for file in data.files]
         samples = SpaceSpan(files, split="train")
-        asked = (samples[position].sample for position in range(len(samples)))
+        some = range(0, len(samples), -(-len(samples) // _SPELLED))
+        asked = (samples[position].sample for position in some)
         texts = (text for sample in asked for text in (sample.prompt(), sample.answer.text))
         part = self._tokenizer.with_name(".tokenizer.part")
         train_tokenizer(texts, self._described().get_text_config().vocab_size).save_pretrained(part)
@@ -267,14 +272,24 @@ class Run:
         """Samples of a stage, or of another one that is replayed in it."""
         config = self._config
         name = asked.data or settings.data or next(iter(config.data))
-        placed, filters, weights = asked.stage != 1, {}, {}
-        if isinstance(asked, StageConfig):
-            placed = asked.resolved().placed
-            filters = {"sources": asked.sources, "families": asked.families, "kinds": asked.kinds}
-            weights = {"weights": asked.weights, "by": asked.by}
-        samples = SpaceSpan(config.data[name].files, self._data.scenes[name], split=split, stage=asked.stage, **filters)
+        data = config.data[name]
+        kinds = asked.kinds
+        if asked.without:
+            there = dict.fromkeys(kind for file in data.files for kind in open_index(file).names["kind"])
+            kinds = tuple(kind for kind in kinds or there if kind not in asked.without)
+        samples = SpaceSpan(
+            data.files,
+            self._data.scenes[name],
+            split=split,
+            stage=asked.stage,
+            sources=asked.sources,
+            families=asked.families,
+            kinds=kinds,
+        )
+        placed = asked.resolved().placed if isinstance(asked, StageConfig) else asked.stage != 1
         augment = config.seed if config.augment and split == "train" else None
-        return Part(samples, Collator(prompts, self._data.codes, placed, config.variant, augment), **weights)
+        collator = Collator(prompts, self._data.codes, placed, config.variant, augment, data.budgets, config.evidence)
+        return Part(samples, collator, weights=asked.weights, by=asked.by)
 
     def _held_out(self, settings: StageConfig, prompts: PromptFormat, slots: int) -> tuple[Batches, list[Any]] | None:
         """Batches of this process from the split ``val``; always the same ones."""
@@ -340,8 +355,8 @@ class Run:
         return progress
 
     def _describe(self) -> dict[str, Any]:
-        """What makes the run what it is."""
-        config = self._config.model_dump(mode="json", exclude=set(_FREE))
+        """What makes the run what it is. Without defaults: a key that is new in a later version changes no run."""
+        config = self._config.model_dump(mode="json", exclude=set(_FREE), exclude_defaults=True)
         return {"config": config, "data": self._data.digests}
 
     def _finish(self, folder: Path, progress: Progress) -> None:
@@ -363,14 +378,18 @@ class Run:
         lines = read_metrics(self._config.out / "metrics.jsonl")
         thinned = lines[:: max(1, len(lines) // 500)]
         curves = {
-            name: [[line["step"], line[name]] for line in (lines if name == "validation" else thinned) if name in line]
-            for name in ("loss", "validation", "rate")
+            name: [
+                [line["step"], line[name]]
+                for line in (lines if name in ("validation", "right") else thinned)
+                if name in line
+            ]
+            for name in ("loss", "validation", "right", "rate")
         }
         return {
             "format": "proxy3d_training",
             "version": __version__,
             "commit": commit(),
-            "config": self._about["config"],
+            "config": self._config.model_dump(mode="json", exclude_none=True, exclude={"data", "out"}),
             "data": self._about["data"],
             "steps": progress.done,
             "seconds": round(progress.total_seconds, 1),
@@ -438,15 +457,24 @@ def _scenes(data: DataConfig) -> Scenes:
 
 
 def _digests(config: TrainConfig) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for name, data in config.data.items():
         try:
-            found |= {f"{name}/{file.name}": digest(file.read_bytes()) for file in data.files}
+            found |= {f"{name}/{file.name}": _digest(file) for file in data.files}
         except OSError as error:
             raise BadInput(f"data.{name}: cannot read {error.filename}: {error.strerror}") from None
         if data.scenes is not None:
-            found[f"{name}/scenes"] = digest((data.scenes / INDEX).read_bytes())
+            found[f"{name}/scenes"] = _digest(data.scenes / INDEX)
     return found
+
+
+def _digest(file: Path) -> str:
+    """SHA-256 of a file of any size."""
+    found = hashlib.sha256()
+    with file.open("rb") as content:
+        while part := content.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()
 
 
 def _some_idle(config: TrainConfig) -> bool:
