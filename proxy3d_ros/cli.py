@@ -226,7 +226,9 @@ def print_answers(answers: list[dict[str, Any]]) -> None:
     for answer in answers:
         out.print(f"[bold]{escape(answer['question'])}[/bold]")
         if answer["status"] == "OK":
-            out.print(f"  {answer['answer']}   (confidence {answer['confidence']:.2f}, objects {answer['object_ids']})")
+            who = ", by the vision-language model" if answer["answerer"] == "vlm" else ""
+            sure = f"confidence {answer['confidence']:.2f}, objects {answer['object_ids']}{who}"
+            out.print(f"  {escape(answer['answer'])}   ({sure})")
         else:
             out.print(f"  {answer['status']}: {escape(answer['message'])}")
 

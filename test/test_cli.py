@@ -175,6 +175,30 @@ def test_pictures(recording: Path, tmp_path: Path) -> None:
     assert rrd.read_bytes()[:3] == b"RRF"
 
 
+def test_the_vlm_answers_and_shows_where_it_looked(recording: Path, taught_vlm: Path, tmp_path: Path) -> None:
+    """On a replay, and on the map that it saves; on features of another encoder it says what to do."""
+    pytest.importorskip("matplotlib")
+    picture, folder = tmp_path / "looked.png", tmp_path / "map"
+    model = ("--answerer", "vlm", "--set", f"answer.vlm={taught_vlm}", "--set", "encoder.source=", "--json")
+    asked = ("--ask", "Where can somebody sit?", "--ask", "Which object is the largest?")
+    done = proxy3d("replay", recording, *asked, "--plot-attention", picture, "--save-map", folder, *model)
+    sit, largest = json.loads(done.stdout)["answers"]
+    assert (sit["status"], sit["answer"], sit["answerer"]) == ("OK", "On a chair", "vlm")
+    assert sit["confidence"] <= 0.5 and sit["latency_ms"] > 0 and sit["object_ids"] == []
+    assert len(largest["object_ids"]) == 1 and f"({largest['object_ids'][0]})" in largest["answer"]
+    drawn = cv2.imread(str(picture))
+    assert drawn.shape[0] > 800 and drawn.std() > 5  # a row for each answer
+    asked_map = json.loads(proxy3d("ask-map", folder, "Which object is the largest?", *model).stdout)
+    assert (asked_map["answer"], asked_map["answerer"]) == (largest["answer"], "vlm")
+
+
+def test_a_model_that_is_not_there(recording: Path) -> None:
+    model = ("--answerer", "vlm", "--set", "answer.vlm=/no/such/model")
+    done = proxy3d("replay", recording, "--max-frames", 3, "--ask", "How many?", *model, "--json")
+    answer = json.loads(done.stdout)["answers"][0]
+    assert answer["status"] == "MODEL_UNAVAILABLE" and "no model at" in answer["message"]
+
+
 def test_an_unwritable_file_is_one_line(recording: Path) -> None:
     one_line(proxy3d("replay", recording, "--max-frames", 3, "--record", "/proc/nowhere/room.rrd", "--json", code=1))
 

@@ -61,11 +61,15 @@ class GeometricAnswerer:
         text = question.text
         if not text.strip():
             return Answer(
-                Status.NOT_UNDERSTOOD, message="the question is empty; ask for example: How many chairs are there?"
+                Status.NOT_UNDERSTOOD,
+                message="the question is empty; ask for example: How many chairs are there?",
+                understood=1.0,
             )
         if len(text) > MAX_LENGTH:
             return Answer(
-                Status.NOT_UNDERSTOOD, message=f"the question has {len(text)} characters; at most {MAX_LENGTH} are read"
+                Status.NOT_UNDERSTOOD,
+                message=f"the question has {len(text)} characters; at most {MAX_LENGTH} are read",
+                understood=1.0,
             )
         text, options = split_options(text, question.options)
         text = as_question(text, options)

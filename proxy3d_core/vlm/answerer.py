@@ -20,7 +20,7 @@ from proxy3d_core.proxies.references import ReferenceCodes, References
 from proxy3d_core.reasoning.answer import Answer, Question, Status
 from proxy3d_core.scene.snapshot import ProxySet, Snapshot
 from proxy3d_core.vlm.attention import ProxyAttention, proxy_attention
-from proxy3d_core.vlm.calibration import Calibration
+from proxy3d_core.vlm.calibration import UNCALIBRATED, Calibration
 from proxy3d_core.vlm.inputs import SceneTokens
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prefix import Reply, ScenePrefix
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 BATCH = 16
 """Most questions that are answered at once."""
-LONGEST = 64
+LONGEST = 128
 """Answers are cut off after this many tokens."""
 RECENT = 20.0
 """Scenes are read ahead while the last question is no longer ago than this, seconds."""
@@ -206,10 +206,14 @@ class VlmAnswerer:
             return Answer(Status.TIMEOUT, message="the question was taken back", program=wording.text)
         found = heard(reply.text, wording, snapshot, references)
         cut = "" if reply.complete else f"cut off after {reply.tokens} tokens"
-        message = "; ".join(part for part in (found.message, cut) if part)
+        strange = ", ".join(self._prompts.unlearned(wording.question))
+        doubt = f"the model has not learned the words {strange}" if strange else ""
+        message = "; ".join(part for part in (found.message, cut, doubt) if part)
         if found.status is not Status.OK:
             return Answer(found.status, message=message, program=wording.text)
         confidence = found.kept * self._calibration.confidence(found.kind, reply.log_probability)
+        if strange:  # nobody has checked what it makes of them
+            confidence = min(confidence, UNCALIBRATED)
         return Answer(
             Status.OK,
             found.text,

@@ -33,6 +33,10 @@ PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
 SYSTEM = "You are a helpful assistant."
 
 _EVIDENCE = re.compile(r"\[((?:<OBJ\d{3}>)+)\] ?")
+LARGE = 20_000
+"""Vocabularies of this size come from published language models."""
+
+_WORD = re.compile(r"[^\W\d_]{2,}")
 _MENTION = re.compile(r"Region \[(\d+)\]")
 
 
@@ -84,6 +88,16 @@ class PromptFormat:
     def answer(self, text: str) -> list[int]:
         """An answer with its end, as it is learned."""
         return [*self._text(text), self.end]
+
+    def unlearned(self, text: str) -> list[str]:
+        """Words that a model with a small vocabulary of its own has hardly met: it has to spell them.
+
+        None for large vocabularies: who learned from those has read everything.
+        """
+        if len(self.tokenizer) >= LARGE:
+            return []
+        words = dict.fromkeys(_WORD.findall(text))
+        return [word for word in words if all(len(self._text(f" {form}")) > 1 for form in (word, word.lower()))]
 
     def read(self, ids: Any) -> str:
         """The text of a generated answer."""

@@ -86,6 +86,23 @@ def test_auto_does_not_trust_a_model_that_nobody_has_checked(make: Callable[...,
     assert "not sure either: 'On a chair' (0.50)" in answer.message
 
 
+@pytest.mark.parametrize("question", ["Wo kann man sich setzen?", "Where can somebody fnord?"])
+def test_auto_does_not_trust_a_model_with_words_it_has_not_learned(
+    make: Callable[..., Answering], taught_vlm: Path, calibrated: None, question: str
+) -> None:
+    answering = make(vlm=str(taught_vlm))
+    answer = answering.answer(Question(question), room())
+    assert answer.answerer == "geometric" and answer.status is not Status.OK
+    answer = answering.answer(Question(question), room(), "vlm")
+    assert answer.confidence <= 0.5 and "has not learned the words" in answer.message
+
+
+def test_an_empty_question_is_nobodys(make: Callable[..., Answering]) -> None:
+    """No model is loaded for it."""
+    answer = make(vlm="nowhere").answer(Question("  "), room())
+    assert answer.status is Status.NOT_UNDERSTOOD and "nowhere" not in answer.message
+
+
 def test_without_a_model(make: Callable[..., Answering], tmp_path: Path) -> None:
     """It is said what is missing and how to get it; auto does without."""
     for settings, cure in (
