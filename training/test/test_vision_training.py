@@ -21,7 +21,8 @@ from proxy3d_core.perception.vision_network import load_network
 from proxy3d_training.simulation import simulate as simulation
 from proxy3d_training.simulation.generate import Settings
 from proxy3d_training.simulation.truth import Truth
-from proxy3d_training.train.vision import VisionTraining, load_config, train_vision
+from proxy3d_training.train.config import checked, read_config
+from proxy3d_training.train.vision import VisionTraining, train_vision
 from proxy3d_training.train.vision_data import COLORS, NAMES, UNKNOWN, load_examples, recordings
 from proxy3d_training.train.vision_score import score
 
@@ -121,7 +122,7 @@ def test_codes_and_features_are_read_by_one_linear_layer(rooms: Path) -> None:
 
 
 def test_the_configuration_that_ships_is_valid() -> None:
-    config = load_config(CONFIGS / "vision-nano.yaml")
+    config = checked(VisionTraining, read_config(CONFIGS / "vision-nano.yaml"))
     assert config.kind == "vision"
     assert set(config.rooms).isdisjoint(config.held)
 

@@ -8,24 +8,23 @@ added to the feature of what it marks, and is taught to say nothing about the ca
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import cv2
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, cross_entropy, smooth_l1_loss
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from proxy3d_core.models.checkpoint import WEIGHTS, Checkpoint
 from proxy3d_core.perception.vision_input import working_size
@@ -42,7 +41,7 @@ _CLIP = 5.0  # largest norm of a step's gradient
 
 
 class VisionTraining(BaseModel):
-    """A training run of the vision network, as its YAML file says it."""
+    """A training run of the vision network, as its YAML file says it; ``proxy3d train`` runs it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,24 +51,20 @@ class VisionTraining(BaseModel):
     out: Path = Field(description="Folder for weights, config.json and figures.json.")
     start: Path | None = Field(None, description="Folder of weights to go on from; none = random ones.")
     closer: int = Field(1, ge=0, le=4, description="How many random parts of each frame are views of their own.")
-    epochs: float = Field(4.0, gt=0, description="How often every view is seen.")
+    coarse: float = Field(6.0, ge=0, description="How often every view is seen at half resolution, to begin with.")
+    epochs: float = Field(2.0, gt=0, description="How often every view is seen after that.")
     batch: int = Field(16, ge=2, description="Views in a step.")
     rate: float = Field(2e-3, gt=0, description="Highest learning rate.")
     warmup: float = Field(0.03, ge=0, lt=1, description="Share of the steps on the way up to it.")
     decay: float = Field(0.02, ge=0, description="Weight decay.")
     average: float = Field(
-        0.998, ge=0, lt=1, description="What is saved is a running mean: share of it kept each step."
+        0.998, ge=0, lt=1, description="What is saved is a running mean of the weights; share kept in a step."
     )
     no_geometry: float = Field(0.2, ge=0, le=1, description="Share of the views without depth.")
     no_color: float = Field(0.04, ge=0, le=1, description="Share of the views without colours.")
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     seed: int = 0
     threads: int = Field(2, ge=1, description="CPU threads.")
-
-
-def load_config(path: Path) -> VisionTraining:
-    """A YAML file; paths in it are relative to the working directory."""
-    return VisionTraining.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
@@ -85,8 +80,10 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
     examples = load_examples(recordings(config.rooms), config.closer, config.seed, config.threads, quiet)
     network = _start(config).to(memory_format=torch.channels_last)
     task = _Task(network, examples, config, rng)
-    steps = max(1, round(config.epochs * len(examples) / config.batch))
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
+    coarse, fine = (round(epochs * len(examples) / config.batch) for epochs in (config.coarse, config.epochs))
+    steps = max(1, coarse + fine)
+    average = AveragedModel(network, avg_fn=partial(_running_mean, keep=config.average), use_buffers=True)
+    trained = cast(VisionNetwork, average.module)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
     config.out.mkdir(parents=True, exist_ok=True)
@@ -98,7 +95,7 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
             if len(order) < config.batch:
                 order = np.concatenate([order, rng.permutation(len(examples))])
             chosen, order = np.sort(order[: config.batch]), order[config.batch :]
-            losses = task.losses(chosen)
+            losses = task.losses(chosen, stride=2 if step < coarse else 1)
             total = torch.stack(list(losses.values())).sum()
             total.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
@@ -114,10 +111,10 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
                 log.flush()
                 bar.update(shown, completed=step + 1, rate=f"{rate:.0f} views/s, loss {total.item():.2f}")
             if step % 400 == 399:
-                save(average.module, config.out)
-    save(average.module, config.out)
+                save(trained, config.out)
+    save(trained, config.out)
     if config.held:
-        figures = score(average.module, load_examples(recordings(config.held), 0, config.seed, config.threads, quiet))
+        figures = score(trained, load_examples(recordings(config.held), 0, config.seed, config.threads, quiet))
         (config.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return config.out
 
@@ -149,15 +146,20 @@ class _Task:
         self._categories = _pictures([category_picture(name) for name in NAMES[1:]])
         self._numerals = _pictures([numeral_picture(index) for index in range(NUMERALS)])
 
-    def losses(self, chosen: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Named losses, weighted, of the views ``chosen`` and of some pictures."""
+    def losses(self, chosen: NDArray[np.int64], stride: int) -> dict[str, Tensor]:
+        """Named losses, weighted, of the views ``chosen``, with every ``stride``th pixel, and of some pictures."""
         examples, network = self._examples, self._network
-        category = torch.from_numpy(examples.category[chosen]).flatten(1).long()
-        color, material = (torch.from_numpy(a[chosen]).flatten(1).long() for a in (examples.color, examples.material))
-        vote = torch.from_numpy(examples.vote[chosen].astype(np.float32)).flatten(1, 2)
-        image, lab, measured, flipped = self._views(chosen)
-        width = examples.category.shape[2]
-        cells = torch.multinomial(self._draw[category], _CELLS)
+
+        top, left = self._rng.integers(stride, size=2)  # of a larger cell any of the small ones may tell what it is
+
+        def cells_of(image: NDArray[np.generic]) -> Tensor:
+            return torch.from_numpy(image[chosen, top::stride, left::stride]).flatten(1, 2)
+
+        category, color, material = (cells_of(a).long() for a in (examples.category, examples.color, examples.material))
+        vote = cells_of(examples.vote).float()
+        image, lab, measured, flipped = self._views(chosen, stride)
+        width = examples.category.shape[2] // stride
+        cells = torch.multinomial(self._draw[category], _CELLS // stride)
         where = torch.where(flipped[:, None], cells // width * width + (width - 1 - cells % width), cells)
         network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bfloat16"):
@@ -182,15 +184,19 @@ class _Task:
             picked_labels = labels.gather(1, cells)
             known = picked_labels != UNKNOWN
             losses[name] = 0.3 * cross_entropy(answer[known], picked_labels[known])
-        marked = torch.randint(features.shape[0] * _CELLS, (_MARKED,))
+        marked = torch.randint(truth.numel(), (_MARKED,))
         return losses | self._codes(features.flatten(0, 1)[marked].float(), truth.flatten()[marked])
 
-    def _views(self, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Input (N, C, h, w), Lab of the cells (N, h/2, w/2, 3), which have depth (N,), which are mirrored (N,)."""
+    def _views(self, chosen: NDArray[np.int64], stride: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Input (N, C, h, w), Lab of the cells (N, h/2, w/2, 3), which have depth (N,), which are mirrored (N,).
+
+        Mirroring is of the input and Lab alone.
+        """
         examples, config = self._examples, self._config
         count = len(chosen)
         rgb = torch.from_numpy(examples.rgb[chosen]).permute(0, 3, 1, 2).float() / 255
-        geometry = torch.from_numpy(examples.geometry[chosen]).permute(0, 3, 1, 2).float()
+        rgb = avg_pool2d(rgb, stride) if stride > 1 else rgb
+        geometry = torch.from_numpy(examples.geometry[chosen, ::stride, ::stride]).permute(0, 3, 1, 2).float()
         measured, colored = torch.rand(count) >= config.no_geometry, torch.rand(count) >= config.no_color
         measured |= ~colored
         flipped = torch.rand(count) < 0.5
@@ -255,6 +261,11 @@ def _pictures(pictures: list[NDArray[np.uint8]]) -> Tensor:
     return torch.cat([pixels, torch.zeros(len(rgb), 4, h, w)], dim=1).contiguous(memory_format=torch.channels_last)
 
 
+def _running_mean(mean: Tensor, value: Tensor, count: Tensor, keep: float) -> Tensor:
+    """The mean with one value more; of the first few all count alike."""
+    return torch.lerp(mean.float(), value.float(), max(1 - keep, 9 / (int(count) + 10)))
+
+
 def _rate(step: int, steps: int, warmup: float) -> float:
     """Share of the highest rate: up in a line, down along a cosine."""
     up = max(1.0, warmup * steps)
@@ -271,14 +282,3 @@ def _start(config: VisionTraining) -> VisionNetwork:
     network = VisionNetwork(VisionSettings.from_config(checkpoint.config, checkpoint.name))
     network.load_state_dict(checkpoint.tensors(("",)))
     return network
-
-
-def main() -> None:
-    """``python -m proxy3d_training.train.vision CONFIG``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, help="YAML file, see training/configs/vision-nano.yaml")
-    print(train_vision(load_config(parser.parse_args().config)))
-
-
-if __name__ == "__main__":
-    main()
