@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml setup.py $(wildcard training/pyproject.toml)
 	  { echo "$(PYTHON) is older than Python 3.10; name a newer one: make $(firstword $(MAKECMDGOALS) install) PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[dds,viz,sim,models,dev]' -e training
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[dds,viz,sim,models,train,dev]' -e training
 	@touch $@
 
 demo: $(STAMP)

@@ -197,6 +197,32 @@ def test_a_run_learns_and_what_it_writes_answers(samples: Path, unbroken: Path) 
     assert set(card["data"]) == {"demo/samples.jsonl"} and len(card["data"]["demo/samples.jsonl"]) == 64
 
 
+def test_a_finished_model_learns_on(samples: Path, unbroken: Path, tmp_path: Path) -> None:
+    """A folder as the model: its tokenizer, its weights to begin with, with gradient checkpointing."""
+    stages = [{"stage": 4, "batch": 8, "steps": 2, "rate": 1e-9}]
+    change = {"model": str(unbroken / "model"), "changes": {}, "gradient_checkpointing": True, "stages": stages}
+    Run(checked(TrainConfig, tree(samples, tmp_path) | change), quiet=True)()
+    before, after = weights(unbroken), weights(tmp_path)
+    assert set(before) == set(after)
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, atol=1e-7, rtol=0)
+    tokenizers = [(out / "model" / "tokenizer.json").read_text() for out in (unbroken, tmp_path)]
+    assert tokenizers[0] == tokenizers[1]
+    assert told(tmp_path)[0]["loss"] < 0.8 * told(unbroken)[0]["loss"]
+
+
+def test_time_left_counts_what_comes_between_steps() -> None:
+    """Ten steps of a second, two validations of five and a checkpoint of three: 10 + 10 + 3."""
+    pace = metrics.Pace()
+    for seconds in (9.0, *[1.0] * 50):
+        pace.step(seconds)
+    for seconds in (4.0, 6.0):
+        pace.between("validation", seconds)
+    pace.between("checkpoint", 3.0)
+    assert pace.remaining(10, {"validation": 2, "checkpoint": 1}) == pytest.approx(23)
+    assert [metrics.duration(s) for s in (12, 200, 7500)] == ["12 s", "3 min 20 s", "2 h 05 min"]
+
+
 def test_a_finished_run_is_left_alone_and_another_is_refused(samples: Path, unbroken: Path) -> None:
     """The same command does nothing; another rate is another run."""
     before = (unbroken / "model" / "model.safetensors").stat().st_mtime_ns

@@ -67,6 +67,7 @@ class StageConfig(ReadConfig):
     scene: bool | None = Field(None, description="The layers before the language model learn too.")
     batch: int | None = Field(None, ge=1, description="Questions a step, over all processes and accumulated batches.")
     epochs: int | None = Field(None, ge=1, description="How often all samples are read.")
+    accumulate: int | None = Field(None, ge=1, description="Other than that of the run.")
     rate: float | None = Field(None, gt=0, description="Highest learning rate.")
     warmup: float | None = Field(None, ge=0, le=1, description="Share of the steps on the way up to it.")
     steps: int | None = Field(None, ge=1, description="So many steps instead of whole epochs.")

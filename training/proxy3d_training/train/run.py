@@ -27,6 +27,7 @@ from transformers import AutoTokenizer
 
 from proxy3d_core.encoders import load_encoder
 from proxy3d_core.errors import BadInput
+from proxy3d_core.models.loading import quiet
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes
 from proxy3d_core.vlm import packed_attention
 from proxy3d_core.vlm.config import ProxyVLMConfig, configuration
@@ -155,7 +156,8 @@ class Run:
             learner.load_optimizer_state(read_tensors(latest, "optimizer") if accelerator.is_main_process else {})
         parts = self._parts(settings, prompts)
         world = accelerator.num_processes
-        slots = world * config.accumulate
+        accumulate = settings.accumulate or config.accumulate
+        slots = world * accumulate
         plan = Plan(parts, stage.batch, config.questions, config.seed, slots)
         steps = settings.steps or plan.steps(stage.epochs)
         limit = settings.minutes * 60 if settings.minutes else None
@@ -190,7 +192,7 @@ class Run:
             while step < steps and not (limit and seconds >= limit):
                 begin = time.monotonic()
                 torch.manual_seed(_seed(config.seed, progress.stage, step, accelerator.process_index))
-                mine = list(islice(batches, config.accumulate))
+                mine = list(islice(batches, accumulate))
                 at = max(float(step), steps * seconds / limit if limit else 0.0)
                 rate = stage.rate * warm_cosine(at, steps, stage.warmup)
                 learned = learner.step(mine, rate)
@@ -367,7 +369,8 @@ class Run:
         load_weights(model, read_tensors(latest, "model"))
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        model.eval().save_pretrained(part)
+        with quiet():
+            model.eval().save_pretrained(part)
         prompts.tokenizer.save_pretrained(part)
         (part / "training.json").write_text(json.dumps(self._card(progress), indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
