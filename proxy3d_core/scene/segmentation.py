@@ -133,13 +133,13 @@ def _outvoted(surface: Surface, named: list[Candidate], vocabulary: int) -> list
 
     A thing that lies on another one touches it with its rim; a wrong label is scattered all over the right ones.
     """
-    parts = sorted(named, key=lambda c: -len(c.members))
     whole: list[Candidate] = []
-    for part in parts:
+    bounds: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    for part in sorted(named, key=lambda c: -len(c.members)):
         points = surface.position[part.members]
-        for i, large in enumerate(whole):
-            low, high = surface.position[large.members].min(axis=0), surface.position[large.members].max(axis=0)
-            if large.label == part.label or ((points >= low) & (points <= high)).all(axis=1).mean() < _MINGLED:
+        middle = points.mean(axis=0)
+        for i, (large, (low, high)) in enumerate(zip(whole, bounds, strict=True)):
+            if large.label == part.label or not ((middle >= low) & (middle <= high)).all():
                 continue
             tree = cKDTree(surface.position[large.members])
             distance, _ = tree.query(points, distance_upper_bound=1.8 * surface.size)
@@ -150,6 +150,7 @@ def _outvoted(surface: Surface, named: list[Candidate], vocabulary: int) -> list
                 break
         else:
             whole.append(part)
+            bounds.append((points.min(axis=0), points.max(axis=0)))
     return sorted(whole, key=lambda c: c.label)
 
 

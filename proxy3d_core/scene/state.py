@@ -191,7 +191,9 @@ class SceneState:
                 masks = self._mask_model.segment(frame.rgb, self._observer.grid(frame))
         with self._lock:
             with self.times.measure("observe"):
-                names = set(frame.label_names.values()) | {d.label for d in frame.detections}
+                names = {d.label for d in frame.detections}
+                if frame.labels is not None:
+                    names |= set(frame.label_names.values())
                 named = self._named(frame, sight) if sight is not None and not self._told else None
                 observation = self._observer.observe(frame, self._index_of(names), masks, named)
             if not len(observation.points):

@@ -136,8 +136,8 @@ def connected(surface: Surface, members: NDArray[np.int64], bridge: bool = False
         return []
     members = np.sort(members)
     part = _component_numbers(surface, members)
-    sparse = np.flatnonzero(surface.points[members] <= _FEW_POINTS) if bridge else np.zeros(0, np.int64)
-    if len(sparse):
+    sparse = np.flatnonzero(surface.points[members] <= _FEW_POINTS)
+    if bridge and len(sparse) and part.any():
         near = cKDTree(surface.position[members[sparse]]).query_pairs(_PIXEL_GAP * surface.size, output_type="ndarray")
         first, second = part[sparse[near]].T.astype(np.int64)
         other = first != second

@@ -14,7 +14,9 @@ from proxy3d_core.scene.voxels import CARVE_PERIOD, VoxelMap, pack, unpack
 K = Intrinsics(160, 120, 146.0, 146.0, 79.5, 59.5)
 
 
-def seen(points: np.ndarray, labels: int = NO_VOTE, stamp: int = 0, depth: float = 0.0) -> Observation:
+def seen(
+    points: np.ndarray, labels: int = NO_VOTE, stamp: int = 0, depth: float = 0.0, score: float = 1.0
+) -> Observation:
     """Points in the fixed frame, seen by a camera at the origin that looks along z; all around it ``depth`` metres."""
     points = np.atleast_2d(points).astype(np.float32)
     image = np.full((K.height, K.width), depth, np.float32)
@@ -29,6 +31,7 @@ def seen(points: np.ndarray, labels: int = NO_VOTE, stamp: int = 0, depth: float
         normals=np.tile(np.float32([0, 0, -1]), (len(points), 1)),
         colors=np.tile(np.float32([10, 20, 30]), (len(points), 1)),
         labels=np.full(len(points), labels, np.int32),
+        scores=np.full(len(points), score, np.float32),
     )
 
 
@@ -50,6 +53,15 @@ def test_the_mean_of_a_voxel_is_the_mean_of_its_points() -> None:
     assert np.allclose(voxels.position[row], points.mean(axis=0), atol=1e-4)
     assert np.allclose(voxels.appearance[row], [0, 0, -1, 10, 20, 30])
     assert np.isclose(voxels.seen[row], 0.4)
+
+
+def test_a_vote_counts_as_much_as_it_is_sure() -> None:
+    voxels, point = VoxelMap(0.1, 1000), np.array([0.05, 0.05, 1.05])
+    for label, score in ((7, 0.9), (7, 0.8), (3, 0.4), (3, 0.4), (3, 0.4)):
+        voxels.fuse(seen(point, label, score=score), 0.1)
+    (row,) = voxels.rows
+    votes = dict(zip(voxels.slot_label[row].tolist(), voxels.slot_weight[row].tolist(), strict=True))
+    assert np.isclose(votes[7], 0.17) and np.isclose(votes[3], 0.12)
 
 
 def test_votes_are_counted_in_seconds_and_the_rare_ones_give_way() -> None:

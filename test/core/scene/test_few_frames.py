@@ -1,0 +1,79 @@
+"""The live scene from keyframes far apart: few looks, wide pixels, pieces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rooms import K, Room, Thing, look, plain_scene
+
+from proxy3d_core.frame import Frame
+from proxy3d_core.scene.snapshot import SceneObject
+from proxy3d_core.scene.state import SceneState
+
+BOX = Thing("box", (0.0, 0.0, 0.3), (0.6, 0.6, 0.6), color=(40, 120, 60))
+POSTS = [Thing("doorway", (1.5, y, 1.0), (0.12, 0.1, 2.0)) for y in (-0.5, 0.5)]
+
+
+def show(frames: list[Frame]) -> SceneState:
+    scene = plain_scene()
+    for frame in frames:
+        scene.update(frame)
+    scene.refresh()
+    return scene
+
+
+def of(scene: SceneState, label: str) -> list[SceneObject]:
+    return [o for o in scene.snapshot().present if o.label == label]
+
+
+def views(
+    things: list[Thing], eyes: list[tuple[float, float, float]], target: tuple[float, float, float]
+) -> list[Frame]:
+    """A frame a second, the camera at one eye after the other."""
+    room = Room(things)
+    return [room.render(look(eye, target), float(i)) for i, eye in enumerate(eyes)]
+
+
+def test_two_looks_from_two_sides_are_enough() -> None:
+    (found,) = of(show(views([BOX], [(-1.8, 0.2, 1.2), (1.8, -0.2, 1.2)], (0, 0, 0.3))), "box")
+    assert found.box.iou(BOX.box) > 0.7
+
+
+def test_one_look_is_not() -> None:
+    frames = views([BOX], [(-1.8, 0.2, 1.2)] * 2, (0, 0, 0.3))
+    away = replace(frames[1], pose=look((-1.8, 0.2, 1.2), (-2.9, 1.5, 0.6)))
+    assert not of(show([frames[0], Room([]).render(away.pose, 1.0)]), "box")
+
+
+def test_what_nothing_names_needs_a_longer_look() -> None:
+    plain = [replace(f, labels=None) for f in views([BOX], [(-1.8, 0.2, 1.2), (1.8, -0.2, 1.2)], (0, 0, 0.3))]
+    assert not show(plain).snapshot().present
+
+
+def test_far_away_pixels_lie_wider_apart_than_voxels_and_still_make_one_thing() -> None:
+    board = Thing("whiteboard", (2.9, 0.0, 1.2), (0.05, 1.6, 1.0))
+    frames = views([board], [(-1.1, 1.6, 1.3), (-1.2, 1.5, 1.2)], (2.9, 0.0, 1.2))
+    assert 4.3 / K.fx > 0.028, "voxels of 25 mm have gaps, more so at an angle"
+    (found,) = of(show(frames), "whiteboard")
+    assert sorted(found.box.size)[-1] == pytest.approx(1.6, abs=0.15)
+
+
+def test_pieces_seen_as_one_thing_are_one() -> None:
+    """The posts of a doorway: the mask says what geometry cannot."""
+    frames = views(POSTS, [(-1.2, y, 1.3) for y in (-0.4, 0.0, 0.4)], (1.5, 0.0, 1.0))
+    assert len(of(show(frames), "doorway")) == 2
+    masked = [replace(f, instances=np.where(f.labels > 0, 7, 0).astype(np.int32)) for f in frames]
+    (found,) = of(show(masked), "doorway")
+    assert max(found.box.size[:2]) == pytest.approx(1.1, abs=0.1)
+
+
+def test_things_in_masks_of_their_own_stay_two() -> None:
+    frames = views(POSTS, [(-1.2, y, 1.3) for y in (-0.4, 0.0, 0.4)], (1.5, 0.0, 1.0))
+    sides = [np.arange(K.width) < K.width / 2 + shift for shift in (-14, 0, 14)]  # the gap between them
+    masked = [
+        replace(f, instances=np.where(f.labels > 0, np.where(left, 1, 2), 0).astype(np.int32))
+        for f, left in zip(frames, sides, strict=True)
+    ]
+    assert len(of(show(masked), "doorway")) == 2
