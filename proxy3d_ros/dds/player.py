@@ -66,6 +66,7 @@ def play(
     namespace: str = "/",
     remaps: Iterable[str] = (),
     compressed: bool = False,
+    semantics: bool = True,
     wait: float = 10.0,
     on_frame: Callable[[int, int], None] | None = None,
     on_message: Callable[[str], None] = log.info,
@@ -87,6 +88,7 @@ def play(
         namespace, remaps: where the topics are.
         compressed: publish ``rgb/image/compressed`` (JPEG) and ``depth/image/compressedDepth`` (PNG) in place of the
             raw images.
+        semantics: also publish the labels and detections that the sequence has; else colour, depth and poses alone.
         wait: how long to wait for somebody who listens before the first frame [s]; then it plays anyway.
         on_frame: called after each frame with the number of frames published so far and the length of the sequence.
         on_message: gets what a user wants to know.
@@ -102,7 +104,7 @@ def play(
     stop = stop or threading.Event()
     level = estimate_up(sequence)
     with Participant(Names.parse("proxy3d_player", namespace, remaps), domain) as participant:
-        robot = _Robot(participant, sequence, level, compressed)
+        robot = _Robot(participant, sequence, level, compressed, semantics)
         if wait > 0:
             robot.wait_for_listener(wait, on_message, stop)
         stream = frames(sequence, level)
@@ -161,9 +163,12 @@ def _steps(stream: FrameStream) -> Iterator[tuple[int, Frame]]:
 class _Robot:
     """The publishers of a robot with one RGB-D camera."""
 
-    def __init__(self, participant: Participant, sequence: Sequence, level: Level, compressed: bool) -> None:
+    def __init__(
+        self, participant: Participant, sequence: Sequence, level: Level, compressed: bool, semantics: bool
+    ) -> None:
         self._participant = participant
         self._compressed = compressed
+        self._semantics = semantics
         # Without a floor there is no telling where a robot would stand: the camera is then a child of the map.
         self._floor = level.floor if level.found else None
         names = participant.names
@@ -176,7 +181,7 @@ class _Robot:
         self._tf = make("/tf", _TF, qos.TF)
         self._tf_static = make("/tf_static", _TF, qos.TF_STATIC)
         # A topic that appears with the first frame would be discovered too late for that frame.
-        first = next(iter(sequence.sample(1)), None)
+        first = next(iter(sequence.sample(1)), None) if semantics else None
         self._labels: Publisher | None = None
         self._detections: Publisher | None = None
         if first is not None and first.labels is not None:
@@ -188,7 +193,7 @@ class _Robot:
         world[:3, :3] = level.rotation
         stamp = _time(time.time_ns())
         self._tf_static.publish(types.new(_TF, transforms=[_transform(stamp, MAP_FRAME, WORLD_FRAME, world)]))
-        if sequence.label_names:
+        if semantics and sequence.label_names:
             self._label_info = make(Input.LABEL_INFO.topic, Input.LABEL_INFO.type_name, qos.LATCHED)
             header = types.new("std_msgs/msg/Header", stamp=stamp, frame_id=CAMERA_FRAME)
             classes = [
@@ -243,10 +248,10 @@ class _Robot:
         if frame.rgb is not None:
             self._publish_rgb(header, frame.rgb)
             time.sleep(_GAP)
-        if frame.labels is not None:
+        if self._semantics and frame.labels is not None:
             self._publish_labels(header, frame.labels)
             time.sleep(_GAP)
-        if frame.detections:
+        if self._semantics and frame.detections:
             self._publish_detections(header, frame)
         # Depth last: with it the frame is complete for whoever puts it together.
         depth = metres_to_depth16(frame.depth)

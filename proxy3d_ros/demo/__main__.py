@@ -1,7 +1,7 @@
 """The whole product at work, without ROS 2: ``make demo``, or ``python -m proxy3d_ros.demo``.
 
-A node runs as a process of its own, a recorded room is played to it over DDS as a robot would publish it, and a client
-asks questions through the service. Writes a picture and a recording; exits 1 if an answer is wrong or missing.
+A node runs as a process of its own, a recorded room is played to it over DDS as a robot with colour, depth and poses
+alone would publish it, and a client asks questions through the service. Writes a picture and a recording; exits 1 if an answer is wrong or missing.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _run(client: SpatialClient, sequence: Sequence, truth: dict[str, Any], rate:
         _settle(client)
     asked = [Asked(q, client.ask(q.text, viewpoint=q.viewpoint)) for q in demo_questions(truth)]
     saved = Path(client.save("room", overwrite=True).path)
-    scene = SceneState()
+    scene = SceneState(read_only=True)
     load_map(scene, saved)
     return Run(rate, seen, asked, saved, scene.snapshot())
 
@@ -196,7 +196,13 @@ def _play(sequence: Sequence, rate: float) -> None:
     )
     with Progress(*columns, console=out) as bar:
         task = bar.add_task("playing the recorded room", total=len(sequence))
-        play(sequence, rate, on_frame=lambda done, _: bar.update(task, completed=done), on_message=lambda text: None)
+        play(
+            sequence,
+            rate,
+            semantics=False,
+            on_frame=lambda done, _: bar.update(task, completed=done),
+            on_message=lambda text: None,
+        )
 
 
 @contextmanager

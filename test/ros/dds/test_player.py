@@ -113,6 +113,14 @@ def stamp_of(message) -> int:
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
+def test_labels_can_be_left_out(make_node, wait_until, recording) -> None:
+    listener = Listener(make_node("listener"))
+    played = play(open_sequence(recording), rate=4.0, semantics=False)
+    got = listener.got
+    assert wait_until(lambda: len(got["rgb/image"]) == len(got["depth/image"]) == played.frames)
+    assert not got["semantic/labels"] and not got["semantic/label_info"]
+
+
 def test_a_sequence_comes_as_a_robot_publishes_it(make_node, wait_until, recording) -> None:
     listener = Listener(make_node("listener"))
     begin = time.time_ns()
