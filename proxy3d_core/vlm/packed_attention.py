@@ -7,6 +7,7 @@ parts share one softmax, so that the result is that of the mask.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,25 @@ NAME = "packed"
 SHORT = 256
 """Rows of at most so many tokens go through a mask instead, all of them at once."""
 
+_GROWTH = 1.5  # a question this much longer than all before it begins a new grid
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Questions of about one length that follow each other, laid out in a grid of Q x T places.
+
+    Attributes:
+        begin, end: which of the row's question tokens are theirs.
+        questions, longest: Q and T.
+        slot: (end - begin,) place of each token in the grid.
+    """
+
+    begin: int
+    end: int
+    questions: int
+    longest: int
+    slot: Tensor
+
 
 @dataclass(frozen=True, eq=False)
 class PackedRow:
@@ -32,21 +52,17 @@ class PackedRow:
 
     Attributes:
         scene: P, tokens of system and scene, at the row's beginning.
-        tokens: N, tokens of all questions, behind them; what follows is padding.
-        question, place: (N,) which question each of them belongs to, and its place there, both from 0.
-        questions, longest: Q and T.
+        tokens: of all questions, behind them; what follows is padding.
+        blocks: the questions.
     """
 
     scene: int
     tokens: int
-    question: Tensor
-    place: Tensor
-    questions: int
-    longest: int
+    blocks: tuple[Block, ...]
 
 
 def packed_rows(segments: Tensor) -> list[PackedRow]:
-    """The rows of (B, L) segments (``vlm.packing``).
+    """The rows of (B, L) segments (``vlm.packing``); questions that are sorted by length fill their grids best.
 
     Raises:
         BadInput: a row does not hold its scene, then its questions one after the other, then padding.
@@ -56,17 +72,28 @@ def packed_rows(segments: Tensor) -> list[PackedRow]:
         scene = int((row == 0).sum())
         tokens = int((row > 0).sum())
         asked = row[scene : scene + tokens]
-        changes = asked.diff(prepend=asked.new_zeros(1))
-        if bool(
-            (row[:scene] != 0).any() or (row[scene + tokens :] >= 0).any() or ((changes != 0) & (changes != 1)).any()
-        ):
+        steps = asked.diff(prepend=asked.new_zeros(1))
+        if bool((row[:scene] != 0).any() or (row[scene + tokens :] >= 0).any() or ((steps != 0) & (steps != 1)).any()):
             raise BadInput("a packed row holds the scene (0), then questions 1, 2, 3, ... in order, then padding (-1)")
-        question = asked - 1
-        begins = torch.nonzero(changes).flatten()
-        place = torch.arange(tokens, device=row.device) - begins[question]
-        longest = int(place.max()) + 1 if tokens else 0
-        rows.append(PackedRow(scene, tokens, question, place, len(begins), longest))
+        rows.append(PackedRow(scene, tokens, tuple(_blocks(asked))))
     return rows
+
+
+def _blocks(asked: Tensor) -> Iterator[Block]:
+    """The questions of a row, cut where they grow by half; ``asked`` (N,) which question each token is of, from 1."""
+    lengths = torch.bincount(asked, minlength=1)[1:].tolist()
+    first = begin = 0
+    most = lengths[0] if lengths else 0
+    for number, length in enumerate([*lengths, 0]):
+        if number < len(lengths) and length <= _GROWTH * most:
+            continue
+        longest, end = max(lengths[first:number], default=0), begin + sum(lengths[first:number])
+        if end > begin:
+            question = asked[begin:end] - 1 - first
+            begins = torch.searchsorted(question, torch.arange(number - first, device=asked.device))
+            place = torch.arange(end - begin, device=asked.device) - begins[question]
+            yield Block(begin, end, number - first, longest, question * longest + place)
+        first, begin, most = number, end, max(most, length)
 
 
 def packed_attention(
@@ -115,49 +142,41 @@ def _row(query: Tensor, key: Tensor, value: Tensor, row: PackedRow, scale: float
                 enable_gqa=True,
             )[0]
         )
-    if row.tokens:
+    for block in row.blocks:
+        part = slice(scene + block.begin, scene + block.end)
         parts.append(
-            _questions(
-                query[:, scene:end] * scale,
-                key[:, :scene],
-                value[:, :scene],
-                key[:, scene:end],
-                value[:, scene:end],
-                row,
-            )
+            _questions(query[:, part] * scale, key[:, :scene], value[:, :scene], key[:, part], value[:, part], block)
         )
     return pad(torch.cat(parts, dim=1), (0, 0, 0, query.shape[1] - end))
 
 
 def _questions(
-    query: Tensor, scene_key: Tensor, scene_value: Tensor, key: Tensor, value: Tensor, row: PackedRow
+    query: Tensor, scene_key: Tensor, scene_value: Tensor, key: Tensor, value: Tensor, block: Block
 ) -> Tensor:
-    """(heads, N, D) of the questions' tokens; ``query`` is scaled already."""
+    """(heads, N, D) of the N tokens of a block; ``query`` is scaled already."""
     heads, n, d = query.shape
-    groups, q, t = len(key), row.questions, row.longest
+    groups, q, t = len(key), block.questions, block.longest
     each = heads // groups  # heads that share a key
     grouped = query.view(groups, each, n, d)
     # every token with the scene: one product for all questions
     on_scene = torch.bmm(grouped.flatten(1, 2), scene_key.transpose(1, 2)).view(groups, each, n, -1)
-    # every token with its own question: blocks of T x T
-    slot = row.question * t + row.place
 
-    def blocks(states: Tensor, size: int) -> Any:
+    # every token with its own question: a grid of T x T for each
+    def grid(states: Tensor, size: int) -> Any:
         """(..., N, D) to (Q x ..., T, D)."""
-        filled = states.new_zeros(*states.shape[:-2], q * t, d).index_copy(-2, slot, states)
+        filled = states.new_zeros(*states.shape[:-2], q * t, d).index_copy(-2, block.slot, states)
         return filled.unflatten(-2, (q, t)).movedim(-3, 0).reshape(q * groups, size, d)
 
-    keys, values = blocks(key, t), blocks(value, t)
-    own = torch.bmm(blocks(grouped, each * t), keys.transpose(1, 2)).view(q, groups, each, t, t)
-    causal = torch.ones(t, t, dtype=torch.bool, device=query.device).tril()
-    own = own.masked_fill(~causal, torch.finfo(own.dtype).min)
-    flat = own.movedim(0, 2).flatten(2, 3)[:, :, slot]  # (groups, each, N, T)
+    keys, values = grid(key, t), grid(value, t)
+    own = torch.bmm(grid(grouped, each * t), keys.transpose(1, 2)).view(q, groups, each, t, t)
+    future = torch.full((t, t), torch.finfo(own.dtype).min, dtype=own.dtype, device=own.device).triu(1)
+    flat = (own + future).movedim(0, 2).flatten(2, 3)[:, :, block.slot]  # (groups, each, N, T)
     weights = torch.cat([on_scene, flat], dim=-1).softmax(dim=-1)
     for_scene, for_own = weights.split([scene_key.shape[1], t], dim=-1)
     seen = torch.bmm(for_scene.flatten(1, 2), scene_value).view(groups, each, n, d)
-    spread = for_own.new_zeros(groups, each, q * t, t).index_copy(2, slot, for_own)
+    spread = for_own.new_zeros(groups, each, q * t, t).index_copy(2, block.slot, for_own)
     spread = spread.unflatten(2, (q, t)).movedim(2, 0).reshape(q * groups, each * t, t)
-    added = torch.bmm(spread, values).view(q, groups, each, t, d).movedim(0, 2).flatten(2, 3)[:, :, slot]
+    added = torch.bmm(spread, values).view(q, groups, each, t, d).movedim(0, 2).flatten(2, 3)[:, :, block.slot]
     states: Tensor = (seen + added).reshape(heads, n, d)
     return states
 

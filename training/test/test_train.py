@@ -131,7 +131,7 @@ def test_questions_on_the_same_symbols_share_a_row() -> None:
     assert batch["segments"].max(dim=1).values.tolist() == [3, 3]
     assert (batch["input_ids"] == prompts().proxy).sum(dim=1).tolist() == [3, 3]
     learned = prompts().tokenizer.decode(batch["labels"][0][batch["labels"][0] != IGNORED])
-    assert learned == "".join(f"{item.sample.answer.text}<|im_end|>" for item in items(range(1)))
+    assert sorted(learned.split("<|im_end|>")) == sorted(["", *(item.sample.answer.text for item in items(range(1)))])
     assert "positions" in Collator(prompts(), ReferenceCodes(pixels))(mixed)
     scene = mixed[0].sample.model_copy(update={"view": "proxies"})
     with pytest.raises(BadInput, match="give SpaceSpan the prepared scenes"):

@@ -85,7 +85,8 @@ class Collator:
             rng = self._random(rows)
             deal = np.arange(MARKERS) if self.augment is None else rng.permutation(MARKERS)
             scenes.append(self._scene(rows[0], deal, rng))
-            questions.append([self._pair(item.sample, deal) for item in rows])
+            pairs = [self._pair(item.sample, deal) for item in rows]
+            questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
         packed = pack([self.prompts.prefix(len(scene)) for scene in scenes], questions, self.prompts.pad)
         return vars(packed) | (collate(scenes) if any(map(len, scenes)) else {})
 
