@@ -1,7 +1,8 @@
 """The whole product at work, without ROS 2: ``make demo``, or ``python -m proxy3d_ros.demo``.
 
 A node runs as a process of its own, a recorded room is played to it over DDS as a robot with colour, depth and poses
-alone would publish it, and a client asks questions through the service. Writes a picture and a recording; exits 1 if an answer is wrong or missing.
+alone would publish it, and a client asks questions through the service. Writes a picture and a recording; exits 1 if an
+answer is wrong or missing.
 """
 
 from __future__ import annotations
