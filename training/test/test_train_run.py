@@ -290,9 +290,19 @@ def test_a_killed_run_goes_on(samples: Path, unbroken: Path, tmp_path: Path) -> 
 TWICE = """
 import signal, sys
 from pathlib import Path
-from proxy3d_training.train import metrics
+from accelerate import Accelerator, FullyShardedDataParallelPlugin, PartialState
+from accelerate.utils import DistributedType
+from proxy3d_training.train import metrics, run
 from proxy3d_training.train.config import TrainConfig, checked, read_config
-from proxy3d_training.train.run import Run, Stopped
+
+class Sharded(Accelerator):  # accelerate takes its settings for FSDP on GPUs only; the code is the same on CPUs
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
+        self.state.fsdp_plugin = FullyShardedDataParallelPlugin(
+            fsdp_version=2, reshard_after_forward=True, cpu_ram_efficient_loading=False,
+            auto_wrap_policy="transformer_based_wrap", transformer_cls_names_to_wrap=["Qwen2_5_VLDecoderLayer"],
+        )
 
 add = metrics.Metrics.add
 
@@ -302,19 +312,26 @@ def interrupted(self, step, **values):
         signal.raise_signal(signal.SIGINT)
 
 metrics.Metrics.add = interrupted
+if sys.argv[2] == "sharded":
+    run.Accelerator = Sharded
 config = checked(TrainConfig, read_config(Path(sys.argv[1])))
 try:
-    Run(config, quiet=True)()
-except Stopped:
+    run.Run(config, quiet=True)()
+except run.Stopped:
     metrics.Metrics.add = add
-    Run(config, quiet=True)()
+    run.Run(config, quiet=True)()
 else:
     sys.exit("was not stopped")
 """
 
 
-def test_two_processes_are_one(samples: Path, unbroken: Path, tmp_path: Path) -> None:
-    """The same questions and loss a step, stopped and continued; only the order of sums differs."""
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["copies", "sharded"])
+def test_two_processes_are_one(samples: Path, unbroken: Path, tmp_path: Path, kind: str) -> None:
+    """The same questions and loss a step, stopped and continued; only the order of sums differs.
+
+    Each process has a copy of the model (DDP), or a part of its weights and of the optimiser's state (FSDP2).
+    """
     out, config = tmp_path / "out", tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(tree(samples, out) | {"accumulate": 1}))
     script = tmp_path / "twice.py"
@@ -322,7 +339,7 @@ def test_two_processes_are_one(samples: Path, unbroken: Path, tmp_path: Path) ->
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     run = subprocess.run(
-        [*command, str(script), str(config)], capture_output=True, text=True, check=False, env=environment
+        [*command, str(script), str(config), kind], capture_output=True, text=True, check=False, env=environment
     )
     assert run.returncode == 0, run.stderr
     mine, theirs = told(out), told(unbroken)

@@ -228,7 +228,9 @@ class Run:
                 if bar.disable and time.monotonic() - said > _SAID_EVERY:
                     said = time.monotonic()
                     self._say(f"step {step:,} of {steps:,}  {rates}")
-        return save(ended=True)
+        progress = save(ended=True)
+        accelerator.free_memory()  # the next stage wraps a model of its own
+        return progress
 
     def _model(self) -> tuple[ProxyVLM, PromptFormat]:
         """The model of the run before any step, the same in all processes."""
