@@ -504,7 +504,7 @@ def bench(
     ] = None,
     frames: Annotated[int, typer.Option(help="Length of the long run; 0 = leave it out.", min=0)] = 10_000,
     live: Annotated[
-        float, typer.Option(help="node: seconds for which the live node is measured; 0 = leave it out.", min=0)
+        float, typer.Option(help="node, vlm: seconds for which the live node is measured; 0 = leave it out.", min=0)
     ] = 20.0,
     quality: Annotated[
         list[Path] | None,
@@ -535,7 +535,7 @@ def bench(
         else:
             figures = _proxy_figures((sequence or measure.default_sequences())[-1:], config, frames)
     elif what == "vlm":
-        figures = _vlm_figures((sequence or measure.default_sequences())[:1], config, size, batch or [1, 8, 16])
+        figures = _vlm_figures((sequence or measure.default_sequences())[:1], config, size, batch or [1, 8, 16], live)
     else:
         sources = [open_sequence(path) for path in sequence or measure.default_sequences()]
         if not sources:
@@ -615,7 +615,9 @@ def _quality_figures(paths: list[Path], encoder: str, config: Config) -> dict[st
     return figures
 
 
-def _vlm_figures(paths: list[Path], config: Config, size: Any, batches: list[int]) -> dict[str, dict[str, Any]]:
+def _vlm_figures(
+    paths: list[Path], config: Config, size: Any, batches: list[int], live: float
+) -> dict[str, dict[str, Any]]:
     from proxy3d_core.encoders import load_encoder
     from proxy3d_core.sequences import open_sequence
 
@@ -634,7 +636,12 @@ def _vlm_figures(paths: list[Path], config: Config, size: Any, batches: list[int
     )
     material = vlm.Material.of(source, encoder, scenes.FRAMES)
     figures = vlm.bench_batches(model, prompts, encoder, material, config, batches, err.print)
-    return figures | vlm.bench_scene(model, prompts, encoder, material, config)
+    figures |= vlm.bench_scene(model, prompts, encoder, material, config)
+    if live and named:
+        err.print(f"live node for {live:g} s")
+        with extra("dds"):
+            figures |= vlm.bench_live(source, config, live, figures)
+    return figures
 
 
 def print_tables(figures: dict[str, dict[str, Any]]) -> None:

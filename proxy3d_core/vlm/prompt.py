@@ -96,8 +96,11 @@ class PromptFormat:
         """
         if len(self.tokenizer) >= LARGE:
             return []
-        words = dict.fromkeys(_WORD.findall(text))
-        return [word for word in words if all(len(self._text(f" {form}")) > 1 for form in (word, word.lower()))]
+
+        def spelled(word: str) -> bool:  # at the beginning of a text, and behind a space, it is another token
+            return all(len(self._text(form)) > 1 for form in (word, f" {word}", f" {word.lower()}"))
+
+        return [word for word in dict.fromkeys(_WORD.findall(text)) if spelled(word)]
 
     def read(self, ids: Any) -> str:
         """The text of a generated answer."""

@@ -63,7 +63,7 @@ def worded(question: Question, snapshot: Snapshot, references: References) -> Wo
         Unaskable: the question is empty, a region is no object of the map, or nothing tells where the asker stands.
     """
     text, options = split_options(question.text, question.options)
-    text = " ".join(text.split())
+    text = _written(" ".join(text.split()))
     if not text:
         raise Unaskable(Status.NOT_UNDERSTOOD, "the question is empty; ask for example: How many chairs are there?")
     regions = _markers(question.regions, snapshot, references)
@@ -74,6 +74,12 @@ def worded(question: Question, snapshot: Snapshot, references: References) -> Wo
     if choices:
         return Wording("\n".join([asked, "Options:", *choices, LETTER]), text, options, regions)
     return Wording(asked if _LONGER.search(text) else f"{asked} {SHORT}", text, (), regions)
+
+
+def _written(text: str) -> str:
+    """As one writes a sentence: people type "how many chairs", and a small model knows other tokens for that."""
+    text = text.lower() if text.isupper() else text
+    return f"{text[:1].upper()}{text[1:]}{'' if text[-1:] in tuple('.?!:') else '?'}" if text else ""
 
 
 def _stance(text: str, question: Question, snapshot: Snapshot, references: References) -> str:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -130,11 +131,6 @@ def bench_live(sequence: Sequence, config: Config, seconds: float) -> dict[str, 
     from proxy3d_ros.dds.participant import Participant
     from proxy3d_ros.port import Output
 
-    domain = 100 + os.getpid() % 100
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    settings = [f"--set={name}={value}" for name, value in _changed(config).items()]
-    command = [sys.executable, "-m", "proxy3d_ros", "run", "--middleware", "dds", *settings]
     delays: list[float] = []
     infos: list[Any] = []
     seen: set[int] = set()
@@ -145,28 +141,21 @@ def bench_live(sequence: Sequence, config: Config, seconds: float) -> dict[str, 
             seen.add(stamp)
             delays.append((time.time_ns() - stamp) / 1e9)
 
-    node = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stop = threading.Event()
     timer = threading.Timer(seconds + 10, stop.set)
     try:
-        with Participant(Names.parse("proxy3d_bench"), domain) as participant:
+        with live_node(config) as (pid, domain), Participant(Names.parse("proxy3d_bench"), domain) as participant:
             participant.subscribe("/proxy3d/objects", Output.OBJECTS.type_name, on_objects)
             participant.subscribe("/proxy3d/map_info", Output.MAP_INFO.type_name, infos.append)
             timer.start()
-            begin, busy = time.perf_counter(), cpu_seconds(node.pid)
+            begin, busy = time.perf_counter(), cpu_seconds(pid)
             played = player.play(sequence, stop=stop, domain=domain, wait=10.0)
             wall = time.perf_counter() - begin
             time.sleep(1.0)
-            busy = cpu_seconds(node.pid) - busy
-            memory = memory_mib(node.pid)
+            busy = cpu_seconds(pid) - busy
+            memory = memory_mib(pid)
     finally:
         timer.cancel()
-        node.send_signal(signal.SIGINT)
-        try:
-            node.wait(10)
-        except subprocess.TimeoutExpired:
-            node.kill()
-            node.wait()
     if not delays:
         return {"live/stamp to objects": {"n": 0}}
     used = int(infos[-1].frames) if infos else 0
@@ -179,6 +168,25 @@ def bench_live(sequence: Sequence, config: Config, seconds: float) -> dict[str, 
             "memory_mib": round(memory, 1),
         },
     }
+
+
+@contextmanager
+def live_node(config: Config) -> Iterator[tuple[int, int]]:
+    """The node as a process of its own over DDS; yields its process id and its domain, which this process joins."""
+    domain = 100 + os.getpid() % 100
+    os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+    settings = [f"--set={name}={value}" for name, value in _changed(config).items()]
+    command = [sys.executable, "-m", "proxy3d_ros", "run", "--middleware", "dds", *settings]
+    node = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield node.pid, domain
+    finally:
+        node.send_signal(signal.SIGINT)
+        try:
+            node.wait(10)
+        except subprocess.TimeoutExpired:
+            node.kill()
+            node.wait()
 
 
 def _changed(config: Config) -> dict[str, Any]:

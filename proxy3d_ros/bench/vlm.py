@@ -6,8 +6,10 @@ scene of its own. Every answer has ``ANSWER`` tokens, whatever the weights say, 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +33,7 @@ from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_core.vlm.tokenizer import train_tokenizer
 from proxy3d_ros.bench.measure import Figures, percentiles
+from proxy3d_ros.bench.node import live_node
 from proxy3d_ros.bench.scenes import Scene, sample_scene
 
 QUESTION = "How many chairs are there?"
@@ -38,6 +41,9 @@ ANSWER = 8
 """Tokens of each answer."""
 REPEATS = 5
 """How often a question to one scene is timed."""
+
+_PATIENCE = 300.0  # s, for a model that is being loaded
+_PAUSE = 0.5  # s between questions while the node maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +171,50 @@ def bench_scene(
             "other_tokens_read": sum(count for count in tokens[kind] if count != prefix),
         }
         for kind, times in spent.items()
+    }
+
+
+def bench_live(recording: Recording, config: Config, seconds: float, offline: dict[str, Figures]) -> dict[str, Figures]:
+    """Questions to the live node, a process of its own over DDS, as the asker sees them: while it maps, and after.
+
+    Args:
+        recording: played in real time.
+        config: with the model to ask.
+        seconds: for so long at most.
+        offline: figures of ``bench_batches``: with one question on pixel tokens that are encoded when it comes, each
+            is compared, if that was measured.
+    """
+    from proxy3d_ros.client import SpatialClient
+    from proxy3d_ros.dds import player
+
+    spent: dict[str, list[float]] = {"while mapping": [], "after the last frame": []}
+
+    def ask(client: SpatialClient, when: str) -> None:
+        start = time.perf_counter()
+        reply = client.ask(QUESTION, answerer="vlm", timeout=_PATIENCE)
+        if reply.ok:
+            spent[when].append(time.perf_counter() - start)
+
+    with live_node(config) as (_, domain), SpatialClient(middleware="dds", timeout=_PATIENCE) as client:
+        client.ask(QUESTION)  # it is there
+        with ThreadPoolExecutor(1) as robot:
+            stop = threading.Event()
+            playing = robot.submit(player.play, recording, loop=True, stop=stop, domain=domain, wait=10.0)
+            end = time.monotonic() + seconds
+            client.ask(QUESTION, answerer="vlm", timeout=_PATIENCE)  # the model is loaded
+            while not playing.done() and time.monotonic() < end:
+                ask(client, "while mapping")
+                time.sleep(_PAUSE)
+            stop.set()
+        time.sleep(1.0)  # the objects are brought up to the last frame
+        for _ in range(10):
+            ask(client, "after the last frame")
+    pixels = offline.get("pixel tokens, batch 1")
+    return {
+        f"live node, {when}": percentiles(times)
+        | ({} if pixels is None else {"times_faster": round(pixels["per_question_s"] / float(np.median(times)), 1)})
+        for when, times in spent.items()
+        if times
     }
 
 

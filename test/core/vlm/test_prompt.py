@@ -87,3 +87,10 @@ def test_training_is_repeatable_and_saves(tmp_path: Path) -> None:
     again = train_tokenizer(SENTENCES, 500)
     assert [loaded(s)["input_ids"] for s in SENTENCES] == [again(s)["input_ids"] for s in SENTENCES]
     assert (loaded.pad_token_id, loaded.eos_token_id, loaded.padding_side) == (0, 2, "left")
+
+
+def test_words_that_have_to_be_spelled() -> None:
+    """A small vocabulary has a token for each word it was made from."""
+    assert prompts().unlearned("How many chairs are there in the room?") == []
+    assert prompts().unlearned("Room next to the Chairs, 3.25 m from <OBJ007>?") == []
+    assert prompts().unlearned("Wie viele chairs?") == ["Wie", "viele"]

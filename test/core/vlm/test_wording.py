@@ -25,7 +25,8 @@ def looking(x: float, y: float, degrees: float) -> Viewpoint:
 
 def test_short_answers_are_asked_for_where_training_does() -> None:
     """The texts of SpaceSpan's families, as training/docs/spacespan.md has them."""
-    assert word("How many  chairs are\nthere?").text == f"How many chairs are there? {SHORT}"
+    for typed in ("How many  chairs are\nthere?", "how many chairs are there", "HOW MANY CHAIRS ARE THERE?"):
+        assert word(typed).text == f"How many chairs are there? {SHORT}"
     for plain in (
         "Find the object described by 'the kettle' and answer with its ID.",
         "Which is taller, <OBJ000> or <OBJ001>?",
