@@ -254,6 +254,14 @@ def test_the_same_seed_gives_the_same_bytes(many: Path, tmp_path: Path) -> None:
     assert files[0] == files[1] != files[2]
 
 
+def test_without_balance_nothing_is_left_out_but_for_the_number(many: Path, tmp_path: Path) -> None:
+    folders = sorted(p for p in many.iterdir() if p.is_dir())[:3]
+    pool = Counter(c.question for folder in folders for c in candidates(read_room(folder), 1, 5, ["vsi"]))
+    made = list(generate(folders, tmp_path / "q.jsonl", 1, 50, families=["vsi"], balanced=False))
+    assert len(made) == min(pool.total(), 150) and not Counter(s.question for s in made) - pool
+    assert len(list(generate(folders, tmp_path / "q.jsonl", 1, 50, families=["vsi"]))) < len(made)
+
+
 def test_wordings_vary(made: tuple[Path, list[Sample]]) -> None:
     _, samples = made
     wordings: dict[str, set[str | None]] = defaultdict(set)

@@ -78,6 +78,9 @@ def generate(
     val: Annotated[float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of rooms for validation.")] = 0.1,
     test: Annotated[float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of rooms for testing.")] = 0.1,
     only: Annotated[list[Family] | None, typer.Option(help="Only these families; may be given often.")] = None,
+    unbalanced: Annotated[
+        bool, typer.Option("--unbalanced", help="Also what the words give away: to learn from, not to measure by.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make questions about simulated rooms, balanced so that one who never looks gains nothing.
@@ -95,7 +98,17 @@ def generate(
 
     def run() -> dict[str, Any]:
         folders = [folder for directory in rooms for folder in room_folders(directory)]
-        samples = make(folders, out, seed, per_room, val, test, families, lambda found: _tracked(list(found), "Asking"))
+        samples = make(
+            folders,
+            out,
+            seed,
+            per_room,
+            val,
+            test,
+            families,
+            not unbalanced,
+            lambda found: _tracked(list(found), "Asking"),
+        )
         return {"rooms": len(folders), "samples": write_samples(out, samples), "file": str(out)}
 
     document = _guarded(run)

@@ -29,7 +29,7 @@ from proxy3d_training.data.prepared import PreparedScene, PreparedScenes
 from proxy3d_training.data.schema import MARKER, IdAnswer, NumberAnswer, Sample, TextAnswer, marker
 from proxy3d_training.evaluation.perception import in_world
 from proxy3d_training.evaluation.sim_qa import LEFT_OUT, Row, Said, put, reachable, scored
-from proxy3d_training.live import Drive, ReusedScene, without_labels
+from proxy3d_training.live import Drive, ReusedScene
 from proxy3d_training.train.batches import Variant, scene_tokens
 
 LONGEST = 64
@@ -115,7 +115,6 @@ class GeometricInRooms:
     def __init__(self, config: Config) -> None:
         """``config``: of the map. Raises MissingExtra, ModelError, BadInput as ``SceneState``."""
         self._scene = ReusedScene(config)
-        self._change = without_labels if config.input.semantics == "none" else None
         self._answerer = GeometricAnswerer()
 
     def answer(self, scene: PreparedScene, folder: Path, samples: Sequence[Sample], texts: Sequence[str]) -> list[Said]:
@@ -125,7 +124,7 @@ class GeometricInRooms:
             SequenceError: it cannot be read.
         """
         self._scene.begin()
-        drive = Drive(self._scene, open_sequence(folder), self._change)
+        drive = Drive(self._scene, open_sequence(folder))
         for _ in drive:
             pass
         snapshot = in_world(self._scene.snapshot(), drive)

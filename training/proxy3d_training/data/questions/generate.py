@@ -54,6 +54,7 @@ def generate(
     val: float = 0.1,
     test: float = 0.1,
     families: Sequence[str] = tuple(FAMILIES),
+    balanced: bool = True,
     track: Callable[[Iterable[Path]], Iterable[Path]] = iter,
 ) -> Iterator[Sample]:
     """Samples from rooms, about ``per_room`` a room on average, ordered by room.
@@ -66,6 +67,8 @@ def generate(
         out: the file that the samples will be written to; scene folders are given relative to it.
         val, test: shares of the rooms.
         families: keys of ``FAMILIES``.
+        balanced: False = as they come, also those whose answer the words give away: more to learn from, not to measure
+            by.
         track: wraps the folders to show progress.
     """
     done = iter(track(folders))
@@ -80,7 +83,8 @@ def generate(
             for candidate in candidates(room, seed, max(2, OVER * per_room // KINDS), families):
                 pools[f"{candidate.family}/{candidate.kind}"].append((room.name, candidate))
         taken: dict[str, list[Candidate]] = defaultdict(list)
-        for name, candidate in _chosen(pools, random.Random(f"{seed} balance {start}"), per_room * len(rooms)):
+        rng = random.Random(f"{seed} balance {start}")
+        for name, candidate in _chosen(pools, rng, per_room * len(rooms), balanced):
             taken[name].append(candidate)
         for name, room in rooms.items():
             split = split_of(name, val, test)
@@ -88,10 +92,13 @@ def generate(
                 yield as_sample(room, candidate, split, seed, number, out)
 
 
-def _chosen(pools: dict[str, list[Entry]], rng: random.Random, total: int) -> Iterator[Entry]:
-    balanced = {kind: balance(pools[kind], rng) for kind in sorted(pools)}
-    for kind, count in shares({kind: len(found) for kind, found in balanced.items()}, total).items():
-        yield from balanced[kind][:count]
+def _chosen(pools: dict[str, list[Entry]], rng: random.Random, total: int, balanced: bool) -> Iterator[Entry]:
+    left = {
+        kind: balance(found, rng) if balanced else rng.sample(found, len(found))
+        for kind, found in sorted(pools.items())
+    }
+    for kind, count in shares({kind: len(found) for kind, found in left.items()}, total).items():
+        yield from left[kind][:count]
 
 
 def as_sample(room: Room, candidate: Candidate, split: Split, seed: int, number: int, out: Path) -> Sample:
