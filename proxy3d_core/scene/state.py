@@ -26,12 +26,12 @@ from proxy3d_core.proxies.streaming import Atoms, Occupied, ProxyMap
 from proxy3d_core.proxies.triplets import Triplets
 from proxy3d_core.scene.floorplan import floor_plan
 from proxy3d_core.scene.instances import InstanceMap
-from proxy3d_core.scene.labels import normalise
+from proxy3d_core.scene.labels import STRUCTURE, least_surface, normalise
 from proxy3d_core.scene.regions import RecentViews, View
 from proxy3d_core.scene.segmentation import segment
 from proxy3d_core.scene.serialise import track_from_json, track_to_json
 from proxy3d_core.scene.sighting import describe
-from proxy3d_core.scene.snapshot import FloorPlan, ObjectState, ProxySet, SceneObject, Snapshot
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, FloorPlan, ObjectState, ProxySet, SceneObject, Snapshot
 from proxy3d_core.scene.surface import Surface
 from proxy3d_core.scene.tracking import Tracker
 from proxy3d_core.scene.voxels import VoxelMap, unpack
@@ -46,6 +46,8 @@ _LOOKS = 2000  # frames whose worth is remembered: longer ago than any object wa
 _GOING = 0.1  # share of an object's voxels seen empty: its proxies wait for whether it is gone
 _VIEW = 0.2  # s of looking; frames that follow each other sooner show the same instances once more
 _LEAST_SEEN = 0.25  # s; voxels seen for less are noise
+_AGREED = 0.5  # of an object's proxies look like one class: without a sure pixel it has its name
+_GUESS = 0.5  # and that is sure by half at most
 _MOST_LABELS = 10_000  # an open-vocabulary detector must not fill the memory with names; later ones are ignored
 
 
@@ -194,7 +196,7 @@ class SceneState:
                 names = {d.label for d in frame.detections}
                 if frame.labels is not None:
                     names |= set(frame.label_names.values())
-                named = self._named(frame, sight) if sight is not None and not self._told else None
+                named = self._named(frame, sight) if sight is not None and self._model_names else None
                 observation = self._observer.observe(frame, self._index_of(names), masks, named)
             if not len(observation.points):
                 limits = self._config.perception
@@ -288,10 +290,9 @@ class SceneState:
         with self.times.measure("vision"):
             return self._vision.see(frame.rgb, frame.depth, frame.intrinsics, frame.pose[2, :3])
 
-    def _named(self, frame: Frame, sight: Sight) -> Named | None:
+    def _named(self, frame: Frame, sight: Sight) -> Named:
         """The model's labels on the observer's grid; where it is unsure it abstains."""
-        if self._vision is None or self._config.input.semantics not in ("auto", "model"):
-            return None
+        assert self._vision is not None
         index = self._index_of(self._vision.names)
         table = np.array([NO_VOTE, *(index[name] for name in self._vision.names[1:])], np.int32)
         rows, columns = self._observer.grid(frame)
@@ -392,7 +393,6 @@ class SceneState:
                 for candidate, i in zip(segmentation.candidates, found.ids, strict=True):
                     surface.owner[candidate.members] = i
                 voxels.assign(surface.keys, surface.rows, surface.owner)
-                objects = self._tracker.freeze()
                 keys, owners, update = voxels.keys, voxels.owner[voxels.rows], self._atoms.updates
             with self.times.measure("proxies.regroup"):
                 occupied = Occupied(unpack(keys), owners, update)
@@ -406,7 +406,8 @@ class SceneState:
                 plan = floor_plan(surface, segmentation.structure, settings.robot_height)
             with self._lock:
                 if voxels is self._voxels:
-                    self._objects, self._proxies, self._floor = objects, proxies, plan
+                    self._name_by_features(proxies)
+                    self._objects, self._proxies, self._floor = self._tracker.freeze(), proxies, plan
                     self._publish(max(stamp_ns, self._snapshot.stamp_ns) if self._last is not None else stamp_ns)
 
     def _regroup(self, occupied: Occupied, moved: list[int]) -> Atoms:
@@ -419,6 +420,31 @@ class SceneState:
         going = {i for i, track in tracks.items() if track.carved > _GOING * track.voxels}
         self._atoms.regroup(occupied, gone | going)
         return self._atoms.atoms(without=gone)
+
+    def _name_by_features(self, proxies: ProxySet) -> None:
+        """Names for objects of whose pixels the model was never sure: their features, pooled over all views, may be."""
+        if self._vision is None or self._vision is not self._encoder or not self._model_names:
+            return
+        for track in self._tracker.tracks.values():
+            own = proxies.groups == track.id
+            if track.label != UNKNOWN_LABEL or not own.any():
+                continue
+            shares = np.bincount(
+                self._vision.categories(proxies.features[own]),
+                weights=proxies.weights[own],
+                minlength=len(self._vision.names),
+            )
+            best, share = int(shares.argmax()), float(shares.max() / shares.sum())
+            name = normalise(self._vision.names[best])
+            large_enough = track.voxels * self._voxels.size**2 >= least_surface(name)
+            if share > _AGREED and name not in STRUCTURE and large_enough:
+                track.label, track.score = name, _GUESS * share
+
+    @property
+    def _model_names(self) -> bool:
+        """Whether the vision model's names count."""
+        semantics = self._config.input.semantics
+        return semantics == "model" or (semantics == "auto" and not self._told)
 
     def _publish(self, stamp_ns: int) -> None:
         self._snapshot = Snapshot(
