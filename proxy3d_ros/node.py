@@ -350,7 +350,8 @@ class SpatialNode:
             raise BadInput(f"answerer {who[:50]!r} is unknown; use one of {', '.join(ANSWERERS)}")
         who = config.answerer if who == "auto" else who
         if self._empty(snapshot):
-            return Answer(Status.NO_SCENE, message=self._why_empty())
+            asked = "vlm" if who == "vlm" else "geometric"
+            return Answer(Status.NO_SCENE, message=self._why_empty(), answerer=asked)
         robot = self._fixed.from_robot(None)
         question = Question(
             text,
