@@ -157,6 +157,7 @@ def test_what_cannot_be_put_counts_as_wrong_and_beside_it_does_not_count() -> No
     found = cell([row("a", 1), row("a", 1), row("b", 0), row("b", 0, said=False)])
     assert (found.score, found.n) == (50, 4)
     assert found.asked == (pytest.approx(200 / 3), 3)
+    assert cell([row("a", 0, said=False)]).document()["asked"] == {"score": None, "n": 0}
 
 
 def test_intervals_draw_rooms() -> None:

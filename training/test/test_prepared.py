@@ -46,7 +46,7 @@ def prepared(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     out = tmp_path_factory.mktemp("prepared")
     report = preparing.prepare(preparing.jobs([recordings]), out, Config(), workers=1)
     assert (report.made, report.kept, report.frames, report.failed) == (2, 0, 2 * FRAMES, {})
-    assert report.stages["encode"] > 0
+    assert report.stages["vision"] > 0
     return out
 
 

@@ -224,7 +224,7 @@ class Cell:
         score: mean over all questions.
         low, high: 95 % interval: rooms are drawn anew (bootstrap), since questions about one room are not independent.
         n: questions.
-        asked: the same over those that could be put, and how many those are.
+        asked: the same over those that could be put (None without any), and how many those are.
         more: means of other measures.
     """
 
@@ -232,7 +232,7 @@ class Cell:
     low: float
     high: float
     n: int
-    asked: tuple[float, int]
+    asked: tuple[float | None, int]
     more: Mapping[str, float] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
@@ -240,7 +240,7 @@ class Cell:
         put_score, put_n = self.asked
         found: dict[str, Any] = {"score": round(self.score, 2), "n": self.n}
         found |= {"low": round(self.low, 2), "high": round(self.high, 2)}
-        found["asked"] = {"score": round(put_score, 2), "n": put_n}
+        found["asked"] = {"score": None if put_score is None else round(put_score, 2), "n": put_n}
         return found | {name: round(value, 2) for name, value in self.more.items()}
 
 
@@ -251,7 +251,7 @@ def cell(rows: Sequence[Row]) -> Cell:
     low, high = interval(scores, [row.sample.scene.space if row.sample.scene else "" for row in rows])
     names = sorted({name for row in rows for name in row.more})
     more = {name: 100 * float(np.mean([row.more.get(name, 0.0) for row in rows])) for name in names}
-    asked = float(scores[put_rows].mean()) if put_rows.any() else float("nan")
+    asked = float(scores[put_rows].mean()) if put_rows.any() else None
     return Cell(float(scores.mean()), low, high, len(rows), (asked, int(put_rows.sum())), more)
 
 

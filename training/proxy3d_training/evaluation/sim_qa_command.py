@@ -284,7 +284,8 @@ def _print(console: Console, document: dict[str, Any]) -> None:
             guessed = [baseline[part][name]["score"] for baseline in document["baselines"].values()]
             label = f"{name}, {entry['metric']}" if part == "groups" else name
             asked = entry["asked"]
-            cells = (str(entry["n"]), _span(entry), f"{asked['score']:.1f}", str(asked["n"]))
+            alone = "-" if asked["score"] is None else f"{asked['score']:.1f}"
+            cells = (str(entry["n"]), _span(entry), alone, str(asked["n"]))
             table.add_row(label, *cells, *(f"{score:.1f}" for score in guessed))
         table.add_section()
     guessed = [baseline["overall"] for baseline in document["baselines"].values()]
