@@ -56,7 +56,8 @@ class Wording:
 def worded(question: Question, snapshot: Snapshot, references: References) -> Wording:
     """The question for the model.
 
-    Regions become the markers of the objects they show. A viewpoint, if the question needs one and does not state it
+    Regions become the markers of the objects they show, and so does what names an object as answers and RViz do ("the
+    chair (7)", "chair 7", "object 7"). A viewpoint, if the question needs one and does not state it
     itself, becomes a sentence before it: the request's, else the robot's.
 
     Raises:
@@ -67,8 +68,8 @@ def worded(question: Question, snapshot: Snapshot, references: References) -> Wo
     if not text:
         raise Unaskable(Status.NOT_UNDERSTOOD, "the question is empty; ask for example: How many chairs are there?")
     regions = _markers(question.regions, snapshot, references)
-    text = _with_markers(text, regions)
-    choices = [f"{o.letter}. {_with_markers(o.text, regions)}" for o in options]
+    text = _named(_with_markers(text, regions), snapshot, references)
+    choices = [f"{o.letter}. {_named(_with_markers(o.text, regions), snapshot, references)}" for o in options]
     parts = [_stance(text, question, snapshot, references), text]
     asked = " ".join(part for part in parts if part)
     if choices:
@@ -115,6 +116,16 @@ def _markers(regions: Sequence[OrientedBox], snapshot: Snapshot, references: Ref
             )
         found.append(index[identity])
     return tuple(found)
+
+
+def _named(text: str, snapshot: Snapshot, references: References) -> str:
+    """Labels with ids replaced by the markers of their objects."""
+    for item in snapshot.present:
+        name = references.marker_of(item.id)
+        if name is not None and str(item.id) in text:
+            called = rf"\b(the )?({re.escape(item.label)}|object) (\({item.id}\)|{item.id}\b(?!\.\d| ?c?m\b| ?met))"
+            text = re.sub(called, name, text, flags=re.IGNORECASE)
+    return text
 
 
 def _with_markers(text: str, regions: Sequence[int]) -> str:

@@ -30,6 +30,7 @@ from proxy3d_core.errors import MissingExtra, Proxy3DError, SequenceError, Servi
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.level import estimate_up
+from proxy3d_core.reasoning.answer import Status
 from proxy3d_core.scene.snapshot import SceneObject, Snapshot
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames, open_sequence
@@ -42,6 +43,7 @@ from proxy3d_ros.record import Recording
 
 _START_LIMIT = 30.0  # seconds
 _ANSWER_LIMIT = 10.0
+_MODEL_LIMIT = 60.0  # the model is being loaded beside everything else
 _SETTLE_LIMIT = 15.0
 _POLL_PERIOD = 1.0
 _ENOUGH = 0.75  # share of the frames that the node should have used
@@ -51,15 +53,21 @@ out = Console(width=None if sys.stdout.isatty() else 140)
 
 @dataclass(frozen=True)
 class Asked:
-    """A question with what the node said."""
+    """A question with what the node said, and what its vision-language model says when it is asked itself."""
 
     question: DemoQuestion
     reply: Reply
+    model: Reply | None = None
 
     @property
     def right(self) -> bool:
         """Whether there is an answer and it is right."""
         return self.reply.ok and self.question.is_right(self.reply)
+
+    @property
+    def model_right(self) -> bool:
+        """The same of the model."""
+        return self.model is not None and self.model.ok and self.question.is_right(self.model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +136,7 @@ def _demo(folder: Path, rate: float) -> int:
     _print_table(run.asked)
     picture, recording = _write(folder, sequence, truth, run)
     out.print(f"\n[bold]{len(run.asked) - run.wrong} of {len(run.asked)} answers are right.[/]")
+    _print_model(run.asked)
     _say(f"  picture    {picture}")
     _say(f"  recording  {recording}   open it: {_viewer()} {recording}")
     _say(f"  map        {run.map_folder}   ask it: proxy3d ask-map {run.map_folder} 'How many chairs are there?'")
@@ -143,11 +152,19 @@ def _run(client: SpatialClient, sequence: Sequence, truth: dict[str, Any], rate:
     with _watching(client) as seen:
         _play(sequence, rate)
         _settle(client)
-    asked = [Asked(q, client.ask(q.text, viewpoint=q.viewpoint)) for q in demo_questions(truth)]
+    asked = [_ask(client, question) for question in demo_questions(truth)]
     saved = Path(client.save("room", overwrite=True).path)
     scene = SceneState(read_only=True)
     load_map(scene, saved)
     return Run(rate, seen, asked, saved, scene.snapshot())
+
+
+def _ask(client: SpatialClient, question: DemoQuestion) -> Asked:
+    reply = client.ask(question.text, viewpoint=question.viewpoint)
+    if question.history:
+        return Asked(question, reply)
+    model = client.ask(question.text, viewpoint=question.viewpoint, answerer="vlm", timeout=_MODEL_LIMIT)
+    return Asked(question, reply, model)
 
 
 @contextmanager
@@ -241,7 +258,7 @@ def _settle(client: SpatialClient) -> None:
 
 def _print_table(asked: list[Asked]) -> None:
     table = Table(title="Asked through the service /ask_spatial", title_justify="left")
-    for name in ("kind", "question", "answer", "truth", ""):
+    for name in ("kind", "question", "answer", "truth", "", "answerer: vlm", ""):
         table.add_column(name)
     for entry in asked:
         mark = "[green]right[/]" if entry.right else "[red]WRONG[/]"
@@ -250,9 +267,23 @@ def _print_table(asked: list[Asked]) -> None:
         if question.viewpoint is not None:
             x, y, yaw = question.viewpoint
             asked_from = f" [dim](from x={x:g}, y={y:g}, yaw={yaw:.2f})[/]"
+        said = "" if entry.model is None else entry.model.answer or entry.model.status.name
+        told = "" if not said else "[green]right[/]" if entry.model_right else "[yellow]not right[/]"
         text = reply.answer if reply.ok else f"{reply.status.name}: {reply.message}"
-        table.add_row(question.kind, question.text + asked_from, escape(text), question.truth, mark)
+        table.add_row(question.kind, question.text + asked_from, escape(text), question.truth, mark, escape(said), told)
     out.print(table)
+
+
+def _print_model(asked: list[Asked]) -> None:
+    """How the model did by itself, or why it could not be asked."""
+    replies = [entry.model for entry in asked if entry.model is not None]
+    missing = next((reply for reply in replies if reply.status is Status.MODEL_UNAVAILABLE), None)
+    if missing is not None:
+        _say(f"  no vision-language model: {escape(missing.message)}")
+        return
+    right = sum(entry.model_right for entry in asked)
+    latency = sorted(reply.latency_ms for reply in replies)[len(replies) // 2]
+    _say(f"  The vision-language model by itself: {right} of {len(replies)} right, {latency:.0f} ms (median).")
 
 
 def _write(folder: Path, sequence: Sequence, truth: dict[str, Any], run: Run) -> tuple[Path, Path]:

@@ -42,6 +42,7 @@ class DemoQuestion:
         truth: the right answer, in words.
         is_right: judges an answer that the node gave with status OK.
         viewpoint: where the asker stands and looks: x, y [m], yaw [rad]; None = the robot's own pose.
+        history: asks what was, not what is; a model that reads the scene of one moment cannot know.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class DemoQuestion:
     truth: str
     is_right: Callable[[Reply], bool]
     viewpoint: tuple[float, float, float] | None = None
+    history: bool = False
 
 
 def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
@@ -110,13 +112,20 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
         ),
         DemoQuestion("support", "What is on the coffee table?", " and ".join(on_table), _says(*on_table)),
         DemoQuestion("comparison", "Which is taller, the bookshelf or the refrigerator?", taller, _says(taller)),
-        DemoQuestion("order", f"Which did you see first, the {order[1]} or the {order[0]}?", order[0], _says(order[0])),
-        DemoQuestion("change", "What has been moved?", moved["label"], _says(moved["label"])),
+        DemoQuestion(
+            "order",
+            f"Which did you see first, the {order[1]} or the {order[0]}?",
+            order[0],
+            _says(order[0]),
+            history=True,
+        ),
+        DemoQuestion("change", "What has been moved?", moved["label"], _says(moved["label"]), history=True),
         DemoQuestion(
             "change, measured",
             f"How far was the {moved['label']} moved?",
             f"{way:.2f} m",
             _number(way, max(0.15, 0.05 * way)),
+            history=True,
         ),
     ]
 

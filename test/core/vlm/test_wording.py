@@ -97,6 +97,17 @@ def test_regions_become_the_objects_that_they_show() -> None:
         word("What is Region [2]?", regions=(boxes[12],))
 
 
+def test_objects_are_named_as_answers_name_them() -> None:
+    asked = word("Which is taller, the chair (13) or chair 14?").text
+    assert asked == "Which is taller, <OBJ002> or <OBJ003>?"
+    assert word("Which is it?", options=("Object 11", "the window (12)")).text.splitlines()[2:4] == [
+        "A. <OBJ000>",
+        "B. <OBJ001>",
+    ]
+    for other in ("Is the desk (13) on the floor?", "Is the chair 13 m away?", "Is the chair (133) there?"):
+        assert word(other).text == f"{other} {SHORT}"
+
+
 def test_nothing_is_asked() -> None:
     with pytest.raises(Unaskable, match="the question is empty"):
         word("  ")
