@@ -1,0 +1,66 @@
+"""What ``proxy3d bench vlm`` counts; how long things take is not asserted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from proxy3d_core.config import Config
+from proxy3d_core.encoders import AppearanceEncoder
+from proxy3d_core.sequences import open_sequence
+from proxy3d_core.vlm.loading import load_vlm
+from proxy3d_ros.bench.vlm import Material, bench_batches, bench_scene, random_vlm
+from proxy3d_ros.demo import ROOM
+
+FRAMES, CELLS, BUDGET = 4, (6, 8), 30
+CONFIG = Config.from_flat({"proxies.budget": BUDGET})
+
+
+@pytest.fixture(scope="module")
+def encoder() -> AppearanceEncoder:
+    return AppearanceEncoder(CELLS)
+
+
+@pytest.fixture(scope="module")
+def material(encoder: AppearanceEncoder) -> Material:
+    return Material.of(open_sequence(ROOM), encoder, FRAMES)
+
+
+def test_batches(taught_vlm: Path, encoder: AppearanceEncoder, material: Material) -> None:
+    """All patches of the frames against the budget of proxies, for each batch, with what is faster by how much."""
+    model, prompts = load_vlm(taught_vlm, device="cpu")
+    said: list[str] = []
+    figures = bench_batches(model, prompts, encoder, material, CONFIG, [1, 3], said.append)
+    assert list(figures) == [
+        f"{what}, batch {batch}" for batch in (1, 3) for what in ("pixel tokens", "proxies", "times faster")
+    ]
+    for batch in (1, 3):
+        assert figures[f"pixel tokens, batch {batch}"]["tokens"] == FRAMES * CELLS[0] * CELLS[1]
+        assert figures[f"pixel tokens, batch {batch}"]["clustering_s"] == 0
+        proxies = figures[f"proxies, batch {batch}"]
+        assert proxies["tokens"] == BUDGET
+        parts = proxies["encoder_s"] + proxies["clustering_s"] + proxies["language_model_s"]
+        assert proxies["per_question_s"] == pytest.approx(parts / batch, abs=0.002)
+        assert proxies["encoder_s"] == figures[f"pixel tokens, batch {batch}"]["encoder_s"]
+    assert len(said) == 8
+
+
+def test_a_further_question_reads_no_scene_token(
+    taught_vlm: Path, encoder: AppearanceEncoder, material: Material
+) -> None:
+    model, prompts = load_vlm(taught_vlm, device="cpu")
+    figures = bench_scene(model, prompts, encoder, material, CONFIG)
+    first, further = (figures[f"one scene, {kind} question"] for kind in ("first", "further"))
+    assert first["scene_tokens_read"] == len(prompts.prefix(BUDGET))
+    assert further["scene_tokens_read"] == 0
+    assert first["other_tokens_read"] == further["other_tokens_read"] > 0
+
+
+def test_random_weights_have_the_size_that_is_named() -> None:
+    model, prompts = random_vlm("nano", 10)
+    assert model.config.get_text_config().num_hidden_layers == 6 and model.scene.channels == 10
+    assert model.config.proxy_token_id == prompts.proxy
