@@ -189,7 +189,7 @@ def test_a_run_learns_and_what_it_writes_answers(samples: Path, unbroken: Path) 
     model, prompts = load_vlm(unbroken / "model", device="cpu")
     scene = DrawnScenes(DEMO.parent)[DEMO.name]
     run = Run(checked(TrainConfig, tree(samples, unbroken)), quiet=True)
-    tokens = drawn_tokens(scene, run._data.codes, np.arange(100), 50, np.random.default_rng(0))
+    tokens = drawn_tokens(scene, run.reader.codes, np.arange(100), 50, np.random.default_rng(0))
     assert len(ScenePrefix(model, prompts, tokens).answer(["How many chairs are there?"], max_new_tokens=4)) == 1
     card = json.loads((unbroken / "model" / "training.json").read_text())
     assert card["steps"] == 11 and card["config"]["seed"] == 3 and len(card["curves"]["loss"]) == 11

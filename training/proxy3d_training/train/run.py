@@ -1,8 +1,7 @@
-"""A whole run: data, model, stages one after the other, checkpoints, logs, and the finished model."""
+"""A whole run: stages one after the other, checkpoints, logs, and the finished model."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -11,9 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,13 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import DistributedType
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer
 
-from proxy3d_core.encoders import load_encoder
 from proxy3d_core.errors import BadInput
 from proxy3d_core.models.loading import quiet
-from proxy3d_core.proxies.references import MARKERS, ReferenceCodes
 from proxy3d_core.vlm import packed_attention
 from proxy3d_core.vlm.config import ProxyVLMConfig, configuration
 from proxy3d_core.vlm.loading import load_vlm
@@ -36,18 +33,14 @@ from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_core.vlm.tokenizer import train_tokenizer
 from proxy3d_training import __version__
-from proxy3d_training.data.dataset import SpaceSpan
-from proxy3d_training.data.drawn import DrawnScenes
-from proxy3d_training.data.index import open_index
-from proxy3d_training.data.prepared import INDEX, PreparedScenes
-from proxy3d_training.data.schema import Split
 from proxy3d_training.progress import progress_bar
-from proxy3d_training.train.batches import Collator, Variant
+from proxy3d_training.train.batches import Variant
 from proxy3d_training.train.checkpoint import Checkpoints, Progress, read_progress, read_tensors
-from proxy3d_training.train.config import PUBLISHED, DataConfig, ReplayConfig, StageConfig, TrainConfig
+from proxy3d_training.train.config import PUBLISHED, TrainConfig
 from proxy3d_training.train.loop import Learner, load_weights, warm_cosine
 from proxy3d_training.train.metrics import Metrics, Pace, cores, duration, peak_memory, read_metrics
-from proxy3d_training.train.plan import Batches, Part, Plan, Share
+from proxy3d_training.train.plan import Batch, Batches, Part, Plan, Share
+from proxy3d_training.train.reading import Reader
 
 MODEL = "model"
 """Folder of the finished model in that of the run."""
@@ -55,25 +48,11 @@ MODEL = "model"
 _FREE = ("data", "out", "threads", "workers", "validation", "checkpoint")
 """Keys that may change when a run goes on; of the data the contents count."""
 
-_SPELLED = 50_000
-"""Samples whose texts the tokenizer is made from, at most."""
-
 _SAID_EVERY = 60.0  # seconds between two lines where there is no bar
 
 
 class Stopped(Exception):
     """The run was interrupted and saved."""
-
-
-Scenes = PreparedScenes | DrawnScenes | None
-
-
-@dataclass(frozen=True)
-class _Data:
-    scenes: Mapping[str, Scenes]
-    codes: ReferenceCodes
-    channels: int
-    digests: Mapping[str, str]
 
 
 class Run:
@@ -87,257 +66,78 @@ class Run:
             quiet: no bar and no lines.
 
         Raises:
-            BadInput: data that cannot be used, or the folder holds another run.
-            ModelError: the model or the encoder cannot be loaded.
+            BadInput: data that cannot be used, or processes that are set up in a way that is not supported.
+            ModelError: the encoder cannot be loaded.
         """
-        self._config = config
-        self._accelerator = Accelerator(
+        self.config = config
+        self.accelerator = Accelerator(
             mixed_precision="bf16" if config.precision == "bf16" else "no",
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=_some_idle(config))],
         )
-        self._quiet = quiet or not self._accelerator.is_main_process
+        if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
+            raise BadInput(
+                "DeepSpeed is not supported, its checkpoints are pickled; FSDP shards the same: "
+                "training/configs/accelerate/fsdp.yaml"
+            )
+        self.quiet = quiet or not self.accelerator.is_main_process
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(config.threads or max(1, cores() // local - config.workers))
-        self._data = _data(config)
-        self._checkpoints = Checkpoints(config.out / "checkpoints")
-        self._about = json.loads(json.dumps(self._describe()))
-        self._stop = False
+        self.reader = Reader(config)
+        self.checkpoints = Checkpoints(config.out / "checkpoints")
+        self.metrics: Metrics | None = None
+        # without defaults: a key that is new in a later version changes no run
+        described = config.model_dump(mode="json", exclude=set(_FREE), exclude_defaults=True)
+        self.about: dict[str, Any] = json.loads(json.dumps({"config": described, "data": self.reader.digests()}))
+        self.interrupted = False
 
     def __call__(self) -> Path:
         """Train until the end; the folder of the finished model.
 
         Raises:
             Stopped: interrupted; the state is saved.
-            BadInput: as above.
+            BadInput: the folder holds another run, or there is nothing to learn from.
+            ModelError: the model cannot be loaded.
         """
-        config = self._config
+        config = self.config
         finished = config.out / MODEL
         progress = self._progress()
         if finished.is_dir() and progress is not None and progress.stage == len(config.stages):
-            self._say(f"{finished} is finished; for another run give another out")
+            self.say(f"{finished} is finished; for another run give another out")
             return finished
         if progress is None:
-            progress = Progress(0, 0, 0, 0.0, 0.0, self._about)
-            if self._accelerator.is_main_process:
-                config.out.mkdir(parents=True, exist_ok=True)
-                if config.from_scratch:
-                    self._make_tokenizer()
-                text = config.model_dump_json(indent=1, exclude_none=True)
-                (config.out / "config.json").write_text(text + "\n", encoding="utf-8")
+            progress = Progress(0, 0, 0, 0.0, 0.0, self.about)
+            if self.accelerator.is_main_process:
+                self._begin()
         else:
-            self._say(f"going on after step {progress.done}")
-        self._accelerator.wait_for_everyone()
-        self._metrics = Metrics(config.out, progress.done) if self._accelerator.is_main_process else None
+            self.say(f"going on after step {progress.done}")
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            self.metrics = Metrics(config.out, progress.done)
         with self._interruptible():
             while progress.stage < len(config.stages):
-                progress = self._stage(progress)
-        if self._metrics is not None:
-            self._metrics.close()
+                progress = _Stage(self, progress)()
+                self.accelerator.free_memory()  # the next stage wraps a model of its own
+        if self.metrics is not None:
+            self.metrics.close()
             self._finish(finished, progress)
-        self._accelerator.wait_for_everyone()
-        self._accelerator.end_training()
-        self._say(f"finished after {duration(progress.total_seconds)}: {finished}")
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+        self.say(f"finished after {duration(progress.total_seconds)}: {finished}")
         return finished
 
-    def _stage(self, progress: Progress) -> Progress:
-        """Train a stage from where it is to its end."""
-        config, accelerator = self._config, self._accelerator
-        settings = config.stages[progress.stage]
-        stage = settings.resolved()
-        model, prompts = self._model()
-        model.set_attn_implementation(packed_attention.NAME)
-        latest = self._checkpoints.latest()
-        if latest is not None:
-            load_weights(model, read_tensors(latest, "model"))
-        if config.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-        learner = Learner(model, stage, accelerator, config.clip, config.betas, config.decay)
-        if latest is not None and progress.step:
-            learner.load_optimizer_state(read_tensors(latest, "optimizer") if accelerator.is_main_process else {})
-        parts = self._parts(settings, prompts)
-        world = accelerator.num_processes
-        accumulate = settings.accumulate or config.accumulate
-        slots = world * accumulate
-        plan = Plan(parts, stage.batch, config.questions, config.seed, slots)
-        steps = settings.steps or plan.steps(stage.epochs)
-        limit = settings.minutes * 60 if settings.minutes else None
-        held_out = self._held_out(settings, prompts, slots)
-        loader = self._loader(Batches(parts), Share(plan, progress.step, steps, accelerator.process_index, world))
-        step, seconds, last_saved = progress.step, progress.seconds, time.monotonic()
-        pace = Pace()
-        self._say(
-            f"stage {settings.stage} ({progress.stage + 1} of {len(config.stages)}): {len(parts[0].samples):,} samples"
-            f"{f', {parts[0].samples.left_out:,} left out' if parts[0].samples.left_out else ''}, {steps:,} steps of "
-            f"{stage.batch}" + (f", at most {duration(limit)}" if limit else "")
-        )
-
-        def now(ended: bool = False) -> Progress:
-            total, done = progress.total_seconds + seconds - progress.seconds, progress.done + step - progress.step
-            if ended:
-                return Progress(progress.stage + 1, 0, done, 0.0, total, self._about)
-            return Progress(progress.stage, step, done, seconds, total, self._about)
-
-        def save(ended: bool = False) -> Progress:
-            at = now(ended)
-            weights, state = learner.weights(), {} if ended else learner.optimizer_state()
-            if accelerator.is_main_process:
-                self._checkpoints.write(at, weights, state)
-            accelerator.wait_for_everyone()
-            return at
-
-        batches = iter(loader)
-        with progress_bar(self._quiet) as bar:
-            task = bar.add_task(f"Stage {settings.stage}", total=steps, completed=step, rate="")
-            said = time.monotonic()
-            while step < steps and not (limit and seconds >= limit):
-                begin = time.monotonic()
-                torch.manual_seed(_seed(config.seed, progress.stage, step, accelerator.process_index))
-                mine = list(islice(batches, accumulate))
-                at = max(float(step), steps * seconds / limit if limit else 0.0)
-                rate = stage.rate * warm_cosine(at, steps, stage.warmup)
-                learned = learner.step(mine, rate)
-                taken = time.monotonic() - begin
-                step += 1
-                pace.step(taken)
-                values: dict[str, Any] = {
-                    "stage": progress.stage,
-                    "loss": learned.loss,
-                    "rate": rate,
-                    "gradient": learned.gradient,
-                    "tokens": learned.tokens,
-                    "samples_per_s": round(stage.batch / taken, 1),
-                    "seconds": round(progress.total_seconds + seconds - progress.seconds + taken, 3),
-                } | peak_memory()
-                if held_out and (step % config.validation.every == 0 or step == steps):
-                    values["validation"], values["right"] = learner.validate(self._loader(*held_out))
-                    pace.between("validation", time.monotonic() - begin - taken)
-                if self._metrics is not None:
-                    self._metrics.add(now().done, **values)
-                seconds, stop, due = self._agree(seconds + time.monotonic() - begin, time.monotonic() - last_saved)
-                if stop or due or (config.checkpoint.steps and step % config.checkpoint.steps == 0):
-                    begin = time.monotonic()
-                    save()
-                    last_saved = time.monotonic()
-                    pace.between("checkpoint", last_saved - begin)
-                    seconds += last_saved - begin
-                if stop:
-                    raise Stopped(f"stopped and saved after step {now().done}; the same command goes on from here")
-                eta = self._remaining(pace, steps - step, None if limit is None else limit - seconds, held_out)
-                rates = f"loss {learned.loss:.3f}  {values['samples_per_s']:,.0f}/s  {duration(eta)} left"
-                bar.update(task, completed=step, rate=rates)
-                if bar.disable and time.monotonic() - said > _SAID_EVERY:
-                    said = time.monotonic()
-                    self._say(f"step {step:,} of {steps:,}  {rates}")
-        progress = save(ended=True)
-        accelerator.free_memory()  # the next stage wraps a model of its own
-        return progress
-
-    def _model(self) -> tuple[ProxyVLM, PromptFormat]:
+    def model(self) -> tuple[ProxyVLM, PromptFormat]:
         """The model of the run before any step, the same in all processes."""
-        config = self._config
-        if not config.from_scratch:
-            changes = {"feature_channels": self._data.channels} | config.changes
-            source = PUBLISHED.get(config.model, config.model)
+        if not self.config.from_scratch:
+            changes = {"feature_channels": self.reader.channels} | self.config.changes
+            source = PUBLISHED.get(self.config.model, self.config.model)
             return load_vlm(source, device="cpu", dtype="float32", **changes)
-        torch.manual_seed(config.seed)
-        described = self._described()
-        return ProxyVLM(described), PromptFormat(AutoTokenizer.from_pretrained(self._tokenizer))
+        torch.manual_seed(self.config.seed)
+        return ProxyVLM(self._described()), PromptFormat(AutoTokenizer.from_pretrained(self._tokenizer))
 
-    def _described(self) -> ProxyVLMConfig:
-        """Of a nano from scratch."""
-        return configuration("nano", **({"feature_channels": self._data.channels} | self._config.changes))
-
-    @property
-    def _tokenizer(self) -> Path:
-        return self._config.out / "tokenizer"
-
-    def _make_tokenizer(self) -> None:
-        """From the questions and answers that are learned."""
-        files = [file for data in self._config.data.values() for file in data.files]
-        samples = SpaceSpan(files, split="train")
-        some = range(0, len(samples), -(-len(samples) // _SPELLED))
-        asked = (samples[position].sample for position in some)
-        texts = (text for sample in asked for text in (sample.prompt(), sample.answer.text))
-        part = self._tokenizer.with_name(".tokenizer.part")
-        train_tokenizer(texts, self._described().get_text_config().vocab_size).save_pretrained(part)
-        shutil.rmtree(self._tokenizer, ignore_errors=True)
-        part.rename(self._tokenizer)
-
-    def _parts(self, settings: StageConfig, prompts: PromptFormat) -> list[Part]:
-        """What a stage reads, its own samples first."""
-        own = self._part(settings, settings, prompts, "train")
-        return [own] + [
-            replace(self._part(other, settings, prompts, "train"), share=other.share) for other in settings.replay
-        ]
-
-    def _part(
-        self, asked: StageConfig | ReplayConfig, settings: StageConfig, prompts: PromptFormat, split: Split
-    ) -> Part:
-        """Samples of a stage, or of another one that is replayed in it."""
-        config = self._config
-        name = asked.data or settings.data or next(iter(config.data))
-        data = config.data[name]
-        kinds = asked.kinds
-        if asked.without:
-            there = dict.fromkeys(kind for file in data.files for kind in open_index(file).names["kind"])
-            kinds = tuple(kind for kind in kinds or there if kind not in asked.without)
-        samples = SpaceSpan(
-            data.files,
-            self._data.scenes[name],
-            split=split,
-            stage=asked.stage,
-            sources=asked.sources,
-            families=asked.families,
-            kinds=kinds,
-        )
-        placed = asked.resolved().placed if isinstance(asked, StageConfig) else asked.stage != 1
-        augment = config.seed if config.augment and split == "train" else None
-        collator = Collator(prompts, self._data.codes, placed, config.variant, augment, data.budgets, config.evidence)
-        return Part(samples, collator, weights=asked.weights, by=asked.by)
-
-    def _held_out(self, settings: StageConfig, prompts: PromptFormat, slots: int) -> tuple[Batches, list[Any]] | None:
-        """Batches of this process from the split ``val``; always the same ones."""
-        asked = self._config.validation
-        if not asked.every:
-            return None
-        try:
-            part = replace(self._part(settings, settings, prompts, "val"), weights=None)
-        except BadInput as error:
-            raise BadInput(f"validation: {error}; for no validation set validation.every to 0") from None
-        world, rank = self._accelerator.num_processes, self._accelerator.process_index
-        count = min(asked.questions, len(part.samples))
-        questions = min(self._config.questions, max(1, count // slots))
-        batches = next(iter(Plan([part], max(count, questions * slots), questions, 0, slots)))
-        return Batches([part]), batches[rank::world]
-
-    def _loader(self, batches: Batches, sampler: Any) -> DataLoader[Any]:
-        return DataLoader(
-            batches,
-            sampler=sampler,
-            batch_size=None,
-            num_workers=self._config.workers,
-            collate_fn=_as_it_is,
-            generator=torch.Generator(),  # else it draws from the model's random numbers
-        )
-
-    def _agree(self, seconds: float, since_saved: float) -> tuple[float, bool, bool]:
-        """What all processes know of the time, of a wish to stop and of a checkpoint that is due."""
-        main = self._accelerator.is_main_process
-        every = self._config.checkpoint.minutes
-        due = main and every is not None and since_saved >= 60 * every
-        mine = torch.tensor([seconds if main else 0.0, self._stop, due], dtype=torch.float64)
-        found = self._accelerator.reduce(mine.to(self._accelerator.device), "sum").tolist()
-        return found[0], found[1] > 0, found[2] > 0
-
-    def _remaining(self, pace: Pace, steps: int, limit: float | None, held_out: Any) -> float:
-        """Seconds to the end of the stage."""
-        to_come = {"validation": steps / self._config.validation.every if held_out else 0.0}
-        alone = pace.remaining(steps, to_come)
-        saves = (steps / self._config.checkpoint.steps) if self._config.checkpoint.steps else 0.0
-        if self._config.checkpoint.minutes:
-            saves = max(saves, alone / 60 / self._config.checkpoint.minutes)
-        whole = pace.remaining(steps, to_come | {"checkpoint": saves})
-        return whole if limit is None else min(whole, max(0.0, limit))
+    def say(self, text: str) -> None:
+        """A line on standard error."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
 
     def _progress(self) -> Progress | None:
         """Of the run that is in the folder.
@@ -345,29 +145,37 @@ class Run:
         Raises:
             BadInput: it is another one.
         """
-        latest = self._checkpoints.latest()
+        latest = self.checkpoints.latest()
         if latest is None:
             return None
         progress = read_progress(latest)
-        for name in ("config", "data"):
-            old, new = progress.run.get(name, {}), self._about[name]
+        for name, new in self.about.items():
+            old = progress.run.get(name, {})
             for key in sorted({*old, *new}):
                 if old.get(key) != new.get(key):
                     raise BadInput(
-                        f"{self._config.out} holds a run with another {key} ({name}); give another out, or remove it"
+                        f"{self.config.out} holds a run with another {key} ({name}); give another out, or remove it"
                     )
         return progress
 
-    def _describe(self) -> dict[str, Any]:
-        """What makes the run what it is. Without defaults: a key that is new in a later version changes no run."""
-        config = self._config.model_dump(mode="json", exclude=set(_FREE), exclude_defaults=True)
-        return {"config": config, "data": self._data.digests}
+    def _begin(self) -> None:
+        """The folder of a new run."""
+        out = self.config.out
+        out.mkdir(parents=True, exist_ok=True)
+        if self.config.from_scratch:
+            part = out / ".tokenizer.part"
+            made = train_tokenizer(self.reader.texts(), self._described().get_text_config().vocab_size)
+            made.save_pretrained(part)
+            shutil.rmtree(self._tokenizer, ignore_errors=True)
+            part.rename(self._tokenizer)
+        text = self.config.model_dump_json(indent=1, exclude_none=True)
+        (out / "config.json").write_text(text + "\n", encoding="utf-8")
 
     def _finish(self, folder: Path, progress: Progress) -> None:
         """Write the finished model, whole or not at all."""
-        latest = self._checkpoints.latest()
+        latest = self.checkpoints.latest()
         assert latest is not None
-        model, prompts = self._model()
+        model, prompts = self.model()
         load_weights(model, read_tensors(latest, "model"))
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
@@ -380,40 +188,39 @@ class Run:
 
     def _card(self, progress: Progress) -> dict[str, Any]:
         """``training.json``: where a model comes from and how it learned."""
-        lines = read_metrics(self._config.out / "metrics.jsonl")
+        lines = read_metrics(self.config.out / "metrics.jsonl")
         thinned = lines[:: max(1, len(lines) // 500)]
-        curves = {
-            name: [
-                [line["step"], line[name]]
-                for line in (lines if name in ("validation", "right") else thinned)
-                if name in line
-            ]
-            for name in ("loss", "validation", "right", "rate")
-        }
+        validated = [line for line in lines if "validation" in line]
+        curves = {name: [[line["step"], line[name]] for line in thinned] for name in ("loss", "rate")}
+        curves |= {name: [[line["step"], line[name]] for line in validated] for name in ("validation", "right")}
         return {
             "format": "proxy3d_training",
             "version": __version__,
             "commit": commit(),
-            "config": self._config.model_dump(mode="json", exclude_none=True, exclude={"data", "out"}),
-            "data": self._about["data"],
+            "config": self.config.model_dump(mode="json", exclude_none=True, exclude={"data", "out"}),
+            "data": self.about["data"],
             "steps": progress.done,
             "seconds": round(progress.total_seconds, 1),
-            "processes": self._accelerator.num_processes,
+            "processes": self.accelerator.num_processes,
             "machine": f"{cores()} cores, {platform.machine()}",
             "torch": torch.__version__,
             "curves": curves,
         }
 
-    def _say(self, text: str) -> None:
-        if not self._quiet:
-            print(text, file=sys.stderr, flush=True)
+    def _described(self) -> ProxyVLMConfig:
+        """Of a nano from scratch."""
+        return configuration("nano", **({"feature_channels": self.reader.channels} | self.config.changes))
+
+    @property
+    def _tokenizer(self) -> Path:
+        return self.config.out / "tokenizer"
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
         """SIGINT and SIGTERM end the run after the step; a second one ends it at once."""
 
         def stop(number: int, frame: Any) -> None:
-            self._stop = True
+            self.interrupted = True
             signal.signal(number, signal.SIG_DFL)
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -422,6 +229,148 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class _Stage:
+    """A stage of a run, from where it is to its end."""
+
+    def __init__(self, run: Run, progress: Progress) -> None:
+        self._run, self._begun = run, progress
+        config, accelerator = run.config, run.accelerator
+        self._settings = config.stages[progress.stage]
+        self._stage = self._settings.resolved()
+        model, prompts = run.model()
+        model.set_attn_implementation(packed_attention.NAME)
+        latest = run.checkpoints.latest()
+        if latest is not None:
+            load_weights(model, read_tensors(latest, "model"))
+        if config.gradient_checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        self._learner = Learner(model, self._stage, accelerator, config.clip, config.betas, config.decay)
+        if latest is not None and progress.step:
+            self._learner.load_optimizer_state(read_tensors(latest, "optimizer") if accelerator.is_main_process else {})
+        self._accumulate = self._settings.accumulate or config.accumulate
+        slots = accelerator.num_processes * self._accumulate
+        self._parts = run.reader.parts(self._settings, prompts)
+        self._plan = Plan(self._parts, self._stage.batch, config.questions, config.seed, slots)
+        self._held_out = run.reader.held_out(self._settings, prompts, slots)
+        self._steps = self._settings.steps or self._plan.steps(self._stage.epochs)
+        self._limit = self._settings.minutes * 60 if self._settings.minutes else None
+        self._pace = Pace()
+        self._step, self._seconds = progress.step, progress.seconds
+        self._marked = self._saved = time.monotonic()
+
+    def __call__(self) -> Progress:
+        """Train; how far the run is then. Raises Stopped."""
+        run, accelerator = self._run, self._run.accelerator
+        own = self._parts[0].samples
+        run.say(
+            f"stage {self._settings.stage} ({self._begun.stage + 1} of {len(run.config.stages)}): {len(own):,} samples"
+            + (f", {own.left_out:,} left out" if own.left_out else "")
+            + f", {self._steps:,} steps of {self._stage.batch}"
+            + (f", at most {duration(self._limit)}" if self._limit else "")
+        )
+        share = Share(self._plan, self._step, self._steps, accelerator.process_index, accelerator.num_processes)
+        batches = iter(self._loader(self._parts, share))
+        with progress_bar(run.quiet) as bar:
+            task = bar.add_task(f"Stage {self._settings.stage}", total=self._steps, completed=self._step, rate="")
+            said = time.monotonic()
+            while self._step < self._steps and not (self._limit and self._seconds >= self._limit):
+                values = self._learn(batches)
+                if run.metrics is not None:
+                    run.metrics.add(self._progress().done, **values)
+                stop, due = self._agree()
+                if stop or due:
+                    self._save(self._progress())
+                if stop:
+                    done = self._progress().done
+                    raise Stopped(f"stopped and saved after step {done}; the same command goes on from here")
+                left = duration(self._remaining())
+                rates = f"loss {values['loss']:.3f}  {values['samples_per_s']:,.0f}/s  {left} left"
+                bar.update(task, completed=self._step, rate=rates)
+                if bar.disable and time.monotonic() - said > _SAID_EVERY:
+                    said = time.monotonic()
+                    run.say(f"step {self._step:,} of {self._steps:,}  {rates}")
+        ended = Progress(
+            self._begun.stage + 1, 0, self._progress().done, 0.0, self._progress().total_seconds, run.about
+        )
+        self._save(ended)
+        return ended
+
+    def _learn(self, batches: Iterator[Any]) -> dict[str, Any]:
+        """A step, and what is logged of it."""
+        config, accelerator = self._run.config, self._run.accelerator
+        begin = time.monotonic()
+        key = (config.seed, self._begun.stage, self._step, accelerator.process_index)
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+        at = max(float(self._step), self._steps * self._seconds / self._limit if self._limit else 0.0)
+        rate = self._stage.rate * warm_cosine(at, self._steps, self._stage.warmup)
+        learned = self._learner.step(list(islice(batches, self._accumulate)), rate)
+        taken = time.monotonic() - begin
+        self._step += 1
+        self._pace.step(taken)
+        values: dict[str, Any] = {
+            "stage": self._begun.stage,
+            "loss": learned.loss,
+            "rate": rate,
+            "gradient": learned.gradient,
+            "tokens": learned.tokens,
+            "samples_per_s": round(self._stage.batch / taken, 1),
+            "seconds": round(self._progress().total_seconds + taken, 3),
+        } | peak_memory()
+        if self._held_out and (self._step % config.validation.every == 0 or self._step == self._steps):
+            part, always = self._held_out
+            mine = always[accelerator.process_index :: accelerator.num_processes]
+            values["validation"], values["right"] = self._learner.validate(self._loader([part], mine))
+            self._pace.between("validation", time.monotonic() - begin - taken)
+        return values
+
+    def _loader(self, parts: list[Part], batches: Iterable[Batch]) -> DataLoader[Any]:
+        return DataLoader(
+            Batches(parts),
+            sampler=batches,
+            batch_size=None,
+            num_workers=self._run.config.workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # else it draws from the model's random numbers
+        )
+
+    def _agree(self) -> tuple[bool, bool]:
+        """Whether any process is to stop, and whether a checkpoint is due; the clock is the main process's in all."""
+        accelerator, every = self._run.accelerator, self._run.config.checkpoint
+        now = time.monotonic()
+        main = accelerator.is_main_process
+        due = every.minutes is not None and now - self._saved >= 60 * every.minutes
+        mine = [self._seconds + now - self._marked if main else 0.0, self._run.interrupted, main and due]
+        self._marked = now
+        found = accelerator.reduce(torch.tensor(mine, dtype=torch.float64, device=accelerator.device), "sum").tolist()
+        self._seconds = found[0]
+        return found[1] > 0, found[2] > 0 or (every.steps is not None and self._step % every.steps == 0)
+
+    def _progress(self) -> Progress:
+        begun = self._begun
+        done, total = begun.done + self._step - begun.step, begun.total_seconds + self._seconds - begun.seconds
+        return Progress(begun.stage, self._step, done, self._seconds, total, self._run.about)
+
+    def _save(self, progress: Progress) -> None:
+        begin = time.monotonic()
+        weights = self._learner.weights()
+        state = self._learner.optimizer_state() if progress.step else {}  # a new stage has a new optimiser
+        if self._run.accelerator.is_main_process:
+            self._run.checkpoints.write(progress, weights, state)
+        self._run.accelerator.wait_for_everyone()
+        self._saved = time.monotonic()
+        self._pace.between("checkpoint", self._saved - begin)
+
+    def _remaining(self) -> float:
+        """Seconds to the end of the stage."""
+        config, steps = self._run.config, self._steps - self._step
+        to_come = {"validation": steps / config.validation.every if self._held_out else 0.0}
+        saves = steps / config.checkpoint.steps if config.checkpoint.steps else 0.0
+        if config.checkpoint.minutes:
+            saves = max(saves, self._pace.remaining(steps, to_come) / 60 / config.checkpoint.minutes)
+        whole = self._pace.remaining(steps, to_come | {"checkpoint": saves})
+        return whole if self._limit is None else min(whole, max(0.0, self._limit - self._seconds))
 
 
 def commit() -> str | None:
@@ -436,52 +385,6 @@ def commit() -> str | None:
     return found.stdout.strip() + ("+" if changed.stdout.strip() else "") if found.returncode == 0 else None
 
 
-def _data(config: TrainConfig) -> _Data:
-    scenes = {name: _scenes(data) for name, data in config.data.items()}
-    prepared = [found for found in scenes.values() if isinstance(found, PreparedScenes)]
-    made: Mapping[str, Any] = prepared[0].index["maker"]["settings"] if prepared else {}
-    source = made.get("encoder.source") if config.encoder is None else config.encoder
-    if source is None:
-        raise BadInput("encoder: is missing; without prepared scenes it tells whose codes the symbols get")
-    encoder = load_encoder(source, stage=made.get("encoder.stage", "auto"))
-    for found in prepared:
-        if encoder.channels != found.channels:
-            raise BadInput(
-                f"encoder: {encoder.name} has {encoder.channels} channels, {found.folder} has {found.channels}; "
-                "prepare the scenes with this encoder, or leave encoder out"
-            )
-    codes = ReferenceCodes(encoder.encode)
-    codes.identifiers(range(MARKERS))  # once here, not in every worker
-    return _Data(scenes, codes, encoder.channels, _digests(config))
-
-
-def _scenes(data: DataConfig) -> Scenes:
-    if data.rooms is not None:
-        return DrawnScenes(data.rooms)
-    return None if data.scenes is None else PreparedScenes(data.scenes)
-
-
-def _digests(config: TrainConfig) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, data in config.data.items():
-        try:
-            found |= {f"{name}/{file.name}": _digest(file) for file in data.files}
-        except OSError as error:
-            raise BadInput(f"data.{name}: cannot read {error.filename}: {error.strerror}") from None
-        if data.scenes is not None:
-            found[f"{name}/scenes"] = _digest(data.scenes / INDEX)
-    return found
-
-
-def _digest(file: Path) -> str:
-    """SHA-256 of a file of any size."""
-    found = hashlib.sha256()
-    with file.open("rb") as content:
-        while part := content.read(1 << 20):
-            found.update(part)
-    return found.hexdigest()
-
-
 def _some_idle(config: TrainConfig) -> bool:
     """Whether some steps use only some of the weights that learn, such as those on samples without positions."""
     placed = [stage.resolved().placed for stage in config.stages]
@@ -491,10 +394,6 @@ def _some_idle(config: TrainConfig) -> bool:
     return (
         any(replayed) or config.variant != Variant() or bool({"latent_channels", "region_channels"} & {*config.changes})
     )
-
-
-def _seed(*key: int) -> int:
-    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _as_it_is(batch: Any) -> Any:
