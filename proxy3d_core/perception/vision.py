@@ -31,10 +31,12 @@ NANO = Path(__file__).parents[1] / "weights" / "nano-vision"
 """The model of the package."""
 
 _BUILDING = ("floor", "wall", "ceiling")
-_SURE = 0.35  # probability below which a pixel is left without a category
+_SURE = 0.25  # probability below which a pixel is left without a category
 _COLOR_STEP = 40  # of red, green and blue together, that counts as much as a step in depth
-_APART = 0.12  # m between the centres that neighbouring cells vote for, if they are of two things
-_TOGETHER = 0.25  # m between the mean centres of two parts of one category, if they are of one thing
+_APART = 0.2  # m between the centres that neighbouring cells vote for, if they are of two things
+_TOGETHER = 0.25  # m between the mean centres of two parts, if they are of one thing
+_SAME = 0.9  # Bhattacharyya coefficient of the categories that neighbouring cells of one thing see
+_SAME_PARTS = 0.7  # the same of two parts of one thing
 _LEAST = 4  # cells of a mask
 _PICTURES = 32  # most images that go through the network at once
 
@@ -110,20 +112,24 @@ class VisionModel(SemanticEncoder):
             BadInput: neither colours nor depth, depth without intrinsics and up, or images of different sizes.
         """
         import torch
+        from torch.nn.functional import pad
 
         image = working_image(rgb, depth, intrinsics, up)
         height, width = image.source
         with torch.inference_mode():
             seen = self._network(self._input([image]))
             logits = self._network.category(seen.features.permute(0, 2, 3, 1))[0]
-            scores, categories = (part.cpu().numpy() for part in logits.softmax(dim=2).max(dim=2))
+            probabilities = pad(logits.softmax(dim=2), (1, 0)).cpu().numpy()
             votes = seen.votes[0].permute(1, 2, 0).cpu().numpy()
             features = self._pooled(seen.features, self.grid(height, width))[0].cpu().numpy()
-        categories = (categories + 1).astype(np.int32)
+        masks: NDArray[np.int32] | None = None
+        if depth is not None:
+            masks, probabilities = thing_masks(probabilities, votes, image, self._things)
+        scores = probabilities.max(axis=2)
+        labels = np.where(scores < _SURE, 0, probabilities.argmax(axis=2)).astype(np.int32)
         cell = alike_cells(image)
-        masks = None if depth is None else thing_masks(categories, votes, image, self._things).reshape(-1)[cell]
-        labels = np.where(scores < _SURE, 0, categories).reshape(-1)[cell]
-        return Sight(features, labels, scores.reshape(-1)[cell], masks)
+        labels, scores = labels.reshape(-1)[cell], scores.reshape(-1)[cell]
+        return Sight(features, labels, scores, None if masks is None else masks.reshape(-1)[cell])
 
     def categories(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
         """(N,) indices into ``names``: the likeliest category of features (N, C), of cells, proxies or codes."""
@@ -178,52 +184,59 @@ def alike_cells(image: WorkingImage) -> NDArray[np.int64]:
 
 
 def thing_masks(
-    labels: NDArray[np.integer], votes: NDArray[np.float32], image: WorkingImage, things: NDArray[np.bool_]
-) -> NDArray[np.int32]:
-    """Single things: cells of one category that vote for one centre.
+    probabilities: NDArray[np.float32], votes: NDArray[np.float32], image: WorkingImage, things: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Single things, and the categories once the cells of each have agreed on one.
 
-    Neighbouring cells are of one thing if their category and surface go on and their votes agree; parts that something
-    in front separates are joined where they vote for the same centre.
+    Neighbouring cells are of one thing if the surface goes on, they see the same categories in it and their votes
+    agree. Parts that something in front separates are joined where they vote for the same centre and see the same.
 
     Args:
-        labels: (h, w) categories.
+        probabilities: (h, w, categories), the first one, none, being 0.
         votes: (h, w, 3) metres from the point of a cell to the centre of its thing; see ``Seen.votes``.
         image: the frame, with 2 x 2 pixels for each cell.
         things: by category: whether there are single things of it.
 
     Returns:
-        (h, w) int32, 0 = none.
+        (h, w) int32 masks, 0 = none; and the probabilities, in each mask those of all its cells together.
     """
-    points, valid = image.points[1::2, 1::2], image.valid[1::2, 1::2]
+    valid = image.valid[1::2, 1::2]
     depth = image.geometry[1::2, 1::2, 0] * 5
-    centers = points + votes
-    inside = valid & things[labels]
-    number = np.arange(labels.size).reshape(labels.shape)
+    centers = image.points[1::2, 1::2] + votes
+    inside = valid & (probabilities[..., things].sum(axis=2) > 0.5)
+    masks = np.zeros(inside.shape, np.int32)
+    if not inside.any():
+        return masks, probabilities
+    roots = np.sqrt(probabilities)
+    number = np.arange(inside.size).reshape(inside.shape)
     starts, ends = [], []
     for axis in (0, 1):
-        (label, next_label), (center, next_center) = neighbours(labels, axis), neighbours(centers, axis)
-        joined = depth_links(depth, inside, axis) & (label == next_label)
+        (root, next_root), (center, next_center) = neighbours(roots, axis), neighbours(centers, axis)
+        joined = depth_links(depth, inside, axis) & (np.einsum("hwc,hwc->hw", root, next_root) > _SAME)
         joined &= np.linalg.norm(center - next_center, axis=2) < _APART
         before, after = neighbours(number, axis)
         starts.append(before[joined])
         ends.append(after[joined])
     start, end = np.concatenate(starts), np.concatenate(ends)
-    graph = coo_array((np.ones(len(start), np.int8), (start, end)), (labels.size, labels.size))
-    part = connected_components(graph, directed=False)[1].reshape(labels.shape)
-    part = np.where(inside, part, -1)
-    kept, index, count = np.unique(part[inside], return_inverse=True, return_counts=True)
-    if not len(kept):
-        return np.zeros(labels.shape, np.int32)
-    mean = np.stack([np.bincount(index, weights=column) for column in centers[inside].T], axis=1) / count[:, None]
-    category = np.zeros(len(kept), np.int64)
-    category[index] = labels[inside]
-    near = np.linalg.norm(mean[:, None] - mean, axis=2) < _TOGETHER
-    thing = connected_components(coo_array(near & (category[:, None] == category)), directed=False)[1]
-    sizes = np.bincount(thing, weights=count)
-    names = np.where(sizes >= _LEAST, np.cumsum(sizes >= _LEAST), 0)
-    masks = np.zeros(labels.shape, np.int32)
-    masks[inside] = names[thing[index]]
-    return masks
+    graph = coo_array((np.ones(len(start), np.int8), (start, end)), (inside.size, inside.size))
+    part = connected_components(graph, directed=False)[1][inside.reshape(-1)]
+    part = np.unique(part, return_inverse=True)[1]
+    mean = _means(np.concatenate([centers, probabilities], axis=2)[inside], part)
+    near = np.linalg.norm(mean[:, None, :3] - mean[:, :3], axis=2) < _TOGETHER
+    root = np.sqrt(mean[:, 3:])
+    thing = connected_components(coo_array(near & (root @ root.T > _SAME_PARTS)), directed=False)[1][part]
+    agreed = _means(probabilities[inside], thing)
+    kept = (np.bincount(thing) >= _LEAST) & things[agreed.argmax(axis=1)]
+    masks[inside] = np.where(kept, np.cumsum(kept), 0)[thing]
+    pooled = probabilities.copy()
+    pooled[inside] = np.where(kept[thing, None], agreed[thing], probabilities[inside])
+    return masks, pooled
+
+
+def _means(values: NDArray[np.float32], group: NDArray[np.integer]) -> NDArray[np.float32]:
+    """(G, C) mean of the values (N, C) of each group 0 to G - 1."""
+    member = coo_array((np.ones(len(group), np.float32), (group, np.arange(len(group)))))
+    return np.asarray((member @ values) / np.bincount(group)[:, None], np.float32)
 
 
 def load_vision(

@@ -77,7 +77,7 @@ def test_floor_and_ceiling_lie_at_their_heights(rooms: Path) -> None:
 
 def test_a_few_steps_learn_and_what_is_saved_is_what_was_trained(rooms: Path, tmp_path: Path) -> None:
     config = VisionTraining(
-        kind="vision", rooms=[rooms], held=[rooms], out=tmp_path / "out", epochs=10, batch=4, threads=1, seed=1
+        kind="vision", rooms=[rooms], held=[rooms], out=tmp_path / "out", coarse=12, epochs=4, batch=4, threads=1
     )
     out = train_vision(config, quiet=True)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -86,7 +86,9 @@ def test_a_few_steps_learn_and_what_is_saved_is_what_was_trained(rooms: Path, tm
     figures = json.loads((out / "figures.json").read_text())
     assert figures["rgbd"]["pixels"] > 0.3
     assert load_vision(out, "cpu").names == NAMES
-    again = VisionTraining(kind="vision", rooms=[rooms], start=out, out=tmp_path / "more", epochs=0.4, threads=1)
+    again = VisionTraining(
+        kind="vision", rooms=[rooms], start=out, out=tmp_path / "more", coarse=0, epochs=0.4, threads=1
+    )
     entry = json.loads((train_vision(again, quiet=True) / "log.jsonl").read_text().splitlines()[0])
     assert entry["category"] < 0.8 * log[0]["category"]  # it goes on, it does not begin anew
 

@@ -117,13 +117,19 @@ THINGS = np.array([False, True, True, False])
 """Of the categories none, chair, table, wall."""
 
 
+def sure(labels: NDArray[np.integer], certainty: float = 0.91) -> NDArray[np.float32]:
+    """Probabilities (h, w, 4) of categories that are seen with this certainty."""
+    rest = (1 - certainty) / 2
+    return np.where(np.arange(4) == labels[..., None], certainty, rest).astype(np.float32) * (np.arange(4) > 0)
+
+
 def test_touching_things_of_one_category_come_apart_by_their_votes() -> None:
     image = flat(16, 24)
     labels = np.full((16, 24), 3)
     labels[4:12, 2:22] = 1
     centers = np.zeros((16, 24, 3), np.float32)
     centers[:, :12], centers[:, 12:] = (-0.4, 2, 0), (0.4, 2, 0)
-    masks = thing_masks(labels, centers - image.points[1::2, 1::2], image, THINGS)
+    masks, _ = thing_masks(sure(labels), centers - image.points[1::2, 1::2], image, THINGS)
     assert set(np.unique(masks)) == {0, 1, 2}
     assert (masks[4:12, 2:12] == masks[5, 5]).all()
     assert (masks[4:12, 12:22] == masks[5, 15]).all()
@@ -138,7 +144,7 @@ def test_one_thing_behind_another_stays_one() -> None:
     centers = np.zeros((16, 24, 3), np.float32)
     centers[...] = (0, 2.2, 0)
     centers[:, 10:14] = (0, 1.5, 0)
-    masks = thing_masks(labels, centers - image.points[1::2, 1::2], image, THINGS)
+    masks, _ = thing_masks(sure(labels), centers - image.points[1::2, 1::2], image, THINGS)
     assert masks[8, 2] == masks[8, 20] != masks[8, 12]
     assert masks.max() == 2
 
@@ -149,7 +155,25 @@ def test_specks_and_pixels_without_depth_are_in_no_mask() -> None:
     labels = np.full((16, 24), 3)
     labels[3, 3] = 1
     labels[4:8, 14:20] = 1
-    assert not thing_masks(labels, -image.points[1::2, 1::2], image, THINGS).any()
+    masks, pooled = thing_masks(sure(labels), -image.points[1::2, 1::2], image, THINGS)
+    assert not masks.any()
+    np.testing.assert_array_equal(pooled, sure(labels))
+
+
+def test_the_cells_of_a_thing_agree_on_what_it_is() -> None:
+    image = flat(16, 24)
+    labels = np.full((16, 24), 3)
+    labels[4:12, 6:18] = 1
+    seen = sure(labels)
+    doubtful = np.zeros((16, 24), bool)
+    doubtful[5:9, 8:11] = True
+    seen[doubtful] = (0, 0.45, 0.5, 0.05)  # by itself a table
+    centers = np.zeros((16, 24, 3), np.float32)
+    centers[...] = (0, 2.2, 0)
+    masks, pooled = thing_masks(seen, centers - image.points[1::2, 1::2], image, THINGS)
+    assert masks.max() == 1
+    assert (pooled.argmax(axis=2) == labels).all()
+    np.testing.assert_allclose(pooled.sum(axis=2), 1, atol=1e-5)
 
 
 def test_pixels_take_the_answer_of_the_cell_that_looks_like_them() -> None:
