@@ -120,11 +120,23 @@ def packed_attention(
     Returns:
         (B, L, heads, D), and no weights.
     """
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if packed is None and attention_mask is not None and query.requires_grad:
+        return _masked(query * scale, key, value, attention_mask).transpose(1, 2), None
     if packed is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     states = [_row(q, k, v, row, scale) for q, k, v, row in zip(query, key, value, packed, strict=True)]
     return torch.stack(states).transpose(1, 2), None
+
+
+def _masked(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """(B, heads, L, D) by plain products: on a CPU sdpa's gradient with a mask takes several times as long."""
+    batch, heads, length, d = query.shape
+    groups = key.shape[1]
+    products = query.reshape(batch, groups, -1, d) @ key.transpose(-1, -2)  # heads that share a key in one
+    unseen = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, torch.finfo(query.dtype).min)
+    weights = (products.view(batch, groups, -1, length, length) + unseen[:, :, None]).softmax(dim=-1)
+    return (weights.view(batch, groups, -1, length) @ value).view(batch, heads, length, d)
 
 
 def _row(query: Tensor, key: Tensor, value: Tensor, row: PackedRow, scale: float) -> Tensor:

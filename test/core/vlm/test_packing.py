@@ -41,16 +41,16 @@ def test_layout_by_hand() -> None:
     ]
 
 
-@pytest.mark.parametrize("attention", ["packed", "sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["packed", "short", "sdpa", "eager"])
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_packed_is_separate(attention: str, checkpointing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two scenes with three questions and one, regions among them: same logits, loss and gradients as one by one."""
-    monkeypatch.setattr(packed_attention, "SHORT", 0)
+    monkeypatch.setattr(packed_attention, "SHORT", 10_000 if attention == "short" else 0)
     make = prompts()
     scenes, regions = [scene(6, seed=1), scene(9, seed=2)], torch.randn(2, 2, 12)
     counts = torch.tensor([0, 2])
     model = tiny_vlm(region_channels=12).train()
-    model.set_attn_implementation(attention)
+    model.set_attn_implementation("packed" if attention == "short" else attention)
     if checkpointing:
         model.gradient_checkpointing_enable()
     prefixes = [make.prefix(len(s)) for s in scenes]
