@@ -45,7 +45,7 @@ def train_tokenizer(texts: Iterable[str], size: int = 2048) -> PreTrainedTokeniz
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    chat = f"system\n{prompt.SYSTEM} user\n assistant\n"  # stands around every text, so its words get tokens, too
+    chat = f"system\n{prompt.SYSTEM}\nuser\nassistant\n"  # stands around every text, so its words get tokens, too
     tokenizer.train_from_iterator((part for text in texts for part in (text, chat)), trainer)
     # not special: users write markers, and answers show them
     tokenizer.add_tokens([AddedToken(marker(index), special=False, normalized=False) for index in range(MARKERS)])
