@@ -19,13 +19,16 @@ from scipy.spatial import cKDTree
 
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.instances import InstanceEvidence
-from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface
+from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface, stands_on_floor
 from proxy3d_core.scene.structure import Structure, find_structure
 from proxy3d_core.scene.supports import find_supports, things_on
 from proxy3d_core.scene.surface import Surface, components, connected
 from proxy3d_core.scene.voxels import Z_BITS
 
 _MINGLED = 0.5  # of a part's voxels touch a larger part of another class: the same thing under two names
+_SHEET = 0.12  # m; thinner parts may be a piece of wall
+_AROUND = 0.3  # m around it, in its own plane, there is
+_WALL_SHARE = 0.3  # as much wall, of its own size
 _FIRM = 0.5  # share of the votes from which a voxel's class is taken against geometry
 _FRAGMENT = 0.2  # a part this much smaller than its neighbour is a piece of it
 _FRAGMENT_GAP = 0.10  # m
@@ -34,6 +37,8 @@ _CRUMB_GAP = 0.30  # m
 _STACK_GAP = 0.20  # m on the floor plane between two parts of one half-hidden object
 _STACK_HEIGHT = 0.6  # m between them vertically
 _STACK_OVERLAP = 0.3  # of the smaller part's height
+_INSIDE = 0.6  # of a part lies in the box of a larger one: two of a kind do not stand in one another
+_STRAY = 0.01  # of a part's voxels at either end of an axis do not count for its box
 _MIN_VOXELS = 12
 _PIECE = 0.1  # of a part's voxels must have been seen as one thing to be cut from it
 _REACH = 0.35  # m from a named object: what touches it and lies this near is part of it
@@ -117,6 +122,7 @@ def segment(
         ]
         named += [Candidate(piece, int(c)) for piece in pieces]
     named = _outvoted(surface, named, len(vocabulary))
+    named = [c for c in named if not (stands_on_floor(vocabulary[c.label]) and _in_wall(surface, c.members, structure))]
     unnamed = [p for p in connected(surface, np.flatnonzero(left & (label < 0))) if len(p) >= _MIN_VOXELS]
     named, unnamed = _absorb(surface, named, unnamed)
     for candidate in named:
@@ -126,6 +132,18 @@ def segment(
             unnamed.append(candidate.members)
     candidates += [Candidate(p, -1) for p in unnamed if _solid(surface, p)]
     return Segmentation([c for c in candidates if _large_enough(surface, c, min_size)], label, structure)
+
+
+def _in_wall(surface: Surface, members: NDArray[np.int64], structure: Structure) -> bool:
+    """Whether a part is a sheet that a wall goes on from: what stands on the floor is no such thing."""
+    box = OrientedBox.around(surface.position[members], trim=0.02)
+    thin = int(box.size[:2].argmin())
+    if box.size[thin] > _SHEET:
+        return False
+    size = box.size + 2 * _AROUND
+    size[thin] = _SHEET
+    wall = OrientedBox(box.center, size, box.rotation).contains(surface.position[structure.on_wall])
+    return bool(np.count_nonzero(wall) > _WALL_SHARE * len(members))
 
 
 def _outvoted(surface: Surface, named: list[Candidate], vocabulary: int) -> list[Candidate]:
@@ -262,13 +280,20 @@ def _whole(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int6
 def _join(surface: Surface, parts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
     """Join parts of one class that belong to one object: larger parts first, each to the nearest that fits."""
     joined: list[NDArray[np.int64]] = []
+    boxes: list[OrientedBox] = []
     for part in parts:
-        gaps = [_object_gap(surface.position[other], surface.position[part]) for other in joined]
+        points = surface.position[part]
+        gaps = [
+            0.0 if box.contains(points).mean() > _INSIDE else _object_gap(surface.position[other], points)
+            for other, box in zip(joined, boxes, strict=True)
+        ]
         if gaps and min(gaps) < np.inf:
             home = int(np.argmin(gaps))
             joined[home] = np.sort(np.concatenate([joined[home], part]))
+            boxes[home] = OrientedBox.around(surface.position[joined[home]], _STRAY)
         else:
             joined.append(part)
+            boxes.append(OrientedBox.around(points, _STRAY))
     return joined
 
 
