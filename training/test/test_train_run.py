@@ -18,6 +18,7 @@ pytest.importorskip("accelerate", reason="training needs accelerate: pip install
 pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install 'proxy3d-training[train]'")
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from proxy3d_core.errors import BadInput
 from proxy3d_core.vlm.loading import load_vlm
@@ -30,6 +31,7 @@ from proxy3d_training.data.questions.rooms import read_room
 from proxy3d_training.data.schema import Sample
 from proxy3d_training.train import metrics
 from proxy3d_training.train.batches import drawn_tokens
+from proxy3d_training.train.command import train
 from proxy3d_training.train.config import TrainConfig, checked, read_config
 from proxy3d_training.train.plan import Part, Plan
 from proxy3d_training.train.run import Run, Stopped
@@ -211,6 +213,33 @@ def test_a_finished_model_learns_on(samples: Path, unbroken: Path, tmp_path: Pat
     assert told(tmp_path)[0]["loss"] < 0.8 * told(unbroken)[0]["loss"]
 
 
+def test_a_time_limit_ends_a_stage(samples: Path, tmp_path: Path) -> None:
+    """Long before its steps are done, with a rate that has fallen with the time."""
+    stages = [{"stage": 1, "batch": 8, "steps": 10**6, "rate": 1e-2, "warmup": 0, "minutes": 0.02}]
+    change = {"stages": stages, "validation": {"every": 0}, "checkpoint": {"minutes": 10}}
+    Run(checked(TrainConfig, tree(samples, tmp_path) | change), quiet=True)()
+    rates = [line["rate"] for line in told(tmp_path)]
+    assert 1 < len(rates) < 10**5 and rates == sorted(rates, reverse=True)
+    assert rates[0] == pytest.approx(1e-2) and rates[-1] < 0.9e-2
+
+
+def test_command_says_what_is_wrong(samples: Path, tmp_path: Path) -> None:
+    """One line and exit code 1, for files, keys and data."""
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(tree(samples, tmp_path / "out")))
+    asked = {
+        (str(tmp_path / "none.yaml"),): "none.yaml: No such file or directory; configurations to begin with",
+        (str(file), "--set", "clap=1"): "clap: there is no such key here",
+        (str(file), "--set", "data.demo.files=[gone.jsonl]"): "data.demo: cannot read gone.jsonl",
+        (str(file), "--set", "stages.1.kinds=[colour]"): "no sample is left",
+        (str(file), "--set", "questions=100"): "batch: 8 questions a step are too few for 2 batches",
+    }
+    for arguments, said in asked.items():
+        result = CliRunner().invoke(train, [*arguments, "--quiet"])
+        assert result.exit_code == 1 and said in result.stderr, result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
 def test_time_left_counts_what_comes_between_steps() -> None:
     """Ten steps of a second, two validations of five and a checkpoint of three: 10 + 10 + 3."""
     pace = metrics.Pace()
@@ -235,7 +264,7 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(samples: Path, unbr
 def test_an_interrupted_run_goes_on(
     samples: Path, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C in the sixth step: saved after it, and the same as if nothing had been."""
+    """Ctrl-C in the sixth step: saved after it, and the same as if nothing had been, also if a process loads data."""
     add = metrics.Metrics.add
 
     def interrupted(self: Any, step: int, **values: Any) -> None:
@@ -249,7 +278,7 @@ def test_an_interrupted_run_goes_on(
         Run(config, quiet=True)()
     monkeypatch.undo()
     assert not (tmp_path / "model").exists()
-    Run(config, quiet=True)()
+    Run(config.model_copy(update={"workers": 1}), quiet=True)()
     assert told(tmp_path) == told(unbroken)
     for name, value in weights(unbroken).items():
         assert torch.equal(value, weights(tmp_path)[name])

@@ -81,12 +81,7 @@ class Plan:
             BadInput: the questions of a step do not give every slot a pack; or as ``epoch_order``.
         """
         self._parts, self._batch, self._questions, self._seed, self._slots = parts, batch, questions, seed, slots
-        if batch < questions * slots:
-            raise BadInput(
-                f"batch: {batch} questions a step are too few for {slots} batches (processes x accumulate) of packs of "
-                f"{questions}; raise batch, or lower questions or accumulate"
-            )
-        self._own: list[Ints] | None = None
+        check_batch(batch, questions, slots)
 
     def steps(self, epochs: int) -> int:
         """How many steps read the stage's own samples so often, others among them."""
@@ -136,3 +131,12 @@ class Share(Sampler[Batch]):
                 return
             if step >= self._start:
                 yield from batches[self._rank :: self._world]
+
+
+def check_batch(batch: int, questions: int, slots: int) -> None:
+    """Raises BadInput: the questions of a step do not give each of its batches a pack."""
+    if batch < questions * slots:
+        raise BadInput(
+            f"batch: {batch} questions a step are too few for {slots} batches (processes x accumulate) of packs of "
+            f"{questions}; raise batch, or lower questions or accumulate"
+        )

@@ -18,8 +18,8 @@ from proxy3d_training.data.index import open_index
 from proxy3d_training.data.prepared import INDEX, PreparedScenes
 from proxy3d_training.data.schema import Split
 from proxy3d_training.train.batches import Collator
-from proxy3d_training.train.config import DataConfig, ReplayConfig, StageConfig, TrainConfig
-from proxy3d_training.train.plan import Batch, Part, Plan
+from proxy3d_training.train.config import DataConfig, ReadConfig, ReplayConfig, StageConfig, TrainConfig
+from proxy3d_training.train.plan import Batch, Part, Plan, check_batch
 
 _SPELLED = 50_000
 """Samples whose texts the tokenizer is made from, at most."""
@@ -54,6 +54,7 @@ class Reader:
                     f"encoder: {encoder.name} has {encoder.channels} channels, {found.folder} has {found.channels}; "
                     "prepare the scenes with this encoder, or leave encoder out"
                 )
+        self._opened: dict[tuple[str, str, str], SpaceSpan] = {}
         self.channels = encoder.channels
         self.codes = ReferenceCodes(encoder.encode)
         self.codes.identifiers(range(MARKERS))  # once here, not in every worker
@@ -81,6 +82,22 @@ class Reader:
             sample = samples[position].sample
             yield from (sample.prompt(), sample.answer.text)
 
+    def check(self, stage: StageConfig, slots: int) -> None:
+        """Open what a stage reads, so that what is wrong with the last one is said before the first begins.
+
+        Args:
+            stage: of the configuration.
+            slots: batches of a step, over all processes.
+
+        Raises:
+            BadInput: there are no samples, or too few in a step.
+        """
+        check_batch(stage.resolved().batch, self._config.questions, slots)
+        for asked in (stage, *stage.replay):
+            self._samples(asked, stage, "train")
+        if self._config.validation.every:
+            self._validation(stage)
+
     def parts(self, stage: StageConfig, prompts: PromptFormat) -> list[Part]:
         """What a stage reads, its own samples first. Raises BadInput: there are none."""
         replayed = [replace(self._part(other, stage, prompts, "train"), share=other.share) for other in stage.replay]
@@ -95,36 +112,48 @@ class Reader:
         asked = self._config.validation
         if not asked.every:
             return None
-        try:
-            part = replace(self._part(stage, stage, prompts, "val"), weights=None)
-        except BadInput as error:
-            raise BadInput(f"validation: {error}; for no validation set validation.every to 0") from None
-        count = min(asked.questions, len(part.samples))
+        count = min(asked.questions, len(self._validation(stage)))
+        part = replace(self._part(stage, stage, prompts, "val"), weights=None)
         questions = min(self._config.questions, max(1, count // slots))
         return part, next(iter(Plan([part], max(count, questions * slots), questions, 0, slots)))
+
+    def _validation(self, stage: StageConfig) -> SpaceSpan:
+        try:
+            return self._samples(stage, stage, "val")
+        except BadInput as error:
+            raise BadInput(f"validation: {error}; for no validation set validation.every to 0") from None
 
     def _part(self, asked: StageConfig | ReplayConfig, stage: StageConfig, prompts: PromptFormat, split: Split) -> Part:
         """Samples of a stage, or of another one that is replayed in it."""
         config = self._config
-        name = asked.data or stage.data or next(iter(config.data))
-        data = config.data[name]
-        kinds = asked.kinds
-        if asked.without:
-            there = dict.fromkeys(kind for file in data.files for kind in open_index(file).names["kind"])
-            kinds = tuple(kind for kind in kinds or there if kind not in asked.without)
-        samples = SpaceSpan(
-            data.files,
-            self._scenes[name],
-            split=split,
-            stage=asked.stage,
-            sources=asked.sources,
-            families=asked.families,
-            kinds=kinds,
-        )
+        budgets = config.data[self._name(asked, stage)].budgets
         placed = asked.resolved().placed if isinstance(asked, StageConfig) else asked.stage != 1
         augment = config.seed if config.augment and split == "train" else None
-        collator = Collator(prompts, self.codes, placed, config.variant, augment, data.budgets, config.evidence)
-        return Part(samples, collator, weights=asked.weights, by=asked.by)
+        collator = Collator(prompts, self.codes, placed, config.variant, augment, budgets, config.evidence)
+        return Part(self._samples(asked, stage, split), collator, weights=asked.weights, by=asked.by)
+
+    def _samples(self, asked: ReadConfig, stage: StageConfig, split: Split) -> SpaceSpan:
+        name = self._name(asked, stage)
+        key = name, split, asked.model_dump_json()
+        if key not in self._opened:
+            files, kinds = self._config.data[name].files, asked.kinds
+            if asked.without:
+                there = dict.fromkeys(kind for file in files for kind in open_index(file).names["kind"])
+                kinds = tuple(kind for kind in kinds or there if kind not in asked.without)
+            self._opened[key] = SpaceSpan(
+                files,
+                self._scenes[name],
+                split=split,
+                stage=asked.stage,
+                sources=asked.sources,
+                families=asked.families,
+                kinds=kinds,
+            )
+        return self._opened[key]
+
+    def _name(self, asked: ReadConfig, stage: StageConfig) -> str:
+        """Entry of the configuration's data."""
+        return asked.data or stage.data or next(iter(self._config.data))
 
 
 def _scenes(data: DataConfig) -> PreparedScenes | DrawnScenes | None:

@@ -36,7 +36,7 @@ from proxy3d_training import __version__
 from proxy3d_training.progress import progress_bar
 from proxy3d_training.train.batches import Variant
 from proxy3d_training.train.checkpoint import Checkpoints, Progress, read_progress, read_tensors
-from proxy3d_training.train.config import PUBLISHED, TrainConfig
+from proxy3d_training.train.config import PUBLISHED, StageConfig, TrainConfig
 from proxy3d_training.train.loop import Learner, load_weights, warm_cosine
 from proxy3d_training.train.metrics import Metrics, Pace, cores, duration, peak_memory, read_metrics
 from proxy3d_training.train.plan import Batch, Batches, Part, Plan, Share
@@ -104,6 +104,8 @@ class Run:
         if finished.is_dir() and progress is not None and progress.stage == len(config.stages):
             self.say(f"{finished} is finished; for another run give another out")
             return finished
+        for stage in config.stages:
+            self.reader.check(stage, self.slots(stage))
         if progress is None:
             progress = Progress(0, 0, 0, 0.0, 0.0, self.about)
             if self.accelerator.is_main_process:
@@ -133,6 +135,11 @@ class Run:
             return load_vlm(source, device="cpu", dtype="float32", **changes)
         torch.manual_seed(self.config.seed)
         return ProxyVLM(self._described()), PromptFormat(AutoTokenizer.from_pretrained(self._tokenizer))
+
+    def slots(self, stage: StageConfig) -> int:
+        """Batches of a step, over all processes."""
+        world: int = self.accelerator.num_processes
+        return world * (stage.accumulate or self.config.accumulate)
 
     def say(self, text: str) -> None:
         """A line on standard error."""
@@ -249,8 +256,8 @@ class _Stage:
         self._learner = Learner(model, self._stage, accelerator, config.clip, config.betas, config.decay)
         if latest is not None and progress.step:
             self._learner.load_optimizer_state(read_tensors(latest, "optimizer") if accelerator.is_main_process else {})
-        self._accumulate = self._settings.accumulate or config.accumulate
-        slots = accelerator.num_processes * self._accumulate
+        slots = run.slots(self._settings)
+        self._batches = slots // accelerator.num_processes  # of this process in a step
         self._parts = run.reader.parts(self._settings, prompts)
         self._plan = Plan(self._parts, self._stage.batch, config.questions, config.seed, slots)
         self._held_out = run.reader.held_out(self._settings, prompts, slots)
@@ -305,7 +312,7 @@ class _Stage:
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
         at = max(float(self._step), self._steps * self._seconds / self._limit if self._limit else 0.0)
         rate = self._stage.rate * warm_cosine(at, self._steps, self._stage.warmup)
-        learned = self._learner.step(list(islice(batches, self._accumulate)), rate)
+        learned = self._learner.step(list(islice(batches, self._batches)), rate)
         taken = time.monotonic() - begin
         self._step += 1
         self._pace.step(taken)
