@@ -77,7 +77,7 @@ def test_floor_and_ceiling_lie_at_their_heights(rooms: Path) -> None:
 
 def test_a_few_steps_learn_and_what_is_saved_is_what_was_trained(rooms: Path, tmp_path: Path) -> None:
     config = VisionTraining(
-        kind="vision", rooms=[rooms], held=[rooms], out=tmp_path / "out", coarse=12, epochs=4, batch=4, threads=1
+        kind="vision", rooms=[rooms], held=[rooms], out=tmp_path / "out", coarse=8, epochs=3, batch=4, threads=1
     )
     out = train_vision(config, quiet=True)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -98,10 +98,11 @@ def test_the_shipped_network_sees_rooms_it_never_saw(rooms: Path) -> None:
     figures = score(load_network(Checkpoint(NANO), torch.device("cpu")), examples)
     assert figures["rgbd"]["pixels"] > 0.6  # floor and wall alone: about 0.5
     assert figures["rgbd"]["things"] > 0.3  # chance: 1 of 72 kinds
-    assert figures["rgb"]["pixels"] > 0.5
-    assert figures["rgb"]["things"] > 0.2
+    assert figures["rgb"]["pixels"] > 0.45
+    assert figures["rgb"]["things"] > 0.15
     assert figures["rgbd"]["colors"] > 0.4
-    assert figures["rgbd"]["vote_m"] < 0.3
+    points_to_center = np.linalg.norm(examples.vote.astype(np.float32), axis=3)
+    assert figures["rgbd"]["vote_m"] < 0.9 * np.nanmedian(points_to_center)  # nearer than the points themselves
 
 
 def test_codes_and_features_are_read_by_one_linear_layer(rooms: Path) -> None:
