@@ -10,6 +10,14 @@ STRUCTURE = frozenset(
 GROUND_COVERS = frozenset({"rug", "carpet", "mat", "floor mat", "doormat", "bath mat", "rug-merged", "floor-wood"})
 """Objects although they lie flat on the floor."""
 
+FLUSH = frozenset(
+    {
+        *("door", "doorway", "window", "windowpane", "mirror", "picture", "painting", "poster", "clock", "whiteboard"),
+        *("blackboard", "curtain", "blind", "blinds", "tv", "tvmonitor", "television", "monitor", "screen", "towel"),
+    }
+)
+"""What may lie in a wall's plane."""
+
 # fmt: off
 SUPPORTERS = frozenset({
     "table", "dining table", "diningtable", "coffee table", "side table", "end table", "desk", "workbench", "stand",

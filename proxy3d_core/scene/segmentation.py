@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.instances import InstanceEvidence
-from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface, stands_on_floor
+from proxy3d_core.scene.labels import FLUSH, GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface, stands_on_floor
 from proxy3d_core.scene.structure import Structure, find_structure
 from proxy3d_core.scene.supports import find_supports, things_on
 from proxy3d_core.scene.surface import Surface, components, connected
@@ -97,7 +97,8 @@ def segment(
     supporter = np.array([name in SUPPORTERS for name in vocabulary] + [True])
     is_stuff = stuff[label]
     firm = (label >= 0) & (share > _FIRM) & ~is_stuff
-    structure = find_structure(surface, firm, robot_height)
+    flush = np.array([bool(FLUSH.intersection(name.split()[-1:])) for name in vocabulary] + [False])
+    structure = find_structure(surface, firm, robot_height, firm & ~flush[label])
     floor = (
         structure.floor
         if structure.floor is not None

@@ -16,6 +16,7 @@ FLOOR_BAND = 0.04
 _WALL_BAND = 0.06
 _WALL_THICKNESS = 0.09  # to either side: depth noise at the far end of a room
 _WALL_SAMPLES = 10_000
+_IN_PLANE = 0.04
 _MIN_WALL_AREA = 1.0
 _MIN_WALL_LENGTH = 0.9
 _MIN_WALL_TOP = 1.5
@@ -45,22 +46,30 @@ class Structure:
         return np.select(parts, [FLOOR, CEILING, WALL], BACKGROUND).astype(np.int64)
 
 
-def find_structure(surface: Surface, thing: NDArray[np.bool_], robot_height: float | None) -> Structure:
+def find_structure(
+    surface: Surface,
+    thing: NDArray[np.bool_],
+    robot_height: float | None,
+    deep: NDArray[np.bool_] | None = None,
+) -> Structure:
     """Find floor, walls and ceiling.
 
     Args:
         surface: the voxels.
         thing: (N,) voxels that the segmenter firmly gives to an object class: a table top is no floor.
         robot_height: z of the robot's base if it is known: the floor is near it.
+        deep: (N,) those of them whose class stands out from a wall: in its very plane they are wall.
     """
     z, up = surface.position[:, 2], surface.normal[:, 2]
     floor = floor_height(z[(up > 0.75) & ~thing], surface.size, robot_height, z)
     none = np.zeros(len(surface), bool)
     if floor is None:
-        return Structure(None, none, find_walls(surface, thing, float(z.min()) if len(z) else 0.0), none)
+        return Structure(None, none, find_walls(surface, thing, float(z.min()) if len(z) else 0.0, deep), none)
     on_floor = (z < floor + FLOOR_BAND) | ((z < floor + 2 * FLOOR_BAND) & (up > 0.9) & ~thing)
     on_ceiling = (z > floor + _MIN_CEILING) & (up < -0.75) & ~thing
-    return Structure(floor, on_floor, find_walls(surface, thing | on_floor | on_ceiling, floor), on_ceiling)
+    level = on_floor | on_ceiling
+    on_wall = find_walls(surface, thing | level, floor, None if deep is None else deep & ~level)
+    return Structure(floor, on_floor, on_wall, on_ceiling)
 
 
 def floor_height(
@@ -91,10 +100,13 @@ def floor_height(
     return None
 
 
-def find_walls(surface: Surface, not_wall: NDArray[np.bool_], floor: float) -> NDArray[np.bool_]:
+def find_walls(
+    surface: Surface, not_wall: NDArray[np.bool_], floor: float, deep: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """(N,) voxels on large vertical planes that reach up: walls, not the fronts of furniture.
 
-    Planes are peaks of a Hough transform over (direction, offset) on the floor plane, strongest first.
+    Of ``not_wall`` those that are ``deep`` are wall in the plane itself. Planes are peaks of a Hough transform over
+    (direction, offset) on the floor plane, strongest first.
     """
     on_wall = np.zeros(len(surface), bool)
     vertical = np.flatnonzero((np.abs(surface.normal[:, 2]) < 0.35) & ~not_wall)
@@ -142,6 +154,8 @@ def find_walls(surface: Surface, not_wall: NDArray[np.bool_], floor: float) -> N
         if tall or (length >= _LONG_WALL_LENGTH and top >= _LONG_WALL_TOP and behind < _MOST_BEHIND):
             # Everything in the plane's band and extent is wall, whatever its normal: skirting, sockets, noise.
             on_wall |= beside & (np.abs(offset_of_all) < _WALL_THICKNESS) & ~not_wall
+            if deep is not None:
+                on_wall |= beside & (np.abs(offset_of_all) < _IN_PLANE) & deep
     return on_wall
 
 
