@@ -8,18 +8,23 @@ from typing import Any
 
 from proxy3d_core.geometry.boxes import OrientedBox
 
-ROOM = Path(__file__).parent / "room"
-"""The recorded room: a sequence in 7-Scenes layout (from ``proxy3d_training.simulation``) and its ``truth.json``."""
+ROOM = Path(__file__).parent / "home"
+"""The recorded room: colour, depth and poses in 7-Scenes layout, and its ``truth.json``.
+
+Made by ``proxy3d simulate --rooms 1 --seed 335 --flats 0 --changes --frames 150``, a seed that no model was trained on;
+label and instance images were left out.
+"""
 
 
 def load_truth(folder: Path = ROOM) -> dict[str, Any]:
-    """What is true of the recorded room, in metres, radians and seconds.
+    """What is true of the recorded room, as the simulator writes it, in metres, radians and seconds.
 
-    ``room``: width, depth, height, area; ``objects``: label, center, size, yaw, first_seen and, of one, moved.
+    ``rooms``: area; ``objects``: id, label, box, support, first_seen; ``changes``: kind, object, before, after.
     """
     return json.loads((folder / "truth.json").read_text())
 
 
 def true_box(entry: dict[str, Any]) -> OrientedBox:
-    """The box of an entry with ``center``, ``size`` (metres) and ``yaw`` (radians)."""
-    return OrientedBox.from_yaw(entry["center"], entry["size"], entry["yaw"])
+    """The box of an entry of ``objects``."""
+    box = entry["box"]
+    return OrientedBox.from_yaw(box["center"], box["size"], box["yaw"])
