@@ -73,11 +73,21 @@ class Answering:
         if self._config.vlm and self._config.answerer != "geometric":
             self._loading()
 
+    @property
+    def trouble(self) -> str:
+        """Why the VLM cannot be had, as far as that is known; empty if it can, or nobody has wanted it yet."""
+        vlm = self._vlm
+        return str(vlm.exception()) if vlm is not None and vlm.done() and vlm.exception() is not None else ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the VLM is loaded."""
+        return self._vlm is not None and self._vlm.done() and not self.trouble
+
     def look_ahead(self, snapshot: Snapshot) -> None:
         """Tell of a new snapshot, so that the VLM may read it before it is asked (``VlmAnswerer.look_ahead``)."""
-        vlm = self._vlm
-        if vlm is not None and vlm.done() and vlm.exception() is None:
-            vlm.result().look_ahead(snapshot)
+        if self._vlm is not None and self.ready:
+            self._vlm.result().look_ahead(snapshot)
 
     def close(self) -> None:
         """End all threads; who waits gets TIMEOUT. May be called twice."""

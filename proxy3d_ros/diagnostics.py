@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from proxy3d_core.answering import Answering
 from proxy3d_core.assembly import FrameAssembler
 from proxy3d_core.config import Config
 from proxy3d_core.perception.depth_models import DepthSource
@@ -154,6 +155,7 @@ class Health:
         assembler: FrameAssembler,
         scene: SceneState,
         fixed: FixedFrame,
+        answering: Answering,
         depth_source: DepthSource | None = None,
     ) -> None:
         self._port = port
@@ -161,6 +163,7 @@ class Health:
         self._assembler = assembler
         self._scene = scene
         self._fixed = fixed
+        self._answering = answering
         self._depth_source = depth_source
         self._needed = REQUIRED if depth_source is None else REQUIRED - {Input.DEPTH}
         self._reminded: dict[str, float] = {}
@@ -182,6 +185,8 @@ class Health:
         ]
         if self._depth_source is not None:
             statuses.append(self._of_depth_model(self._depth_source))
+        if config.answer.vlm:
+            statuses.append(self._of_vlm(config))
         return statuses
 
     def silent(self, limit: float, config: Config) -> dict[Input, str]:
@@ -269,6 +274,14 @@ class Health:
         else:
             return OK, "proxy3d: depth model", f"scale agrees with the sensor to {percent:.0f} %", values
         return WARN, "proxy3d: depth model", text, values
+
+    def _of_vlm(self, config: Config) -> Status:
+        values = {"model": config.answer.vlm}
+        if self._answering.trouble:
+            level = WARN if config.answer.answerer == "vlm" else OK  # the others do without
+            return level, "proxy3d: vision-language model", self._answering.trouble, values
+        text = "ready" if self._answering.ready else "not loaded yet"
+        return OK, "proxy3d: vision-language model", text, values
 
     def _times(self) -> dict[str, str]:
         summaries = {} if self._depth_source is None else self._depth_source.times.summary()

@@ -105,7 +105,9 @@ class SpatialNode:
         self._publish_lock = threading.Lock()
         self._markers = messages.MarkerLayers(port.new)
         self._published: dict[str, tuple[Any, float]] = {}
-        self._health = Health(port, self._inputs, self._assembler, self._scene, self._fixed, self._depth_source)
+        self._health = Health(
+            port, self._inputs, self._assembler, self._scene, self._fixed, self._answering, self._depth_source
+        )
         self._diagnostics_at = 0.0
 
         self._active = False

@@ -386,6 +386,7 @@ def test_the_vlm_reads_a_scene_ahead_of_the_next_question(make: Callable[..., Ro
     robot.start()
     robot.tour()
     robot.ask("Where can somebody sit?", answerer="vlm", timeout=60.0)
+    assert robot.diagnostics()["proxy3d: vision-language model"][1] == "ready"
     vlm = robot.node._answering._vlm.result()
     assert vlm.scenes_read == 1
     robot.tour(3)
