@@ -128,7 +128,7 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
         DemoQuestion(
             "order", f"Which did you see first, the {second} or the {first}?", first, _says(first), history=True
         ),
-        DemoQuestion("change", "What is new?", " and ".join(added), _says(*added), history=True),
+        DemoQuestion("counting what came", f"How many {new}s are there?", str(plants), _number(plants, 0)),
     ]
 
 

@@ -74,7 +74,7 @@ def test_truth_follows_from_the_plan_of_the_room() -> None:
     assert kinds["Is the tv to my left or right"].truth == "right"  # from the middle, facing north
     assert kinds["What is on the tv stand"].truth == "tv"
     assert kinds["Which is longer, the sofa or the cabinet"].truth == "sofa"
-    assert kinds["What is new"].truth == "potted plant"
+    assert kinds["How many potted plants are there"].truth == "2"  # one was brought during the drive
 
 
 def test_wrong_answers_are_wrong() -> None:
