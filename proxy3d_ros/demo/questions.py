@@ -90,9 +90,9 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
     on_stand = sorted(o["label"] for o in everything if o["support"] == one("tv stand")["id"])
     longer = max(("sofa", "cabinet"), key=lambda label: max(edges(label)[:2]))
     first, second = sorted(("sofa", "cabinet"), key=lambda label: one(label)["first_seen"])
-    added = [
-        o["label"] for c in truth["changes"] for o in everything if c["kind"] == "added" and o["id"] == c["object"]
-    ]
+    added = {change["object"] for change in truth["changes"] if change["kind"] == "added"}
+    (new,) = (o["label"] for o in everything if o["id"] in added)  # brought while the robot looked elsewhere
+    plants = len(all_of(new))
 
     return [
         DemoQuestion("counting", "How many chairs are there?", str(chairs), _number(chairs, 0)),
