@@ -108,6 +108,12 @@ def test_silence_is_no_answer() -> None:
 def test_what_an_answer_rests_on_is_its_evidence() -> None:
     """Objects before the answer are not part of it, but come with it; those that are not there say nothing."""
     found = hear("[<OBJ001><OBJ077><OBJ002>] 2.5", "How far is the window from the chair, in meters?")
-    assert (found.text, found.value, found.unit, found.kind, found.object_ids) == ("2.5 m", 2.5, "m", "number", (12, 13))
+    assert (found.text, found.value, found.unit, found.kind, found.object_ids) == (
+        "2.5 m",
+        2.5,
+        "m",
+        "number",
+        (12, 13),
+    )
     assert hear("[<OBJ000>] <OBJ002>.").object_ids == (13, 11)
     assert hear("[<OBJ000>]").status is Status.NOT_FOUND
