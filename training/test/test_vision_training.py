@@ -17,12 +17,12 @@ import torch
 from proxy3d_core.errors import BadInput
 from proxy3d_core.models.checkpoint import Checkpoint
 from proxy3d_core.perception.vision import NANO, load_vision
-from proxy3d_core.perception.vision_network import load_network
+from proxy3d_core.perception.vision_network import VisionNetwork, VisionSettings, load_network
 from proxy3d_training.simulation import simulate as simulation
 from proxy3d_training.simulation.generate import Settings
 from proxy3d_training.simulation.truth import Truth
 from proxy3d_training.train.config import checked, read_config
-from proxy3d_training.train.vision import VisionTraining, train_vision
+from proxy3d_training.train.vision import VisionTraining, save, train_vision
 from proxy3d_training.train.vision_data import COLORS, NAMES, UNKNOWN, load_examples, recordings
 from proxy3d_training.train.vision_score import score
 
@@ -122,6 +122,17 @@ def test_codes_and_features_are_read_by_one_linear_layer(rooms: Path) -> None:
         model.categories(marked.reshape(-1, model.channels)).reshape(read.shape) == model.categories(features)[:, None]
     )
     assert same.mean() > 0.5
+
+
+def test_statistics_beyond_half_precision_are_kept(tmp_path: Path) -> None:
+    """The variance of a channel may well be 1e5; half precision ends at 65,504."""
+    network = VisionNetwork(VisionSettings(("", "chair"), ("red",), ("wood",)))
+    name = "stages.2.0.1.running_var"
+    network.state_dict()[name].fill_(1e5)
+    save(network, tmp_path)
+    again = Checkpoint(tmp_path).tensors(("",))
+    assert (again[name] == 1e5).all()
+    assert again["features.weight"].dtype == torch.float16 and torch.isfinite(again["features.weight"]).all()
 
 
 def test_the_configuration_that_ships_is_valid() -> None:

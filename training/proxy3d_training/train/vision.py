@@ -120,12 +120,13 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
 
 
 def save(network: VisionNetwork, folder: Path) -> None:
-    """Write config.json and the weights, in half precision (they are of about unit size)."""
+    """Write config.json and the weights, in half precision; the statistics of normalisation are too large for it."""
     folder.mkdir(parents=True, exist_ok=True)
     described = {"model_type": "proxy3d_vision"} | asdict(network.settings)
     (folder / "config.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     tensors = {
-        name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()
+        name: value.half() if value.is_floating_point() and ".running_" not in name else value
+        for name, value in network.state_dict().items()
     }
     save_file({name: value.contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
 
