@@ -74,7 +74,7 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
     def edges(label: str) -> list[float]:
         return list(one(label)["box"]["size"])
 
-    chairs, windows = len(all_of("chair")), len(all_of("window"))
+    sofas, windows = len(all_of("sofa")), len(all_of("window"))
     far, near = _gap(one("sofa"), one("tv")), _gap(one("coffee table"), one("tv"))
     table = max(edges("coffee table")[:2]) * 100
     area = sum(room["area"] for room in truth["rooms"])
@@ -95,7 +95,7 @@ def demo_questions(truth: dict[str, Any]) -> list[DemoQuestion]:
     plants = len(all_of(new))
 
     return [
-        DemoQuestion("counting", "How many chairs are there?", str(chairs), _number(chairs, 0)),
+        DemoQuestion("counting", "How many sofas are there?", str(sofas), _number(sofas, 0)),
         DemoQuestion("counting", "How many windows are there?", str(windows), _number(windows, 0)),
         DemoQuestion(
             "distance", "How far is the sofa from the tv?", f"{far:.2f} m", _number(far, max(0.15, 0.1 * far))

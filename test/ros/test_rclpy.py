@@ -205,7 +205,7 @@ def test_parameters(robot: Path) -> None:
     assert "cannot change while the node is configured" in param("set", "map.voxel_size", "0.05")
     assert "'auto', 'geometric' or 'vlm'" in param("set", "answer.answerer", "oracle")
     assert "read-only" in param("set", "autostart", "false")
-    assert "Model (folder or hub id)" in param("describe", "encoder.source")
+    assert "Gives the features of the proxies" in param("describe", "encoder.source")
     assert "cannot change while the node is configured" in param("set", "encoder.source", "facebook/dinov2-base")
 
 
