@@ -139,7 +139,7 @@ def _demo(folder: Path, rate: float) -> int:
     _print_model(run.asked)
     _say(f"  picture    {picture}")
     _say(f"  recording  {recording}   open it: {_viewer()} {recording}")
-    _say(f"  map        {run.map_folder}   ask it: proxy3d ask-map {run.map_folder} 'How far is the sofa from the door?'")
+    _say(f"  map        {run.map_folder}   ask it: proxy3d ask-map {run.map_folder} 'How far is the sofa from the tv?'")
     return run.wrong
 
 
