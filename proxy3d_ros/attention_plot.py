@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from proxy3d_core.errors import MissingExtra
 from proxy3d_core.reasoning.answer import Answer
 from proxy3d_core.scene.snapshot import BACKGROUND, CEILING, FLOOR, PENDING, WALL, Snapshot
-from proxy3d_ros.plot import INK, color_of, draw_floor, extent_of, outline
+from proxy3d_ros.plot import INK, color_of, draw_floor, extent_of, new_figure, outline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,14 +36,7 @@ def draw_attention(snapshot: Snapshot, looked: Sequence[tuple[Answer, ProxyAtten
         MissingExtra: matplotlib is not installed.
         OSError: the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra(f"pictures need matplotlib ({error}): pip install 'proxy3d_ros[viz]'") from error
-
-    figure = Figure(figsize=(12, 5.2 * len(looked)), dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(12, 5.2 * len(looked), dpi=110, layout="constrained")
     for row, (answer, attention) in zip(figure.subfigures(len(looked), 1, squeeze=False)[:, 0], looked, strict=True):
         from_above, bars = row.subplots(1, 2, width_ratios=(1.7, 1))
         asked = " ".join(attention.question.split())

@@ -18,6 +18,7 @@ from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, FloorPlan, ObjectState, S
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -42,6 +43,23 @@ def color_of(label: str) -> str:
     return "#" + "".join(f"{round(255 * c):02x}" for c in tone)
 
 
+def new_figure(width: float, height: float, dpi: int, layout: str | None = None) -> Figure:
+    """An empty white picture of ``width`` x ``height`` inches that needs no screen.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra(f"pictures need matplotlib ({error}): pip install 'proxy3d_ros[viz]'") from error
+
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white", layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def draw_snapshot(
     snapshot: Snapshot,
     path: str | Path,
@@ -61,17 +79,10 @@ def draw_snapshot(
         MissingExtra: matplotlib is not installed.
         OSError: the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra(f"pictures need matplotlib ({error}): pip install 'proxy3d_ros[viz]'") from error
-
     low, high = extent_of(snapshot, robot_path, truth)
     width, height = high - low
     scale = min(11.0 / width, 9.0 / height)
-    figure = Figure(figsize=(width * scale + 0.9, height * scale + 1.35), dpi=130, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width * scale + 0.9, height * scale + 1.35, dpi=130)
     axes = figure.add_axes((0.055, 0.105, 0.93, 0.84))
     axes.set_aspect("equal")
     axes.set_xlim(low[0], high[0])

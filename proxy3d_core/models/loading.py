@@ -89,12 +89,7 @@ def load_weights(checkpoint: Checkpoint, model_name: str, prefixes: tuple[str, .
             )
     except Exception as error:  # whatever a strange config.json makes the library stumble over
         raise ModelError(f"{checkpoint.name}: config.json does not describe a {model_name} ({error})") from None
-    if report["mismatched_keys"]:
-        name, stored, wanted = sorted(report["mismatched_keys"])[0]
-        raise ModelError(
-            f"{checkpoint.name}: weights and config.json do not belong together: {name} is {tuple(stored)}, "
-            f"described as {tuple(wanted)}"
-        )
+    check_shapes(checkpoint, report)
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ModelError(f"{checkpoint.name} is incomplete: {len(missing)} weights are missing, such as {missing[0]}")
@@ -141,3 +136,21 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype not in _DTYPES:
         raise BadInput(f"dtype {dtype!r} is not known; there are auto, {', '.join(_DTYPES)}")
     return _DTYPES[dtype]
+
+
+def check_shapes(checkpoint: Checkpoint, report: Mapping[str, Any]) -> None:
+    """Refuse weights of other shapes than config.json says.
+
+    Args:
+        checkpoint: that was loaded.
+        report: transformers' ``output_loading_info``.
+
+    Raises:
+        ModelError: a shape differs.
+    """
+    if report["mismatched_keys"]:
+        name, stored, wanted = sorted(report["mismatched_keys"])[0]
+        raise ModelError(
+            f"{checkpoint.name}: weights and config.json do not belong together: {name} is {tuple(stored)}, "
+            f"described as {tuple(wanted)}"
+        )

@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 
 from proxy3d_core.errors import ModelError
 from proxy3d_core.models.checkpoint import Checkpoint
-from proxy3d_core.models.loading import choose_device, choose_dtype, quiet
+from proxy3d_core.models.loading import check_shapes, choose_device, choose_dtype, quiet
 from proxy3d_core.vlm.config import ProxyVLMConfig
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
@@ -69,12 +69,7 @@ def load_vlm(
             tokenizer = AutoTokenizer.from_pretrained(path)
     except Exception as error:  # whatever damaged or missing files make the library stumble over
         raise ModelError(f"{checkpoint.name} cannot be loaded ({error}); copy its files anew") from error
-    if report["mismatched_keys"]:
-        name, stored, wanted = sorted(report["mismatched_keys"])[0]
-        raise ModelError(
-            f"{checkpoint.name}: weights and config.json do not belong together: {name} is {tuple(stored)}, "
-            f"described as {tuple(wanted)}"
-        )
+    check_shapes(checkpoint, report)
     new = () if kind == ProxyVLMConfig.model_type else ("scene.", "region.")  # a published model has none of these
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(new))
     if missing:

@@ -141,7 +141,7 @@ def test_closed_it_answers_no_more(make: Callable[..., Answering], taught_vlm: P
 
 
 def test_geometry_needs_no_torch() -> None:
-    """Nor does a default node import it before the model is wanted."""
+    """The language model is not loaded before it is wanted."""
     code = (
         "import sys; from proxy3d_core.answering import Answering; from proxy3d_core.config import Config; "
         "from proxy3d_core.reasoning.answer import Question; from proxy3d_core.scene.snapshot import Snapshot; "
