@@ -37,6 +37,8 @@ _CRUMB_GAP = 0.30  # m
 _STACK_GAP = 0.20  # m on the floor plane between two parts of one half-hidden object
 _STACK_HEIGHT = 0.6  # m between them vertically
 _STACK_OVERLAP = 0.3  # of the smaller part's height
+_COVER_HEIGHT = 0.15  # m over the floor: a rug lies no higher
+_COVER_GAP = 0.4  # m between pieces of one rug: what stands on it hides the rest
 _INSIDE = 0.6  # of a part lies in the box of a larger one: two of a kind do not stand in one another
 _STRAY = 0.01  # of a part's voxels at either end of an axis do not count for its box
 _MIN_VOXELS = 12
@@ -91,19 +93,20 @@ def segment(
         robot_height: z of the robot's base if it is known.
         instances: which voxels were seen as which thing, if that was seen.
     """
-    label, share = surface.best_label()
+    best, share = surface.best_label()
     stuff = np.array([name in STRUCTURE for name in vocabulary] + [False])
     covers = np.array([name in GROUND_COVERS for name in vocabulary] + [False])
     supporter = np.array([name in SUPPORTERS for name in vocabulary] + [True])
-    is_stuff = stuff[label]
-    firm = (label >= 0) & (share > _FIRM) & ~is_stuff
+    is_stuff = stuff[best]
+    firm = (best >= 0) & (share > _FIRM) & ~is_stuff
     flush = np.array([bool(FLUSH.intersection(name.split()[-1:])) for name in vocabulary] + [False])
-    structure = find_structure(surface, firm, robot_height, firm & ~flush[label])
+    structure = find_structure(surface, firm, robot_height, firm & ~flush[best])
     floor = (
         structure.floor
         if structure.floor is not None
         else (float(surface.position[:, 2].min()) if len(surface) else 0.0)
     )
+    label = np.where(covers[best] & (surface.position[:, 2] > floor + _COVER_HEIGHT), -1, best)
     shell = (structure.on_floor & ~covers[label]) | structure.on_ceiling | structure.on_wall | is_stuff
 
     left = ~shell
@@ -116,11 +119,12 @@ def segment(
 
     named: list[Candidate] = []
     for c in np.unique(label[left & (label >= 0)]):
-        pieces = [
-            piece
-            for part in _seen_as_one(_whole(surface, np.flatnonzero(left & (label == c))), instances)
-            for piece in _cut(surface, part, instances)
-        ]
+        members = np.flatnonzero(left & (label == c))
+        if covers[c]:
+            pieces = _spread(surface, members)
+        else:
+            parts = _seen_as_one(_whole(surface, members), instances)
+            pieces = [piece for part in parts for piece in _cut(surface, part, instances)]
         named += [Candidate(piece, int(c)) for piece in pieces]
     named = _outvoted(surface, named, len(vocabulary))
     named = [c for c in named if not (stands_on_floor(vocabulary[c.label]) and _in_wall(surface, c.members, structure))]
@@ -271,6 +275,17 @@ def _absorb(
             extra = np.zeros(0, np.int64)
         merged.append(Candidate(np.sort(np.concatenate([candidate.members, extra])), candidate.label))
     return merged, rest
+
+
+def _spread(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Ground covers of one class: pieces that lie near each other are one, with what stands on it between them."""
+    parts = connected(surface, members, bridge=True)
+    outlines = [surface.position[part, :2] for part in parts]
+    near = [(i, j) for j in range(len(parts)) for i in range(j) if _outline_gap(outlines[i], outlines[j]) < _COVER_GAP]
+    first, second = np.array(near, np.int64).reshape(-1, 2).T
+    cover = components(len(parts), first, second)
+    wholes = [np.sort(np.concatenate([parts[i] for i in np.flatnonzero(cover == n)])) for n in np.unique(cover)]
+    return [whole for whole in wholes if len(whole) >= _MIN_VOXELS]
 
 
 def _whole(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.boxes import OrientedBox
-from proxy3d_core.scene.labels import STRUCTURE, least_surface, stands_on_floor
+from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, least_surface, stands_on_floor
 from proxy3d_core.scene.segmentation import Candidate, Segmentation
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
 from proxy3d_core.scene.surface import Surface
@@ -73,7 +73,8 @@ def describe(
     seconds, background = surface.votes(voters, len(vocabulary))
     if candidate.on >= 0:
         seconds[candidate.on] = 0
-    seconds[[name in STRUCTURE for name in vocabulary]] = 0
+    no_name = STRUCTURE if candidate.label >= 0 else STRUCTURE | GROUND_COVERS  # a rug is one voxel by voxel
+    seconds[[name in no_name for name in vocabulary]] = 0
     total = float(seconds.sum()) + _DOUBT * background
     best = candidate.label
     if best < 0 and len(seconds) and seconds.max() > 0.5 * total:

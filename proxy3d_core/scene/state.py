@@ -26,7 +26,7 @@ from proxy3d_core.proxies.streaming import Atoms, Occupied, ProxyMap
 from proxy3d_core.proxies.triplets import Triplets
 from proxy3d_core.scene.floorplan import floor_plan
 from proxy3d_core.scene.instances import InstanceMap
-from proxy3d_core.scene.labels import STRUCTURE, least_surface, normalise
+from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, least_surface, normalise
 from proxy3d_core.scene.regions import RecentViews, View
 from proxy3d_core.scene.segmentation import segment
 from proxy3d_core.scene.serialise import track_from_json, track_to_json
@@ -437,7 +437,7 @@ class SceneState:
             best, share = int(shares.argmax()), float(shares.max() / shares.sum())
             name = normalise(self._vision.names[best])
             large_enough = track.voxels * self._voxels.size**2 >= least_surface(name)
-            if share > _AGREED and name not in STRUCTURE and large_enough:
+            if share > _AGREED and name not in STRUCTURE | GROUND_COVERS and large_enough:
                 track.label, track.score = name, _GUESS * share
 
     @property
