@@ -366,7 +366,7 @@ def test_two_processes_are_one(samples: Path, unbroken: Path, tmp_path: Path, ki
     script = tmp_path / "twice.py"
     script.write_text(TWICE)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     run = subprocess.run(
         [*command, str(script), str(config), kind], capture_output=True, text=True, check=False, env=environment
     )

@@ -71,6 +71,7 @@ class Run:
         """
         self.config = config
         self.accelerator = Accelerator(
+            cpu=not torch.accelerator.is_available(),  # else processes on CPUs do not find each other
             mixed_precision="bf16" if config.precision == "bf16" else "no",
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=_some_idle(config))],
         )
