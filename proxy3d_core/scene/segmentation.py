@@ -281,8 +281,11 @@ def _spread(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int
     """Ground covers of one class: pieces that lie near each other are one, with what stands on it between them."""
     parts = connected(surface, members, bridge=True)
     outlines = [surface.position[part, :2] for part in parts]
-    near = [(i, j) for j in range(len(parts)) for i in range(j) if _outline_gap(outlines[i], outlines[j]) < _COVER_GAP]
-    first, second = np.array(near, np.int64).reshape(-1, 2).T
+    low, high = (np.array([end(o, axis=0) for o in outlines]).reshape(-1, 2) for end in (np.min, np.max))
+    close = np.argwhere(
+        np.triu((low[:, None] - high < _COVER_GAP).all(axis=2) & (low - high[:, None] < _COVER_GAP).all(axis=2), 1)
+    )
+    first, second = close[[_outline_gap(outlines[i], outlines[j]) < _COVER_GAP for i, j in close]].T
     cover = components(len(parts), first, second)
     wholes = [np.sort(np.concatenate([parts[i] for i in np.flatnonzero(cover == n)])) for n in np.unique(cover)]
     return [whole for whole in wholes if len(whole) >= _MIN_VOXELS]
