@@ -22,7 +22,7 @@ from proxy3d_training.data.loading_bench import synthetic_samples, synthetic_sce
 from proxy3d_training.data.prepared import PreparedScenes
 from proxy3d_training.data.questions.generate import as_sample, candidates
 from proxy3d_training.data.questions.rooms import read_room
-from proxy3d_training.data.schema import Sample, TextAnswer
+from proxy3d_training.data.schema import Sample, Scene, TextAnswer
 from proxy3d_training.data.schema import Thing as SeenThing
 from proxy3d_training.simulation.truth import Box, Room, Thing, Truth
 from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, rests_on, scene_tokens
@@ -196,7 +196,8 @@ def test_answers_begin_with_what_they_rest_on() -> None:
         for i, m, label in ((1, 30, "laptop"), (2, 8, "laptop"), (3, 5, "sofa"), (4, 90, "tv"), (5, None, "lamp"))
     )
     sample = Sample(
-        id="s", source="Simulated", family="SQA3D", kind="situated_count", split="train", view="symbols",
+        id="s", source="Simulated", family="SQA3D", kind="situated_count", split="train",
+        scene=Scene(dataset="simulated", name="room", space="room"),
         question="I sit on the sofa, facing the tv. How many laptops are in front of me?", objects=things,
         answer=TextAnswer(text="Two.", references=("two",)),
     )  # fmt: skip
@@ -204,6 +205,7 @@ def test_answers_begin_with_what_they_rest_on() -> None:
     assert rests_on(sample, np.arange(100)[::-1]) == [90, 5, 30, 8]
     named = sample.model_copy(update={"question": "How many laptops does <OBJ090> face?"})
     assert rests_on(named, np.arange(100)) == [5, 8, 30]
+    assert rests_on(sample.model_copy(update={"view": "symbols"}), np.arange(100)) == []  # they are all that is shown
     assert with_evidence([90, 5], "Two.") == "[<OBJ090><OBJ005>] Two." and with_evidence([], "Two.") == "Two."
     assert split_evidence(" [<OBJ090><OBJ005>] Two.") == ([90, 5], "Two.")
     assert split_evidence("<OBJ090>.") == ([], "<OBJ090>.") and split_evidence("[] no") == ([], "[] no")

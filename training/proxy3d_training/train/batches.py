@@ -125,8 +125,10 @@ def rests_on(sample: Sample, deal: Ints) -> list[int]:
     """Markers of the objects that an answer rests on and that neither question nor answer names.
 
     What a question places itself by comes before what it asks for; things of one category that follow each other are in
-    the order of their new markers.
+    the order of their new markers. Of symbols the objects are all that is shown; their answers rest on what they name.
     """
+    if sample.view == "symbols":
+        return []
     named = {int(m) for text in (sample.prompt(), sample.answer.text) for m in MARKER.findall(text)}
     left = [thing for thing in reversed(sample.objects) if thing.marker is not None and thing.marker not in named]
     found: list[int] = []
