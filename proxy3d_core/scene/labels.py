@@ -10,6 +10,9 @@ STRUCTURE = frozenset(
 GROUND_COVERS = frozenset({"rug", "carpet", "mat", "floor mat", "doormat", "bath mat", "rug-merged", "floor-wood"})
 """Objects although they lie flat on the floor."""
 
+OPENINGS = frozenset({"doorway", "doorframe", "door frame", "archway"})
+"""Holes in a wall: what is seen of one is its sides."""
+
 FLUSH = frozenset(
     {
         *("door", "doorway", "window", "windowpane", "mirror", "picture", "painting", "poster", "clock", "whiteboard"),
@@ -17,6 +20,8 @@ FLUSH = frozenset(
     }
 )
 """What may lie in a wall's plane."""
+
+_SHEETS = GROUND_COVERS | {"mirror", "picture", "painting", "poster"}
 
 # fmt: off
 SUPPORTERS = frozenset({
@@ -33,6 +38,8 @@ _FLOOR_STANDING = frozenset({
     "refrigerator", "fridge", "stove", "oven", "dishwasher", "washer", "toilet", "bathtub",
     "person",
 })
+
+_ON_A_POLE = frozenset({"floor lamp", "standing lamp", "coat rack", "coat stand"})
 
 _LEAST_LENGTH = {  # m
     0.08: {
@@ -71,6 +78,16 @@ def normalise(name: str) -> str:
 def stands_on_floor(name: str) -> bool:
     """Whether such things stand on the floor, so that their hidden feet do too."""
     return bool(name) and name.split()[-1] in _FLOOR_STANDING
+
+
+def hidden_feet(name: str) -> float:
+    """How much of such a thing may be hidden between what was seen of it and the floor, metres."""
+    return 1.5 if name in _ON_A_POLE else 0.8 if stands_on_floor(name) else 0.15
+
+
+def is_sheet(name: str) -> bool:
+    """Whether such things are thinner than a depth camera can tell."""
+    return not _SHEETS.isdisjoint((name, *name.split()[-1:]))
 
 
 def least_surface(name: str) -> float:

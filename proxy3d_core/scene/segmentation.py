@@ -19,7 +19,16 @@ from scipy.spatial import cKDTree
 
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.instances import InstanceEvidence
-from proxy3d_core.scene.labels import FLUSH, GROUND_COVERS, STRUCTURE, SUPPORTERS, least_surface, stands_on_floor
+from proxy3d_core.scene.labels import (
+    FLUSH,
+    GROUND_COVERS,
+    OPENINGS,
+    STRUCTURE,
+    SUPPORTERS,
+    least_surface,
+    stands_on_floor,
+)
+from proxy3d_core.scene.openings import span_openings
 from proxy3d_core.scene.structure import Structure, find_structure
 from proxy3d_core.scene.supports import find_supports, things_on
 from proxy3d_core.scene.surface import Surface, components, connected
@@ -125,6 +134,8 @@ def segment(
         else:
             parts = _seen_as_one(_whole(surface, members), instances)
             pieces = [piece for part in parts for piece in _cut(surface, part, instances)]
+            if vocabulary[c] in OPENINGS:
+                pieces = span_openings(surface, pieces, floor)
         named += [Candidate(piece, int(c)) for piece in pieces]
     named = _outvoted(surface, named, len(vocabulary))
     named = [c for c in named if not (stands_on_floor(vocabulary[c.label]) and _in_wall(surface, c.members, structure))]

@@ -9,19 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.boxes import OrientedBox
-from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, least_surface, stands_on_floor
+from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, hidden_feet, is_sheet, least_surface
 from proxy3d_core.scene.segmentation import Candidate, Segmentation
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
-from proxy3d_core.scene.surface import Surface
+from proxy3d_core.scene.surface import Surface, face_direction
 
-_HAND = 0.15  # m; what ends lower than this above the floor stands on it
-_FEET = 0.8  # m; furniture whose kind stands on the floor does so, however much of it is hidden
-_FACE_VOXELS = 40
-_FACE_AGREEMENT = 0.6
 _DOUBT = 0.7  # a second of "no class" counts this much against a name (less for taking a name at all)
 _NAMED_SHARE_POWER = 0.25
 _SURE_AFTER = 0.15  # s of votes per voxel, to about two thirds
 _IN_FRAME = 12  # voxels that a frame must have shown first or last, or a tenth of them
+_SHEET_TRIM = 0.15  # the same of the faces of a sheet
+_SHEET = 0.02  # m; no sheet is thinner
 _TRIM = 0.01  # share of stray points outside a box at each end
 
 
@@ -110,16 +108,14 @@ def _looked(surface: Surface, members: NDArray[np.int64], looks: Mapping[int, fl
     return sum(looks.get(stamp, 0.0) for stamp in stamps[counts >= min(_IN_FRAME, 0.1 * len(members))].tolist())
 
 
-def _face_direction(normals: NDArray[np.float32]) -> float | None:
-    """Yaw (mod 90 degrees) that the upright faces among voxels with these normals (N, 3) agree on, or None.
-
-    The circular mean of four times the azimuth: faces at right angles to each other count as one direction.
-    """
-    upright = normals[np.abs(normals[:, 2]) < 0.4]
-    if len(upright) < _FACE_VOXELS:
-        return None
-    phase = np.exp(4j * np.arctan2(upright[:, 1], upright[:, 0])).mean()
-    return float(np.angle(phase)) / 4 if abs(phase) > _FACE_AGREEMENT else None
+def _flattened(box: OrientedBox, points: NDArray[np.float32]) -> OrientedBox:
+    """The box with the thickness of most of its points: the rest is depth noise, larger than a sheet is thick."""
+    thin = int(box.size.argmin())
+    axis = box.rotation[:, thin]
+    low, high = np.quantile(points @ axis, [_SHEET_TRIM, 1 - _SHEET_TRIM])
+    size = box.size.copy()
+    size[thin] = max(high - low, _SHEET)
+    return OrientedBox(box.center + axis * ((low + high) / 2 - box.center @ axis), size, box.rotation)
 
 
 def _tight_box(
@@ -131,9 +127,10 @@ def _tight_box(
     ends less than a hand above the floor stands on it, and so does furniture whose kind does.
     """
     # Faces tell the direction better than the outline, of which mostly one side was seen.
-    box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, _face_direction(normals))
-    reach = _FEET if stands_on_floor(label) else _HAND
-    if floor is None or not floor < box.bottom < floor + reach:
+    box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, face_direction(normals))
+    if is_sheet(label):
+        box = _flattened(box, points)
+    if floor is None or not floor < box.bottom < floor + hidden_feet(label):
         return box
     rise = np.array([0.0, 0.0, box.bottom - floor])
     return OrientedBox(box.center - rise / 2, box.size + rise, box.rotation)

@@ -20,6 +20,8 @@ _PIXEL_GAP = 2.5  # voxels between two of them: 5 m away, on a surface seen at 4
 
 BACKGROUND_WEIGHT = 0.4
 """A second of "no class" weighs this much against a second of a class: segmenters miss more often than they invent."""
+_FACE_VOXELS = 40
+_FACE_AGREEMENT = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,3 +161,15 @@ def _component_numbers(surface: Surface, members: NDArray[np.int64]) -> NDArray[
     grid[at] = True
     numbers, _ = ndimage.label(grid, structure=_TOUCHING)
     return np.asarray(numbers[at], np.int64) - 1
+
+
+def face_direction(normals: NDArray[np.float32]) -> float | None:
+    """Yaw (mod 90 degrees) that the upright faces among voxels with these normals (N, 3) agree on, or None.
+
+    The circular mean of four times the azimuth: faces at right angles to each other count as one direction.
+    """
+    upright = normals[np.abs(normals[:, 2]) < 0.4]
+    if len(upright) < _FACE_VOXELS:
+        return None
+    phase = np.exp(4j * np.arctan2(upright[:, 1], upright[:, 0])).mean()
+    return float(np.angle(phase)) / 4 if abs(phase) > _FACE_AGREEMENT else None

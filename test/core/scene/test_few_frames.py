@@ -13,7 +13,7 @@ from proxy3d_core.scene.snapshot import SceneObject
 from proxy3d_core.scene.state import SceneState
 
 BOX = Thing("box", (0.0, 0.0, 0.3), (0.6, 0.6, 0.6), color=(40, 120, 60))
-POSTS = [Thing("doorway", (1.5, y, 1.0), (0.12, 0.1, 2.0)) for y in (-0.5, 0.5)]
+POSTS = [Thing("goal", (1.5, y, 1.0), (0.12, 0.1, 2.0)) for y in (-0.5, 0.5)]
 
 
 def show(frames: list[Frame]) -> SceneState:
@@ -61,11 +61,11 @@ def test_far_away_pixels_lie_wider_apart_than_voxels_and_still_make_one_thing() 
 
 
 def test_pieces_seen_as_one_thing_are_one() -> None:
-    """The posts of a doorway: the mask says what geometry cannot."""
+    """The posts of a goal: the mask says what geometry cannot."""
     frames = views(POSTS, [(-1.2, y, 1.3) for y in (-0.4, 0.0, 0.4)], (1.5, 0.0, 1.0))
-    assert len(of(show(frames), "doorway")) == 2
+    assert len(of(show(frames), "goal")) == 2
     masked = [replace(f, instances=np.where(f.labels > 0, 7, 0).astype(np.int32)) for f in frames]
-    (found,) = of(show(masked), "doorway")
+    (found,) = of(show(masked), "goal")
     assert max(found.box.size[:2]) == pytest.approx(1.1, abs=0.1)
 
 
@@ -76,4 +76,4 @@ def test_things_in_masks_of_their_own_stay_two() -> None:
         replace(f, instances=np.where(f.labels > 0, np.where(left, 1, 2), 0).astype(np.int32))
         for f, left in zip(frames, sides, strict=True)
     ]
-    assert len(of(show(masked), "doorway")) == 2
+    assert len(of(show(masked), "goal")) == 2
