@@ -26,8 +26,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "num_attention_heads": 6,
         "num_key_value_heads": 2,
         "max_position_embeddings": 4096,
-        # nothing in a room is 1e6 tokens away; heads of 32 channels need their slow turns
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [4, 6, 6]},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [4, 6, 6]},
     },
     "3b": {
         "vocab_size": 151_936,

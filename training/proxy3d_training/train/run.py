@@ -34,9 +34,11 @@ from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_core.vlm.tokenizer import train_tokenizer
 from proxy3d_training import __version__
 from proxy3d_training.progress import progress_bar
+from proxy3d_training.simulation.kinds import LABELS
 from proxy3d_training.train.batches import Variant
 from proxy3d_training.train.checkpoint import Checkpoints, Progress, read_progress, read_tensors
 from proxy3d_training.train.config import PUBLISHED, StageConfig, TrainConfig
+from proxy3d_training.train.initial import begin_by_likeness
 from proxy3d_training.train.loop import Learner, load_weights, warm_cosine
 from proxy3d_training.train.metrics import Metrics, Pace, cores, duration, peak_memory, read_metrics
 from proxy3d_training.train.plan import Batch, Batches, Part, Plan, Share
@@ -135,7 +137,9 @@ class Run:
             source = PUBLISHED.get(self.config.model, self.config.model)
             return load_vlm(source, device="cpu", dtype="float32", **changes)
         torch.manual_seed(self.config.seed)
-        return ProxyVLM(self._described()), PromptFormat(AutoTokenizer.from_pretrained(self._tokenizer))
+        model, prompts = ProxyVLM(self._described()), PromptFormat(AutoTokenizer.from_pretrained(self._tokenizer))
+        begin_by_likeness(model, prompts, self.reader.codes, LABELS)
+        return model, prompts
 
     def slots(self, stage: StageConfig) -> int:
         """Batches of a step, over all processes."""
