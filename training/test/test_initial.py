@@ -1,0 +1,77 @@
+"""How a model from scratch begins: markers and words find their own codes before anything is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch: pip install 'proxy3d-training[train]'")
+import torch
+
+from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, marker
+from proxy3d_core.vlm.config import configuration
+from proxy3d_core.vlm.model import ProxyVLM
+from proxy3d_core.vlm.prompt import PromptFormat
+from proxy3d_core.vlm.tokenizer import train_tokenizer
+from proxy3d_training.train.initial import begin_by_likeness
+
+CHANNELS = 96
+WORDS = ["chair", "table", "lamp", "sofa"]
+
+
+def noise(pictures: Sequence[Any]) -> Any:
+    """An encoder that sees something else in each picture, the same each time, and much that is common to all."""
+    random = [np.random.default_rng(int(np.asarray(p, np.int64).sum()) * 7919 + i) for i, p in enumerate(pictures)]
+    return np.stack([2 + r.normal(size=CHANNELS) for r in random])[:, None, None].astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def prompts() -> PromptFormat:
+    return PromptFormat(train_tokenizer([f"What is it? The {word}." for word in WORDS] * 4, 500))
+
+
+def model(prompts: PromptFormat, codes: ReferenceCodes | None) -> ProxyVLM:
+    torch.manual_seed(0)
+    made = ProxyVLM(configuration("nano", feature_channels=CHANNELS)).eval()
+    if codes is not None:
+        begin_by_likeness(made, prompts, codes, [*WORDS, "office chair"])
+    return made
+
+
+def attended(made: ProxyVLM, prompts: PromptFormat, codes: ReferenceCodes, number: int) -> int:
+    """To which of ten proxies with a marker and a category each a marker looks most, over all layers and heads."""
+    shown = [(number + 9 * i) % MARKERS for i in range(10)]
+    order = np.random.default_rng(number).permutation(10)
+    features = codes.identifiers(shown) + codes.categories([WORDS[i % 4] for i in range(10)])
+    ids = prompts.prefix(10) + prompts.tokenizer.encode(marker(number), add_special_tokens=False)
+    made.set_attn_implementation("eager")
+    with torch.no_grad():
+        found = made(
+            input_ids=torch.tensor([ids]), features=torch.from_numpy(features[order])[None], output_attentions=True
+        )
+    looks = torch.stack(found.attentions).sum(dim=(0, 1, 2))[-1]
+    places = (torch.tensor(ids) == prompts.proxy).nonzero()[:, 0]
+    return shown[order[int(looks[places].argmax())]]
+
+
+def test_a_marker_looks_at_its_own_proxy(prompts: PromptFormat) -> None:
+    """By chance one in ten does."""
+    codes = ReferenceCodes(noise)
+    likeness, random = model(prompts, codes), model(prompts, None)
+    right = {name: sum(attended(m, prompts, codes, n) == n for n in range(0, 100, 4)) for name, m in
+             (("likeness", likeness), ("random", random))}  # fmt: skip
+    assert right["likeness"] >= 13
+    assert right["random"] <= 8
+
+
+def test_only_markers_and_words_of_categories_begin_otherwise(prompts: PromptFormat) -> None:
+    """A name of several tokens has no code of its own in the table; lengths stay as they were."""
+    tables = [m.get_input_embeddings().weight for m in (model(prompts, None), model(prompts, ReferenceCodes(noise)))]
+    changed = (tables[0] != tables[1]).any(dim=1).nonzero()[:, 0].tolist()
+    told = [prompts.tokenizer.convert_tokens_to_ids(marker(i)) for i in range(MARKERS)]
+    told += [prompts.tokenizer.encode(f" {word}")[0] for word in WORDS]
+    assert changed == sorted(told)
+    torch.testing.assert_close(tables[0].norm(dim=1), tables[1].norm(dim=1))
