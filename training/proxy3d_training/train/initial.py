@@ -30,15 +30,15 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
     """Change the random weights of a new model.
 
     Args:
-        model: from scratch, with a projector.
+        model: from scratch.
         prompts: with a tokenizer that has a token for each marker.
         codes: of the encoder whose features the model will read.
         categories: names; those of one token begin as their codes.
     """
     tokenizer, projector = prompts.tokenizer, model.scene.projector
-    assert isinstance(projector, nn.Linear)
     table = model.get_input_embeddings().weight
-    nn.init.zeros_(projector.bias)
+    if isinstance(projector, nn.Linear):
+        nn.init.zeros_(projector.bias)
     numbers = tokenizer.convert_tokens_to_ids([marker(index) for index in range(MARKERS)])
     _begin(table, numbers, codes.identifiers(range(MARKERS)), projector)
     spelled = {name: tokenizer.encode(f" {name}", add_special_tokens=False) for name in categories}
@@ -55,7 +55,7 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         attention.o_proj.weight.copy_(_repeated(attention.v_proj.weight, width, shared).T)
 
 
-def _begin(table: Tensor, rows: list[int], codes: NDArray[np.float32], projector: nn.Linear) -> None:
+def _begin(table: Tensor, rows: list[int], codes: NDArray[np.float32], projector: nn.Module) -> None:
     """Rows of the table become what sets the codes apart, as the model sees it, at the length that they had."""
     seen = projector(torch.from_numpy(codes - codes.mean(axis=0)))
     table[rows] = seen / seen.norm(dim=1, keepdim=True) * table[rows].norm(dim=1, keepdim=True)
