@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -27,7 +28,7 @@ from proxy3d_training.data.schema import MARKER, IdAnswer, Sample, Thing, id_tex
 
 Ints = NDArray[np.int64]
 
-INVENTORY = "List all objects."
+INVENTORY, INDEX = "List all objects.", "Give the markers of all objects that are the only ones of their kind."
 """What a row is asked besides its questions, where objects are to be listed."""
 
 
@@ -64,8 +65,9 @@ class Collator:
             right answers right. What comes out depends on the seed and the samples alone. None = as recorded.
         budgets: how many proxies a drawn scene has, at least and at most.
         evidence: answers begin with the objects that they rest on, so that what they are made from is learned, too.
-        inventory: every row also asks for all objects: marker, category and, where places are told, centre. Each of
-            them is one more thing to look up in the same scene, for a fraction of the tokens of a question.
+        inventory: every row also asks for all objects, by marker (category and, of symbols with places, centre) or by
+            category (marker). Each of them is one more thing to look up in the same scene, for a fraction of the
+            tokens of a question.
     """
 
     prompts: PromptFormat
@@ -94,8 +96,12 @@ class Collator:
             scenes.append(scene)
             pairs = [self._pair(item.sample, deal) for item in rows]
             if self.inventory and len(scene):
-                answer = inventory(scene, _names(rows, deal))
-                pairs.append((self.prompts.question(INVENTORY), self.prompts.answer(answer)))
+                names = _names(rows, deal)
+                if rng.random() < 0.5:
+                    said = INVENTORY, inventory(scene, names, centers=rows[0].sample.view == "symbols")
+                else:
+                    said = INDEX, index(scene, names)
+                pairs.append((self.prompts.question(said[0]), self.prompts.answer(said[1])))
             questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
         packed = pack([self.prompts.prefix(len(scene)) for scene in scenes], questions, self.prompts.pad)
         return vars(packed) | (collate(scenes) if any(map(len, scenes)) else {})
@@ -131,25 +137,37 @@ class Collator:
         return tokens if self.augment is None else turned(tokens, rng.uniform(0, 2 * np.pi))
 
 
-def inventory(scene: SceneTokens, names: Mapping[int, tuple[int, str]]) -> str:
+def inventory(scene: SceneTokens, names: Mapping[int, tuple[int, str]], centers: bool) -> str:
     """All objects of a scene in the order in which they are read, such as ``<OBJ003> chair (1.2, 0.4, 0.5); ...``.
 
     Args:
         scene: as the model sees it.
         names: marker and category by group.
+        centers: also say where they are, if the model is told.
     """
-    groups, first = np.unique(scene.groups, return_index=True)
     told = []
-    for group in groups[np.argsort(first)].tolist():
-        if group not in names:
-            continue
+    for group in _in_order(scene, names):
         number, label = names[group]
         place = ""
-        if scene.positions is not None:
+        if centers and scene.positions is not None:
             middle = scene.positions[scene.groups == group].mean(axis=0) + 0.0
             place = " ({:.1f}, {:.1f}, {:.1f})".format(*middle)
         told.append(f"{marker(number)} {label}{place}")
     return "; ".join(told) + "."
+
+
+def index(scene: SceneTokens, names: Mapping[int, tuple[int, str]]) -> str:
+    """Categories of which there is one object, with its marker: ``chair <OBJ003>; ...``; arguments as ``inventory``."""
+    shown = _in_order(scene, names)
+    count = Counter(names[group][1] for group in shown)
+    told = [f"{names[g][1]} {marker(names[g][0])}" for g in shown if count[names[g][1]] == 1]
+    return ("; ".join(told) or "Nothing") + "."
+
+
+def _in_order(scene: SceneTokens, names: Mapping[int, Any]) -> list[int]:
+    """Groups that have a name, in the order of reading."""
+    groups, first = np.unique(scene.groups, return_index=True)
+    return [group for group in groups[np.argsort(first)].tolist() if group in names]
 
 
 def rests_on(sample: Sample, deal: Ints) -> list[int]:

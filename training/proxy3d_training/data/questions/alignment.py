@@ -17,6 +17,8 @@ from proxy3d_training.data.schema import Answer, TextAnswer, marker
 
 FEWEST, MOST = 10, 30
 """Symbols in a scene of symbols."""
+ABOUT_ONE = 6
+"""Questions on markers, and on categories, about the same symbols: they share a prefix in training."""
 APART = 0.3
 """Compared coordinates and distances differ by at least this, metres."""
 
@@ -67,15 +69,15 @@ def _symbol(kind: str, question: str, answer: TextAnswer, item: Item) -> Candida
 
 def _references(asker: Asker, shown: Sequence[Item]) -> Iterator[Candidate]:
     name = {item.id: marker(asker.room.markers[item.id]) for item in shown}
-    item = asker.rng.choice(shown)
-    text, template = asker.worded(_WHAT)
-    answer = TextAnswer(text=f"{name[item.id]} is {a(item.label)}.", references=(a(item.label), item.label))
-    yield Candidate(
-        "Symbols", "marker_category", text.format(name[item.id]), answer, tuple(shown), "", template, item.label,
-        stages=(1,), view="symbols",
-    )  # fmt: skip
+    for item in asker.some(shown, ABOUT_ONE):
+        text, template = asker.worded(_WHAT)
+        answer = TextAnswer(text=f"{name[item.id]} is {a(item.label)}.", references=(a(item.label), item.label))
+        yield Candidate(
+            "Symbols", "marker_category", text.format(name[item.id]), answer, tuple(shown), "", template, item.label,
+            stages=(1,), view="symbols",
+        )  # fmt: skip
     single = [item for item in shown if sum(other.label == item.label for other in shown) == 1]
-    for item in asker.some(single, 1):
+    for item in asker.some(single, ABOUT_ONE):
         found = asker.ids([item])
         if found is not None:
             text, template = asker.worded(_WHICH)
