@@ -124,6 +124,7 @@ def configuration(size: Size, **changes: Any) -> ProxyVLMConfig:
     if size == "nano":  # the order of vlm.tokenizer.SPECIAL
         text |= {"bos_token_id": None, "eos_token_id": 2, "pad_token_id": 0}
         own |= {"proxy_token_id": 5, "region_token_id": 6}
+        own |= {"position_step": 0.5}  # a code turned by 40 radians, as at 5 cm, is no longer known for what it is
     own["tie_word_embeddings"] = size != "7b"
     text |= changes.pop("text_config", {})
     return ProxyVLMConfig(**(own | changes), text_config=Qwen2_5_VLTextConfig(**text))
