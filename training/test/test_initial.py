@@ -75,3 +75,11 @@ def test_only_markers_and_words_of_categories_begin_otherwise(prompts: PromptFor
     told += [prompts.tokenizer.encode(f" {word}")[0] for word in WORDS]
     assert changed == sorted(told)
     torch.testing.assert_close(tables[0].norm(dim=1), tables[1].norm(dim=1))
+
+
+def test_heads_that_share_keys_begin_apart(prompts: PromptFormat) -> None:
+    """Heads that are alike get the same gradients and stay alike."""
+    made = model(prompts, ReferenceCodes(noise))
+    for layer in made.model.layers:
+        heads = layer.self_attn.q_proj.weight.view(6, 32, 192)
+        assert all(not torch.equal(heads[i], heads[j]) for i in range(6) for j in range(i))

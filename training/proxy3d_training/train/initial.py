@@ -7,6 +7,8 @@ does not. Three changes to random weights, none to what can be learned, spare it
 * tokens of markers and the words of categories begin as what their codes look like, read through the projector;
 * keys and queries of a layer begin alike, so that a token attends to what resembles it;
 * what comes out of attention begins as what went in, so that what is attended to is what is said.
+
+Alike, not the same: heads that share keys and begin the same would get the same gradients and stay the same.
 """
 
 from __future__ import annotations
@@ -51,8 +53,8 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         attention = layer.self_attn
         width = attention.head_dim
         attention.k_proj.weight.mul_(_SHARP)
-        attention.q_proj.weight.copy_(_repeated(attention.k_proj.weight, width, shared))
-        attention.o_proj.weight.copy_(_repeated(attention.v_proj.weight, width, shared).T)
+        attention.q_proj.weight.add_(_repeated(attention.k_proj.weight, width, shared))
+        attention.o_proj.weight.add_(_repeated(attention.v_proj.weight, width, shared).T)
 
 
 def _begin(table: Tensor, rows: list[int], codes: NDArray[np.float32], projector: nn.Module) -> None:
