@@ -4,11 +4,12 @@ Proxy3D's language model has read for years before it meets proxies: words and p
 it looks up what it is asked for. A model from scratch has to find that out a hundred markers at a time, and for long
 does not. Three changes to random weights, none to what can be learned, spare it that:
 
-* tokens of markers and the words of categories begin as what their codes look like, read through the projector;
-* keys and queries of a layer begin alike, so that a token attends to what resembles it;
-* what comes out of attention begins as what went in, so that what is attended to is what is said.
+* tokens of markers and the words of categories begin as what their codes look like, read through the projector, and
+  all proxies have something in common, the projector's bias;
+* in the first layers the heads of one key look for proxies, and among them for what is like the token that they are at;
+* what comes out of these heads begins as what went in, so that what is found is what is said.
 
-Alike, not the same: heads that share keys and begin the same would get the same gradients and stay the same.
+Heads that share a key begin alike, not the same, else they would get the same gradients and stay the same.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, marker
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
 
-_SHARP = 2.5  # of keys and queries: random ones hardly tell what is alike from what is not
+_LAYERS = 2  # that look things up
+_SHARP = 4.0  # of their keys: at the size of random ones what is alike gets hardly more attention than what is not
+_KNOWN, _SOUGHT = 0.5, 8.0  # key and query by which they find proxies rather than words, themselves above all
 
 
 @torch.no_grad()
@@ -39,8 +43,12 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
     """
     tokenizer, projector = prompts.tokenizer, model.scene.projector
     table = model.get_input_embeddings().weight
+    common = normalize(torch.randn(table.shape[1]), dim=0)
     if isinstance(projector, nn.Linear):
+        projector.weight -= torch.outer(common, common @ projector.weight)
         nn.init.zeros_(projector.bias)
+        codes_seen = projector(torch.from_numpy(codes.identifiers(range(MARKERS))))
+        projector.bias.copy_(common * codes_seen.norm(dim=1).mean())
     numbers = tokenizer.convert_tokens_to_ids([marker(index) for index in range(MARKERS)])
     _begin(table, numbers, codes.identifiers(range(MARKERS)), projector)
     spelled = {name: tokenizer.encode(f" {name}", add_special_tokens=False) for name in categories}
@@ -49,20 +57,20 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         _begin(table, list(words.values()), codes.categories(list(words)), projector)
     text = model.config.get_text_config()
     shared = text.num_attention_heads // text.num_key_value_heads
-    for layer in model.model.layers:
+    for layer in model.model.layers[:_LAYERS]:
         attention = layer.self_attn
         width = attention.head_dim
-        attention.k_proj.weight.mul_(_SHARP)
-        attention.q_proj.weight.add_(_repeated(attention.k_proj.weight, width, shared))
-        attention.o_proj.weight.add_(_repeated(attention.v_proj.weight, width, shared).T)
+        heads, slow = slice(0, shared * width), width // 2 - 1  # the channel that the sequence turns least
+        key, value = attention.k_proj.weight[:width], attention.v_proj.weight[:width]
+        key.mul_(_SHARP)
+        key -= torch.outer(key @ common, common)
+        key[slow] = _KNOWN * common
+        attention.q_proj.weight[heads] += key.repeat(shared, 1)
+        attention.q_proj.bias[slow : shared * width : width] = _SOUGHT
+        attention.o_proj.weight[:, heads] += value.repeat(shared, 1).T
 
 
 def _begin(table: Tensor, rows: list[int], codes: NDArray[np.float32], projector: nn.Module) -> None:
     """Rows of the table become what sets the codes apart, as the model sees it, at the length that they had."""
-    seen = projector(torch.from_numpy(codes - codes.mean(axis=0)))
+    seen = projector(torch.from_numpy(codes)) - projector(torch.from_numpy(codes.mean(axis=0)))
     table[rows] = seen / seen.norm(dim=1, keepdim=True) * table[rows].norm(dim=1, keepdim=True)
-
-
-def _repeated(weight: Tensor, width: int, times: int) -> Tensor:
-    """(heads * times * width, H) the rows of each key-value head for all query heads that share it."""
-    return weight.view(-1, width, weight.shape[1]).repeat_interleave(times, dim=0).flatten(0, 1)
