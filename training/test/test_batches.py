@@ -111,6 +111,10 @@ def test_an_index_names_what_there_is_one_of() -> None:
     tokens = SceneTokens(np.zeros((4, CHANNELS), np.float32), None, groups)
     names = {2: (41, "lamp"), 3: (3, "chair"), 4: (7, "chair")}
     assert index(tokens, names) == "lamp <OBJ041>."
+    assert (
+        index(tokens, {2: (41, "lamp"), 3: (3, "chair"), 4: (7, "vase")})
+        == "chair <OBJ003>; lamp <OBJ041>; vase <OBJ007>."
+    )
     assert index(tokens, {3: (3, "chair"), 4: (7, "chair")}) == "Nothing."
 
 

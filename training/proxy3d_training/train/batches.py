@@ -157,11 +157,15 @@ def inventory(scene: SceneTokens, names: Mapping[int, tuple[int, str]], centers:
 
 
 def index(scene: SceneTokens, names: Mapping[int, tuple[int, str]]) -> str:
-    """Categories of which there is one object, with its marker: ``chair <OBJ003>; ...``; arguments as ``inventory``."""
+    """Categories of which there is one object, with its marker: ``chair <OBJ003>; ...``; arguments as ``inventory``.
+
+    By the alphabet: in the order of reading a marker would follow from the one before it, without a look at the
+    category.
+    """
     shown = _in_order(scene, names)
     count = Counter(names[group][1] for group in shown)
     told = [f"{names[g][1]} {marker(names[g][0])}" for g in shown if count[names[g][1]] == 1]
-    return ("; ".join(told) or "Nothing") + "."
+    return ("; ".join(sorted(told)) or "Nothing") + "."
 
 
 def _in_order(scene: SceneTokens, names: Mapping[int, Any]) -> list[int]:
