@@ -25,6 +25,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 6,
         "num_attention_heads": 6,
         "num_key_value_heads": 2,
+        "initializer_range": 0.07,  # 1 / sqrt(192); the others' 0.02 goes with thousands of channels
         "max_position_embeddings": 4096,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [4, 6, 6]},
     },

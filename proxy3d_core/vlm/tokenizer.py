@@ -1,7 +1,8 @@
 """The nano model's tokenizer: byte pairs learned from our own questions and answers, single digits, whole markers.
 
 Published models keep their own tokenizer, where ``<OBJ007>`` is plain text of several tokens and no row is added to
-the table, so that their weights fit unchanged. Nano, made from scratch, has one token for each marker.
+the table, so that their weights fit unchanged. Nano, made from scratch, has one token for each marker, and one for
+each name that it is to know.
 """
 
 from __future__ import annotations
@@ -26,20 +27,22 @@ SPECIAL = (
 """Tokens 0 to 6; the markers are the last 100."""
 
 
-def train_tokenizer(texts: Iterable[str], size: int = 2048) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], size: int = 2048, names: Iterable[str] = ()) -> PreTrainedTokenizerFast:
     """A tokenizer of at most ``size`` tokens that can spell any text; the same texts in the same order give the same.
 
     Args:
         texts: questions and answers as they will be asked.
         size: of the vocabulary; 256 bytes, 100 markers and the special tokens are in it.
+        names: such as those of categories; one of several words becomes one token where a space is before it.
     """
+    whole = sorted({f" {name}" for name in names if " " in name})
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=size - MARKERS,
+        vocab_size=size - MARKERS - len(whole),
         min_frequency=2,
         special_tokens=list(SPECIAL),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -48,7 +51,8 @@ def train_tokenizer(texts: Iterable[str], size: int = 2048) -> PreTrainedTokeniz
     chat = f"system\n{prompt.SYSTEM}\nuser\nassistant\n"  # stands around every text, so its words get tokens, too
     tokenizer.train_from_iterator((part for text in texts for part in (text, chat)), trainer)
     # not special: users write markers, and answers show them
-    tokenizer.add_tokens([AddedToken(marker(index), special=False, normalized=False) for index in range(MARKERS)])
+    written = [*whole, *(marker(index) for index in range(MARKERS))]
+    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in written])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=prompt.PAD,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,19 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'proxy3d-
 
 from proxy3d_core.proxies.references import PICTURE, ReferenceCodes, find_markers
 from proxy3d_core.scene.snapshot import CEILING, FLOOR, WALL
-from proxy3d_core.vlm.inputs import SceneTokens
 from proxy3d_core.vlm.prompt import PromptFormat, split_evidence, with_evidence
 from proxy3d_core.vlm.tokenizer import train_tokenizer
 from proxy3d_training.data.dataset import Item, SpaceSpan
 from proxy3d_training.data.drawn import DrawnScene, DrawnScenes
 from proxy3d_training.data.files import write_samples
 from proxy3d_training.data.loading_bench import synthetic_samples, synthetic_scenes
-from proxy3d_training.data.prepared import PreparedScene, PreparedScenes
+from proxy3d_training.data.prepared import PreparedScenes
 from proxy3d_training.data.questions.generate import as_sample, candidates
 from proxy3d_training.data.questions.rooms import read_room
-from proxy3d_training.data.schema import MARKER, Sample, Scene, TextAnswer
+from proxy3d_training.data.schema import Sample, Scene, TextAnswer
 from proxy3d_training.data.schema import Thing as SeenThing
 from proxy3d_training.simulation.truth import Box, Room, Thing, Truth
-from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, index, inventory, rests_on, scene_tokens
+from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, rests_on, scene_tokens
 
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 BUDGET, CHANNELS = 60, 48
@@ -93,53 +91,6 @@ def test_drawn_proxies_carry_their_codes() -> None:
         rows = tokens.features[tokens.groups == group]
         assert len(rows)
         np.testing.assert_allclose(rows, np.tile(expected, (len(rows), 1)), atol=1e-6)
-
-
-def test_an_inventory_is_in_the_order_of_reading() -> None:
-    """Marker, category and the mean place of the proxies of each thing that has a marker."""
-    groups = np.array([9, FLOOR, 7, 9, 7])
-    places = np.array([[0, 0, 1], [5, 5, 0], [1, 2, 3], [1, 0, 1], [1, 2, 4]], np.float32)
-    tokens = SceneTokens(np.zeros((5, CHANNELS), np.float32), places, groups)
-    names = {7: (41, "table"), 9: (3, "ball"), 8: (5, "lamp")}  # the lamp has no proxy
-    assert inventory(tokens, names, centers=True) == "<OBJ003> ball (0.5, 0.0, 1.0); <OBJ041> table (1.0, 2.0, 3.5)."
-    assert inventory(tokens, names, centers=False) == inventory(replace(tokens, positions=None), names, True)
-    assert inventory(tokens, names, False) == "<OBJ003> ball; <OBJ041> table."
-
-
-def test_an_index_names_what_there_is_one_of() -> None:
-    groups = np.array([4, 2, 3, 2])
-    tokens = SceneTokens(np.zeros((4, CHANNELS), np.float32), None, groups)
-    names = {2: (41, "lamp"), 3: (3, "chair"), 4: (7, "chair")}
-    assert index(tokens, names) == "lamp <OBJ041>."
-    assert (
-        index(tokens, {2: (41, "lamp"), 3: (3, "chair"), 4: (7, "vase")})
-        == "chair <OBJ003>; lamp <OBJ041>; vase <OBJ007>."
-    )
-    assert index(tokens, {3: (3, "chair"), 4: (7, "chair")}) == "Nothing."
-
-
-def test_a_row_may_ask_for_everything(data: SpaceSpan, prompts: PromptFormat) -> None:
-    """One question more than there are samples, whose answer names objects of the map by their new markers."""
-    items = [data[i] for i in range(4)]
-    codes = ReferenceCodes(pixels)
-    for augment in (None, 5):
-        batch = Collator(prompts, codes, augment=augment, inventory=True)(items)
-        plain = Collator(prompts, codes, augment=augment)(items)
-        assert (batch["segments"].max(dim=1).values == plain["segments"].max(dim=1).values + 1).all()
-        more, less = (
-            [set(prompts.tokenizer.decode(row[row >= 0]).split("<|im_end|>")) for row in b["labels"]]
-            for b in (batch, plain)
-        )
-        listed = [text for answers, others in zip(more, less, strict=True) for text in answers - others]
-        scenes = list({id(item.scene): item.scene for item in items}.values())
-        for text, scene in zip(listed, scenes, strict=True):
-            assert isinstance(scene, PreparedScene)
-            present = set(scene.proxies().groups.tolist())
-            marked = {o.marker: o.label for o in scene.about.objects if o.marker is not None and o.id in present}
-            once = [m for m, label in marked.items() if list(marked.values()).count(label) == 1]
-            told = [int(m) for m in MARKER.findall(text)]
-            assert len(told) in (len(marked), len(once))
-            assert augment is not None or set(told) in (set(marked), set(once))
 
 
 def test_questions_of_a_room_without_pictures(tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
@@ -27,9 +26,6 @@ from proxy3d_training.data.prepared import PreparedScene
 from proxy3d_training.data.schema import MARKER, IdAnswer, Sample, Thing, id_text
 
 Ints = NDArray[np.int64]
-
-INVENTORY, INDEX = "List all objects.", "Give the markers of all objects that are the only ones of their kind."
-"""What a row is asked besides its questions, where objects are to be listed."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +61,6 @@ class Collator:
             right answers right. What comes out depends on the seed and the samples alone. None = as recorded.
         budgets: how many proxies a drawn scene has, at least and at most.
         evidence: answers begin with the objects that they rest on, so that what they are made from is learned, too.
-        inventory: every row also asks for all objects, by marker (category and, of symbols with places, centre) or by
-            category (marker). Each of them is one more thing to look up in the same scene, for a fraction of the
-            tokens of a question.
     """
 
     prompts: PromptFormat
@@ -77,7 +70,6 @@ class Collator:
     augment: int | None = None
     budgets: tuple[int, int] = (150, 300)
     evidence: bool = False
-    inventory: bool = False
 
     def __call__(self, items: Sequence[Item]) -> dict[str, Any]:
         """One row for each thing that is seen, in the order in which it first comes up.
@@ -95,13 +87,6 @@ class Collator:
             scene = self._scene(rows[0], deal, rng)
             scenes.append(scene)
             pairs = [self._pair(item.sample, deal) for item in rows]
-            if self.inventory and len(scene):
-                names = _names(rows, deal)
-                if rng.random() < 0.5:
-                    said = INVENTORY, inventory(scene, names, centers=rows[0].sample.view == "symbols")
-                else:
-                    said = INDEX, index(scene, names)
-                pairs.append((self.prompts.question(said[0]), self.prompts.answer(said[1])))
             questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
         packed = pack([self.prompts.prefix(len(scene)) for scene in scenes], questions, self.prompts.pad)
         return vars(packed) | (collate(scenes) if any(map(len, scenes)) else {})
@@ -135,43 +120,6 @@ class Collator:
         if not self.placed:
             return replace(tokens, positions=None)
         return tokens if self.augment is None else turned(tokens, rng.uniform(0, 2 * np.pi))
-
-
-def inventory(scene: SceneTokens, names: Mapping[int, tuple[int, str]], centers: bool) -> str:
-    """All objects of a scene in the order in which they are read, such as ``<OBJ003> chair (1.2, 0.4, 0.5); ...``.
-
-    Args:
-        scene: as the model sees it.
-        names: marker and category by group.
-        centers: also say where they are, if the model is told.
-    """
-    told = []
-    for group in _in_order(scene, names):
-        number, label = names[group]
-        place = ""
-        if centers and scene.positions is not None:
-            middle = scene.positions[scene.groups == group].mean(axis=0) + 0.0
-            place = " ({:.1f}, {:.1f}, {:.1f})".format(*middle)
-        told.append(f"{marker(number)} {label}{place}")
-    return "; ".join(told) + "."
-
-
-def index(scene: SceneTokens, names: Mapping[int, tuple[int, str]]) -> str:
-    """Categories of which there is one object, with its marker: ``chair <OBJ003>; ...``; arguments as ``inventory``.
-
-    By the alphabet: in the order of reading a marker would follow from the one before it, without a look at the
-    category.
-    """
-    shown = _in_order(scene, names)
-    count = Counter(names[group][1] for group in shown)
-    told = [f"{names[g][1]} {marker(names[g][0])}" for g in shown if count[names[g][1]] == 1]
-    return ("; ".join(sorted(told)) or "Nothing") + "."
-
-
-def _in_order(scene: SceneTokens, names: Mapping[int, Any]) -> list[int]:
-    """Groups that have a name, in the order of reading."""
-    groups, first = np.unique(scene.groups, return_index=True)
-    return [group for group in groups[np.argsort(first)].tolist() if group in names]
 
 
 def rests_on(sample: Sample, deal: Ints) -> list[int]:
@@ -296,21 +244,6 @@ def symbols(things: Sequence[Thing], codes: ReferenceCodes, placed: bool = True)
     labels = {thing.id: thing.label for thing in things if thing.label is not None}
     tokens = SceneTokens.of(proxies, references, codes, labels, floor=0.0)
     return tokens if placed else replace(tokens, positions=None)
-
-
-def _names(rows: Sequence[Item], deal: Ints) -> dict[int, tuple[int, str]]:
-    """Marker and category of each object of what some items see, by its group there."""
-    sample, scene = rows[0].sample, rows[0].scene
-    if sample.view == "symbols":
-        return {t.id: (int(deal[t.marker]), t.label) for t in sample.objects if t.marker is not None and t.label}
-    if isinstance(scene, DrawnScene):
-        return {thing: (int(deal[m]), scene.labels[thing]) for thing, m in scene.marker_of_true.items()}
-    if scene is None:
-        return {}
-    true = {thing.marker: thing.label for item in rows for thing in item.sample.objects if thing.label}
-    return {
-        o.id: (int(deal[o.marker]), true.get(o.marker) or o.label) for o in scene.about.objects if o.marker is not None
-    }
 
 
 def _what_is_seen(item: Item) -> Any:

@@ -119,7 +119,6 @@ class TrainConfig(_Section):
     workers: int = Field(0, ge=0, description="Processes that load data, for each process that learns.")
     variant: Variant = Field(Variant(), description="What the model is shown of a prepared scene, for ablations.")
     evidence: bool = Field(False, description="Answers begin with the objects that they rest on (Collator).")
-    inventory: bool = Field(False, description="What a scene holds is asked with the questions on it (Collator).")
     augment: bool = Field(True, description="Markers are dealt anew and scenes are turned (Collator).")
     validation: ValidationConfig = ValidationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

@@ -2,8 +2,10 @@
 
 Proxy3D's language model has read for years before it meets proxies: words and pictures of things are alike to it, and
 it looks up what it is asked for. A model from scratch has to find that out a hundred markers at a time, and for long
-does not. Three changes to random weights, none to what can be learned, spare it that:
+does not. Four changes to random weights, none to what can be learned, spare it that:
 
+* tokens and proxies are long vectors of one length. In a table as narrow as published models begin with (0.02), the
+  first twenty steps of Adam, which learn how often each token comes, are longer than what tells tokens apart;
 * tokens of markers and the words of categories begin as what their codes look like, read through the projector, and
   all proxies have something in common, the projector's bias;
 * in the first layers the heads of one key look for proxies, and among them for what is like the token that they are at;
@@ -26,8 +28,9 @@ from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, marker
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
 
+_TABLE, _SAID = 0.5, 0.3  # size of what tokens begin as, and of what the table is asked with for the next one
 _LAYERS = 2  # that look things up
-_SHARP = 4.0  # of their keys: at the size of random ones what is alike gets hardly more attention than what is not
+_SHARP = 1.2  # of their keys: at the size of random ones what is alike gets hardly more attention than what is not
 _KNOWN, _SOUGHT = 0.5, 8.0  # key and query by which they find proxies rather than words, themselves above all
 
 
@@ -43,12 +46,16 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
     """
     tokenizer, projector = prompts.tokenizer, model.scene.projector
     table = model.get_input_embeddings().weight
+    nn.init.normal_(table, std=_TABLE)
+    model.model.norm.weight.fill_(_SAID)
     common = normalize(torch.randn(table.shape[1]), dim=0)
     if isinstance(projector, nn.Linear):
         projector.weight -= torch.outer(common, common @ projector.weight)
         nn.init.zeros_(projector.bias)
-        codes_seen = projector(torch.from_numpy(codes.identifiers(range(MARKERS))))
-        projector.bias.copy_(common * codes_seen.norm(dim=1).mean())
+        length = projector(torch.from_numpy(codes.identifiers(range(MARKERS)))).norm(dim=1).mean()
+        wanted = table.norm(dim=1).mean()
+        projector.weight.mul_(wanted / length)
+        projector.bias.copy_(common * wanted)
     numbers = tokenizer.convert_tokens_to_ids([marker(index) for index in range(MARKERS)])
     _begin(table, numbers, codes.identifiers(range(MARKERS)), projector)
     spelled = {name: tokenizer.encode(f" {name}", add_special_tokens=False) for name in categories}

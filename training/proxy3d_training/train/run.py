@@ -176,7 +176,7 @@ class Run:
         out.mkdir(parents=True, exist_ok=True)
         if self.config.from_scratch:
             part = out / ".tokenizer.part"
-            made = train_tokenizer(self.reader.texts(), self._described().get_text_config().vocab_size)
+            made = train_tokenizer(self.reader.texts(), self._described().get_text_config().vocab_size, LABELS)
             made.save_pretrained(part)
             shutil.rmtree(self._tokenizer, ignore_errors=True)
             part.rename(self._tokenizer)
