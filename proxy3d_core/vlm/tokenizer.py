@@ -8,6 +8,7 @@ each name that it is to know.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -25,6 +26,7 @@ SPECIAL = (
     prompt.REGION,
 )
 """Tokens 0 to 6; the markers are the last 100."""
+_OFTEN = 1000  # a word that comes so often is not left in pieces
 
 
 def train_tokenizer(texts: Iterable[str], size: int = 2048, names: Iterable[str] = ()) -> PreTrainedTokenizerFast:
@@ -33,9 +35,12 @@ def train_tokenizer(texts: Iterable[str], size: int = 2048, names: Iterable[str]
     Args:
         texts: questions and answers as they will be asked.
         size: of the vocabulary; 256 bytes, 100 markers and the special tokens are in it.
-        names: such as those of categories; one of several words becomes one token where a space is before it.
+        names: such as those of categories, as they will be written; each becomes one token, another one where a space
+            is before it.
     """
-    whole = sorted({f" {name}" for name in names if " " in name})
+    names = list(dict.fromkeys(names))
+    whole = sorted(space + name for name in names if " " in name for space in ("", " "))
+    often = [f"{name} {name}" for name in names if " " not in name] * _OFTEN
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -49,7 +54,7 @@ def train_tokenizer(texts: Iterable[str], size: int = 2048, names: Iterable[str]
         show_progress=False,
     )
     chat = f"system\n{prompt.SYSTEM}\nuser\nassistant\n"  # stands around every text, so its words get tokens, too
-    tokenizer.train_from_iterator((part for text in texts for part in (text, chat)), trainer)
+    tokenizer.train_from_iterator((part for text in chain(texts, often) for part in (text, chat)), trainer)
     # not special: users write markers, and answers show them
     written = [*whole, *(marker(index) for index in range(MARKERS))]
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in written])

@@ -27,8 +27,10 @@ from torch.nn.functional import normalize
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, marker
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
+from proxy3d_training.data.questions.candidates import plural
 
 _TABLE, _SAID = 0.5, 0.3  # size of what tokens begin as, and of what the table is asked with for the next one
+_OWN = 0.4  # share of what it was at random in a token's beginning: forms of one name would else be the same
 _LAYERS = 2  # that look things up
 _SHARP = 1.2  # of their keys: at the size of random ones what is alike gets hardly more attention than what is not
 _KNOWN, _SOUGHT = 0.5, 8.0  # key and query by which they find proxies rather than words, themselves above all
@@ -42,7 +44,7 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         model: from scratch.
         prompts: with a tokenizer that has a token for each marker.
         codes: of the encoder whose features the model will read.
-        categories: names; those of one token begin as their codes.
+        categories: names; forms of them (``spellings``) that are one token begin much as their codes.
     """
     tokenizer, projector = prompts.tokenizer, model.scene.projector
     table = model.get_input_embeddings().weight
@@ -58,10 +60,17 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         projector.bias.copy_(common * wanted)
     numbers = tokenizer.convert_tokens_to_ids([marker(index) for index in range(MARKERS)])
     _begin(table, numbers, codes.identifiers(range(MARKERS)), projector)
-    spelled = {name: tokenizer.encode(f" {name}", add_special_tokens=False) for name in categories}
-    words = {name: tokens[0] for name, tokens in spelled.items() if len(tokens) == 1}
-    if words:
-        _begin(table, list(words.values()), codes.categories(list(words)), projector)
+    forms: dict[int, str] = {}
+    for name in categories:
+        for form in spellings(name):
+            for tokens in (
+                tokenizer.encode(f" {form}", add_special_tokens=False),
+                tokenizer.encode(form, add_special_tokens=False),
+            ):
+                if len(tokens) == 1:
+                    forms[tokens[0]] = name
+    if forms:
+        _begin(table, list(forms), codes.categories(list(forms.values())), projector)
     text = model.config.get_text_config()
     shared = text.num_attention_heads // text.num_key_value_heads
     for layer in model.model.layers[:_LAYERS]:
@@ -77,7 +86,13 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         attention.o_proj.weight[:, heads] += value.repeat(shared, 1).T
 
 
+def spellings(name: str) -> list[str]:
+    """How a category is written in questions and answers: ``chair``, ``chairs``, ``Chair``."""
+    return [name, plural(name), name.capitalize()]
+
+
 def _begin(table: Tensor, rows: list[int], codes: NDArray[np.float32], projector: nn.Module) -> None:
-    """Rows of the table become what sets the codes apart, as the model sees it, at the length that they had."""
+    """Rows of the table become mostly what sets the codes apart, as the model sees it, at the length that they had."""
     seen = projector(torch.from_numpy(codes)) - projector(torch.from_numpy(codes.mean(axis=0)))
-    table[rows] = seen / seen.norm(dim=1, keepdim=True) * table[rows].norm(dim=1, keepdim=True)
+    mixed = normalize(seen, dim=1) + _OWN * normalize(table[rows], dim=1)
+    table[rows] = normalize(mixed, dim=1) * table[rows].norm(dim=1, keepdim=True)

@@ -38,7 +38,7 @@ from proxy3d_training.simulation.kinds import LABELS
 from proxy3d_training.train.batches import Variant
 from proxy3d_training.train.checkpoint import Checkpoints, Progress, read_progress, read_tensors
 from proxy3d_training.train.config import PUBLISHED, StageConfig, TrainConfig
-from proxy3d_training.train.initial import begin_by_likeness
+from proxy3d_training.train.initial import begin_by_likeness, spellings
 from proxy3d_training.train.loop import Learner, load_weights, warm_cosine
 from proxy3d_training.train.metrics import Metrics, Pace, cores, duration, peak_memory, read_metrics
 from proxy3d_training.train.plan import Batch, Batches, Part, Plan, Share
@@ -176,7 +176,8 @@ class Run:
         out.mkdir(parents=True, exist_ok=True)
         if self.config.from_scratch:
             part = out / ".tokenizer.part"
-            made = train_tokenizer(self.reader.texts(), self._described().get_text_config().vocab_size, LABELS)
+            names = [form for label in LABELS for form in spellings(label)]
+            made = train_tokenizer(self.reader.texts(), self._described().get_text_config().vocab_size, names)
             made.save_pretrained(part)
             shutil.rmtree(self._tokenizer, ignore_errors=True)
             part.rename(self._tokenizer)
