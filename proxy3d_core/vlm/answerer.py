@@ -21,7 +21,7 @@ from proxy3d_core.reasoning.answer import Answer, Question, Status
 from proxy3d_core.scene.snapshot import ProxySet, Snapshot
 from proxy3d_core.vlm.attention import ProxyAttention, proxy_attention
 from proxy3d_core.vlm.calibration import UNCALIBRATED, Calibration
-from proxy3d_core.vlm.inputs import SceneTokens
+from proxy3d_core.vlm.inputs import SceneTokens, names_of
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prefix import Reply, ScenePrefix
 from proxy3d_core.vlm.prompt import PromptFormat
@@ -49,18 +49,21 @@ class Scene:
     Attributes:
         snapshot: of which.
         references: which marker stands for which object.
+        names: category by object id, of a model that is told them; else empty.
         tokens: the proxies in the order of reading.
         prefix: keys and values of system and scene.
     """
 
     snapshot: Snapshot
     references: References
+    names: dict[int, str]
     tokens: SceneTokens
     prefix: ScenePrefix
 
-    def is_of(self, snapshot: Snapshot, references: References) -> bool:
+    def is_of(self, snapshot: Snapshot, references: References, names: dict[int, str]) -> bool:
         """Whether a snapshot reads the same: proxies are made anew far less often than snapshots."""
-        return self.snapshot.proxies is snapshot.proxies and self.references == references
+        same = self.snapshot.proxies is snapshot.proxies
+        return same and self.references == references and self.names == names
 
 
 @dataclass(eq=False)
@@ -282,12 +285,13 @@ class VlmAnswerer:
 
     def _scene(self, snapshot: Snapshot, references: References) -> Scene:
         """What the model reads of a snapshot, read now if it has not been."""
+        names = names_of(snapshot.objects) if self._model.config.category_codes else {}
         for scene in self._scenes:
-            if scene.is_of(snapshot, references):
+            if scene.is_of(snapshot, references, names):
                 return scene
         begin = time.perf_counter()
-        tokens = SceneTokens.of(snapshot.proxies, references, self._codes, floor=snapshot.floor.height)
-        scene = Scene(snapshot, references, tokens, ScenePrefix(self._model, self._prompts, tokens))
+        tokens = SceneTokens.of(snapshot.proxies, references, self._codes, names, snapshot.floor.height)
+        scene = Scene(snapshot, references, names, tokens, ScenePrefix(self._model, self._prompts, tokens))
         self.scenes_read += 1
         self._reading = time.perf_counter() - begin
         self._scenes.append(scene)

@@ -68,6 +68,8 @@ class ProxyVLMConfig(PreTrainedConfig):
         position_frequencies, position_step, position_base, position_scale: of ``HybridPositionCode``.
         latent_channels: D of a scene's latents (Spa3R); None = no adapter for them.
         region_channels: channels of region features (SR-3D); None = regions cannot be asked about.
+        category_codes: what the map takes an object for is told by its code in every scene, as in the paper only of
+            symbols (stages I and II): for a model whose encoder does not tell kinds apart at a glance.
         tie_word_embeddings: one table for reading and writing tokens.
     """
 
@@ -86,6 +88,7 @@ class ProxyVLMConfig(PreTrainedConfig):
     position_scale: float = 10.0
     latent_channels: int | None = None
     region_channels: int | None = None
+    category_codes: bool = False
     tie_word_embeddings: bool = False
 
     @classmethod

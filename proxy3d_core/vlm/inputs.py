@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,7 +14,16 @@ from torch import Tensor
 from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.references import ReferenceCodes, References
 from proxy3d_core.proxies.serialise import scene_origin, serialise
-from proxy3d_core.scene.snapshot import ProxySet
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ProxySet
+
+
+class NamedObject(Protocol):
+    """Whatever has an id and a label."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def label(self) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +55,7 @@ class SceneTokens:
             proxies: of the scene.
             references: which markers stand for which objects; needs ``codes``.
             codes: of the proxies' own encoder.
-            labels: category by object id, if categories are to be told (stages I and II).
+            labels: category by object id, if categories are to be told (``names_of``).
             floor: height of the floor, metres; None = that of the lowest proxy.
 
         Raises:
@@ -63,6 +73,11 @@ class SceneTokens:
 
     def __len__(self) -> int:
         return len(self.features)
+
+
+def names_of(objects: Iterable[NamedObject]) -> dict[int, str]:
+    """Category by id of those objects that have one."""
+    return {thing.id: thing.label for thing in objects if thing.label != UNKNOWN_LABEL}
 
 
 def collate(scenes: Sequence[SceneTokens], device: torch.device | str = "cpu") -> dict[str, Tensor]:

@@ -156,6 +156,12 @@ def test_variants_show_what_they_say(data: SpaceSpan) -> None:
     np.testing.assert_array_equal(live.features[key[0]], shuffled.features[key[1]])
     assert scene_tokens(scene, codes, Variant(placed=False)).positions is None
     assert len(scene_tokens(scene, codes, Variant(scene="none"))) == 0
+    named = scene_tokens(scene, codes, Variant(named=True))
+    for thing in scene.about.objects:
+        rows = live.groups == thing.id
+        expected = live.features[rows] + codes.categories([thing.label])
+        np.testing.assert_allclose(named.features[rows], expected, atol=1e-5)
+    assert not (named.features == live.features).all()
     few = scene_tokens(scene, codes, Variant(budget=20))
     loose = scene_tokens(scene, codes, Variant(budget=20, grouped=False))
     assert len(few) == len(loose) == 20
@@ -204,7 +210,7 @@ def test_answers_begin_with_what_they_rest_on() -> None:
     assert rests_on(sample, np.arange(100)) == [90, 5, 8, 30]
     assert rests_on(sample, np.arange(100)[::-1]) == [90, 5, 30, 8]
     named = sample.model_copy(update={"question": "How many laptops does <OBJ090> face?"})
-    assert rests_on(named, np.arange(100)) == [5, 8, 30]
+    assert rests_on(named, np.arange(100)) == [90, 5, 8, 30]  # said again
     assert rests_on(sample.model_copy(update={"view": "symbols"}), np.arange(100)) == []  # they are all that is shown
     assert with_evidence([90, 5], "Two.") == "[<OBJ090><OBJ005>] Two." and with_evidence([], "Two.") == "Two."
     assert split_evidence(" [<OBJ090><OBJ005>] Two.") == ([90, 5], "Two.")

@@ -68,6 +68,18 @@ def test_a_scene_is_read_once(vlm: VlmAnswerer) -> None:
     assert vlm.scenes_read == 2
 
 
+def test_a_model_that_is_told_names_reads_new_ones(vlm: VlmAnswerer) -> None:
+    """Where categories are told by their codes, an object that is called otherwise makes another scene."""
+    before = room(CHANNELS)
+    first = before.objects[0]
+    after = replace(before, objects=(replace(first, label="sofa bed"), *before.objects[1:]))
+    for told, read in ((False, 1), (True, 3)):
+        vlm._model.config.category_codes = told
+        for snapshot in (before, after):
+            vlm.answer(Question("How many chairs are there?"), snapshot)
+        assert vlm.scenes_read == read
+
+
 def test_questions_that_come_together_are_answered_together(vlm: VlmAnswerer) -> None:
     """While the first one waits for its scene, the others gather."""
     snapshot = room(CHANNELS)

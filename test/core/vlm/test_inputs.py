@@ -12,9 +12,10 @@ import pytest
 from tiny_vlm import scene, torch
 
 from proxy3d_core.errors import BadInput
+from proxy3d_core.geometry import OrientedBox
 from proxy3d_core.proxies.references import PICTURE, ReferenceCodes, References
-from proxy3d_core.scene.snapshot import BACKGROUND, FLOOR, ProxySet
-from proxy3d_core.vlm.inputs import SceneTokens, collate
+from proxy3d_core.scene.snapshot import BACKGROUND, FLOOR, ProxySet, SceneObject
+from proxy3d_core.vlm.inputs import SceneTokens, collate, names_of
 
 
 def brightness(pictures: Sequence[Any]) -> Any:
@@ -49,6 +50,12 @@ def test_order_origin_and_codes() -> None:
     with pytest.raises(BadInput, match="give codes too"):
         SceneTokens.of(PROXIES, References({4: 7}))
     assert len(SceneTokens.of(ProxySet.empty(2))) == 0
+
+
+def test_objects_without_a_name_have_none() -> None:
+    box = OrientedBox(np.zeros(3), np.ones(3), np.eye(3))
+    things = [SceneObject(3, "lamp", 0.9, box), SceneObject(4, "object", 0.9, box)]
+    assert names_of(things) == {3: "lamp"}
 
 
 def test_batches_are_filled_up() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -71,7 +72,7 @@ class VlmInRooms:
             batch: most questions at once.
         """
         self._model, self._prompts, self._codes = model, prompts, codes
-        self._variant, self._batch = variant or Variant(), batch
+        self._variant, self._batch = replace(variant or Variant(), named=model.config.category_codes), batch
 
     def answer(self, scene: PreparedScene, folder: Path, samples: Sequence[Sample], texts: Sequence[str]) -> list[Said]:
         """See ``RoomAnswerer``; ``folder`` is not read."""

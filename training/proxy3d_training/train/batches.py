@@ -17,7 +17,7 @@ from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.transforms import yaw_matrix
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, References, marker
 from proxy3d_core.scene.snapshot import ProxySet
-from proxy3d_core.vlm.inputs import SceneTokens, collate
+from proxy3d_core.vlm.inputs import SceneTokens, collate, names_of
 from proxy3d_core.vlm.packing import pack
 from proxy3d_core.vlm.prompt import PromptFormat, with_evidence
 from proxy3d_training.data.dataset import Item
@@ -39,6 +39,7 @@ class Variant:
         grouped: False = cluster them regardless of objects; a proxy then belongs to the object at its place.
         placed: False = the model is not told where proxies are.
         shuffled: in random order instead of Eq. 5.
+        named: what the map takes an object for is told by its code (``ProxyVLMConfig.category_codes``).
     """
 
     scene: Literal["proxies", "pixels", "none"] = "proxies"
@@ -46,6 +47,7 @@ class Variant:
     grouped: bool = True
     placed: bool = True
     shuffled: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,16 +125,17 @@ class Collator:
 
 
 def rests_on(sample: Sample, deal: Ints) -> list[int]:
-    """Markers of the objects that an answer rests on and that neither question nor answer names.
+    """Markers of the objects that an answer rests on: those that the question names, then those that nobody names.
 
-    What a question places itself by comes before what it asks for; things of one category that follow each other are in
-    the order of their new markers. Of symbols the objects are all that is shown; their answers rest on what they name.
+    Said again, an object is looked up once more right before the answer. What a question places itself by comes before
+    what it asks for; things of one category that follow each other are in the order of their new markers. Of symbols
+    the objects are all that is shown; their answers rest on what they name.
     """
     if sample.view == "symbols":
         return []
-    named = {int(m) for text in (sample.prompt(), sample.answer.text) for m in MARKER.findall(text)}
-    left = [thing for thing in reversed(sample.objects) if thing.marker is not None and thing.marker not in named]
-    found: list[int] = []
+    asked, said = ([int(m) for m in MARKER.findall(text)] for text in (sample.prompt(), sample.answer.text))
+    found = list(dict.fromkeys(asked))
+    left = [t for t in reversed(sample.objects) if t.marker is not None and t.marker not in {*asked, *said}]
     for _, same in groupby(left, key=lambda thing: thing.label):
         found += sorted((thing.marker for thing in same if thing.marker is not None), key=lambda m: int(deal[m]))
     return found
@@ -166,7 +169,7 @@ def scene_tokens(
     deal: Ints | None = None,
     rng: np.random.Generator | None = None,
 ) -> SceneTokens:
-    """A prepared scene as the model reads it: of the two codes real scenes keep the identifier (stage IV).
+    """A prepared scene as the model reads it: of the two codes real scenes keep the identifier (stage IV), or both.
 
     Args:
         scene: lies on its floor.
@@ -178,10 +181,11 @@ def scene_tokens(
     variant = variant or Variant()
     deal = np.arange(MARKERS) if deal is None else deal
     references = References({int(deal[o.marker]): o.id for o in scene.about.objects if o.marker is not None})
+    labels = names_of(scene.about.objects) if variant.named else None
     proxies = _shown(scene, variant)
     if variant.scene != "proxies":  # in the order of the frames, without places
-        return SceneTokens(codes.add(proxies, references), None, proxies.groups)
-    tokens = SceneTokens.of(proxies, references, codes, floor=scene.about.floor)
+        return SceneTokens(codes.add(proxies, references, labels), None, proxies.groups)
+    tokens = SceneTokens.of(proxies, references, codes, labels, scene.about.floor)
     if variant.shuffled:
         order = (rng or np.random.default_rng(0)).permutation(len(tokens))
         places = None if tokens.positions is None else tokens.positions[order]

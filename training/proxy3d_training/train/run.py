@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -133,9 +134,8 @@ class Run:
     def model(self) -> tuple[ProxyVLM, PromptFormat]:
         """The model of the run before any step, the same in all processes."""
         if not self.config.from_scratch:
-            changes = {"feature_channels": self.reader.channels} | self.config.changes
             source = PUBLISHED.get(self.config.model, self.config.model)
-            return load_vlm(source, device="cpu", dtype="float32", **changes)
+            return load_vlm(source, device="cpu", dtype="float32", **self._changes())
         torch.manual_seed(self.config.seed)
         model, prompts = ProxyVLM(self._described()), PromptFormat(AutoTokenizer.from_pretrained(self._tokenizer))
         begin_by_likeness(model, prompts, self.reader.codes, LABELS)
@@ -222,7 +222,12 @@ class Run:
 
     def _described(self) -> ProxyVLMConfig:
         """Of a nano from scratch."""
-        return configuration("nano", **({"feature_channels": self.reader.channels} | self.config.changes))
+        return configuration("nano", **self._changes())
+
+    def _changes(self) -> dict[str, Any]:
+        """Fields of the model's configuration that the data decide, and those that the run does."""
+        told = {"feature_channels": self.reader.channels, "category_codes": self.config.variant.named}
+        return told | self.config.changes
 
     @property
     def _tokenizer(self) -> Path:
@@ -404,9 +409,8 @@ def _some_idle(config: TrainConfig) -> bool:
     replayed = [
         any((part.stage != 1) != own for part in s.replay) for s, own in zip(config.stages, placed, strict=True)
     ]
-    return (
-        any(replayed) or config.variant != Variant() or bool({"latent_channels", "region_channels"} & {*config.changes})
-    )
+    shown = replace(config.variant, named=False)
+    return any(replayed) or shown != Variant() or bool({"latent_channels", "region_channels"} & {*config.changes})
 
 
 def _as_it_is(batch: Any) -> Any:
