@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'proxy3d-
 
 from proxy3d_core.proxies.references import PICTURE, ReferenceCodes, find_markers
 from proxy3d_core.scene.snapshot import CEILING, FLOOR, WALL
+from proxy3d_core.vlm.inputs import SceneTokens
 from proxy3d_core.vlm.prompt import PromptFormat, split_evidence, with_evidence
 from proxy3d_core.vlm.tokenizer import train_tokenizer
 from proxy3d_training.data.dataset import Item, SpaceSpan
@@ -25,7 +27,7 @@ from proxy3d_training.data.questions.rooms import read_room
 from proxy3d_training.data.schema import Sample, Scene, TextAnswer
 from proxy3d_training.data.schema import Thing as SeenThing
 from proxy3d_training.simulation.truth import Box, Room, Thing, Truth
-from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, rests_on, scene_tokens
+from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, drill, rests_on, scene_tokens
 
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 BUDGET, CHANNELS = 60, 48
@@ -91,6 +93,36 @@ def test_drawn_proxies_carry_their_codes() -> None:
         rows = tokens.features[tokens.groups == group]
         assert len(rows)
         np.testing.assert_allclose(rows, np.tile(expected, (len(rows), 1)), atol=1e-6)
+
+
+def test_drills_ask_in_an_order_of_their_own() -> None:
+    """By hand: the table's proxies lie about (1, 2, 3.5), there are two balls, and the lamp has no proxy."""
+    groups = np.array([9, FLOOR, 7, 9, 7, 4])
+    places = np.array([[0, 0, 1], [5, 5, 0], [1, 2, 3], [1, 0, 1], [1, 2, 4], [-3, 0, 2]], np.float32)
+    tokens = SceneTokens(np.zeros((6, CHANNELS), np.float32), places, groups)
+    names = {7: (41, "dining table"), 9: (3, "ball"), 4: (12, "ball"), 8: (5, "lamp")}
+    right = {
+        "<OBJ041> dining table", "<OBJ003> ball", "<OBJ012> ball",
+        "<OBJ041> (1.0, 2.0, 3.5)", "<OBJ003> (0.5, 0.0, 1.0)", "<OBJ012> (-3.0, 0.0, 2.0)",
+        "dining table <OBJ041>",
+    }  # fmt: skip
+    said: set[str] = set()
+    for seed in range(40):
+        drilled = drill(tokens, names, np.random.default_rng(seed))
+        assert drilled is not None
+        question, answer = drilled
+        assert find_markers(answer) == (find_markers(question) or [41])
+        said |= set(answer.split("; "))
+    assert said == right
+    assert drill(tokens, {8: (5, "lamp")}, np.random.default_rng(0)) is None
+    unplaced = replace(tokens, positions=None)
+    assert not any("(" in " ".join(drill(unplaced, names, np.random.default_rng(n)) or ()) for n in range(40))
+
+
+def test_drills_come_with_every_row(data: SpaceSpan, prompts: PromptFormat) -> None:
+    items, codes = [data[i] for i in range(4)], ReferenceCodes(pixels)
+    plain, drilled = (Collator(prompts, codes, augment=5, drills=d)(items) for d in (False, True))
+    assert (drilled["segments"].max(dim=1).values == plain["segments"].max(dim=1).values + 1).all()
 
 
 def test_questions_of_a_room_without_pictures(tmp_path: Path) -> None:
@@ -212,6 +244,7 @@ def test_answers_begin_with_what_they_rest_on() -> None:
     named = sample.model_copy(update={"question": "How many laptops does <OBJ090> face?"})
     assert rests_on(named, np.arange(100)) == [90, 5, 8, 30]  # said again
     assert rests_on(sample.model_copy(update={"view": "symbols"}), np.arange(100)) == []  # they are all that is shown
+    assert rests_on(named.model_copy(update={"view": "symbols"}), np.arange(100)) == [90]
     assert with_evidence([90, 5], "Two.") == "[<OBJ090><OBJ005>] Two." and with_evidence([], "Two.") == "Two."
     assert split_evidence(" [<OBJ090><OBJ005>] Two.") == ([90, 5], "Two.")
     assert split_evidence("<OBJ090>.") == ([], "<OBJ090>.") and split_evidence("[] no") == ([], "[] no")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from scipy.spatial import cKDTree
 from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.transforms import yaw_matrix
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, References, marker
-from proxy3d_core.scene.snapshot import ProxySet
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ProxySet
 from proxy3d_core.vlm.inputs import SceneTokens, collate, names_of
 from proxy3d_core.vlm.packing import pack
 from proxy3d_core.vlm.prompt import PromptFormat, with_evidence
@@ -63,6 +64,8 @@ class Collator:
             right answers right. What comes out depends on the seed and the samples alone. None = as recorded.
         budgets: how many proxies a drawn scene has, at least and at most.
         evidence: answers begin with the objects that they rest on, so that what they are made from is learned, too.
+        drills: every row also asks of many objects at once what they are, which they are or where they are: each is one
+            more thing to look up, for a fraction of the tokens of a question.
     """
 
     prompts: PromptFormat
@@ -72,6 +75,7 @@ class Collator:
     augment: int | None = None
     budgets: tuple[int, int] = (150, 300)
     evidence: bool = False
+    drills: bool = False
 
     def __call__(self, items: Sequence[Item]) -> dict[str, Any]:
         """One row for each thing that is seen, in the order in which it first comes up.
@@ -89,6 +93,9 @@ class Collator:
             scene = self._scene(rows[0], deal, rng)
             scenes.append(scene)
             pairs = [self._pair(item.sample, deal) for item in rows]
+            drilled = drill(scene, names_seen(rows, deal), rng) if self.drills else None
+            if drilled is not None:
+                pairs.append((self.prompts.question(drilled[0]), self.prompts.answer(drilled[1])))
             questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
         packed = pack([self.prompts.prefix(len(scene)) for scene in scenes], questions, self.prompts.pad)
         return vars(packed) | (collate(scenes) if any(map(len, scenes)) else {})
@@ -124,17 +131,63 @@ class Collator:
         return tokens if self.augment is None else turned(tokens, rng.uniform(0, 2 * np.pi))
 
 
+def drill(scene: SceneTokens, names: Mapping[int, tuple[int, str]], rng: np.random.Generator) -> tuple[str, str] | None:
+    """A question of many objects at once, in an order that it gives, and its answer; None where there is none to ask.
+
+    Args:
+        scene: as the model sees it.
+        names: marker and category by group.
+        rng: what is asked of which.
+    """
+    shown = [group for group in np.unique(scene.groups).tolist() if group in names]
+    kind = rng.choice(["name", "find"] if scene.positions is None else ["name", "find", "place", "place"])
+    if kind == "find":  # what there is one of
+        count = Counter(names[group][1] for group in shown)
+        shown = [group for group in shown if count[names[group][1]] == 1]
+    if not shown:
+        return None
+    asked = rng.permutation(shown)[: 6 if kind == "place" else 10].tolist()
+    markers, labels = [marker(names[group][0]) for group in asked], [names[group][1] for group in asked]
+    if kind == "find":
+        return f"Which objects are these: {', '.join(labels)}?", _paired(labels, markers)
+    if kind == "name":
+        return f"What are {' '.join(markers)}?", _paired(markers, labels)
+    assert scene.positions is not None
+    middles = [scene.positions[scene.groups == group].mean(axis=0) + 0.0 for group in asked]
+    places = ["({:.1f}, {:.1f}, {:.1f})".format(*middle) for middle in middles]
+    return f"Where are {' '.join(markers)}?", _paired(markers, places)
+
+
+def _paired(first: Sequence[str], second: Sequence[str]) -> str:
+    return "; ".join(f"{one} {other}" for one, other in zip(first, second, strict=True))
+
+
+def names_seen(rows: Sequence[Item], deal: Ints) -> dict[int, tuple[int, str]]:
+    """Marker and category of each object of what some items see, by its group there."""
+    sample, scene = rows[0].sample, rows[0].scene
+    if sample.view == "symbols":
+        return {t.id: (int(deal[t.marker]), t.label) for t in sample.objects if t.marker is not None and t.label}
+    if isinstance(scene, DrawnScene):
+        return {thing: (int(deal[m]), scene.labels[thing]) for thing, m in scene.marker_of_true.items()}
+    if scene is None:
+        return {}
+    told = {o.marker: o.label for o in scene.about.objects if o.label != UNKNOWN_LABEL}
+    told |= {thing.marker: thing.label for item in rows for thing in item.sample.objects if thing.label}
+    found = {o.id: o.marker for o in scene.about.objects if o.marker in told}
+    return {identity: (int(deal[m]), told[m]) for identity, m in found.items() if m is not None}
+
+
 def rests_on(sample: Sample, deal: Ints) -> list[int]:
     """Markers of the objects that an answer rests on: those that the question names, then those that nobody names.
 
     Said again, an object is looked up once more right before the answer. What a question places itself by comes before
     what it asks for; things of one category that follow each other are in the order of their new markers. Of symbols
-    the objects are all that is shown; their answers rest on what they name.
+    the objects are all that is shown; their answers rest on what is named.
     """
-    if sample.view == "symbols":
-        return []
     asked, said = ([int(m) for m in MARKER.findall(text)] for text in (sample.prompt(), sample.answer.text))
     found = list(dict.fromkeys(asked))
+    if sample.view == "symbols":
+        return found
     left = [t for t in reversed(sample.objects) if t.marker is not None and t.marker not in {*asked, *said}]
     for _, same in groupby(left, key=lambda thing: thing.label):
         found += sorted((thing.marker for thing in same if thing.marker is not None), key=lambda m: int(deal[m]))

@@ -119,6 +119,7 @@ class TrainConfig(_Section):
     workers: int = Field(0, ge=0, description="Processes that load data, for each process that learns.")
     variant: Variant = Field(Variant(), description="What the model is shown of a prepared scene, for ablations.")
     evidence: bool = Field(False, description="Answers begin with the objects that they rest on (Collator).")
+    drills: bool = Field(False, description="Every scene is also asked of many objects at once (Collator).")
     augment: bool = Field(True, description="Markers are dealt anew and scenes are turned (Collator).")
     validation: ValidationConfig = ValidationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

@@ -129,7 +129,9 @@ class Reader:
         budgets = config.data[self._name(asked, stage)].budgets
         placed = asked.resolved().placed if isinstance(asked, StageConfig) else asked.stage != 1
         augment = config.seed if config.augment and split == "train" else None
-        collator = Collator(prompts, self.codes, placed, config.variant, augment, budgets, config.evidence)
+        collator = Collator(
+            prompts, self.codes, placed, config.variant, augment, budgets, config.evidence, config.drills
+        )
         return Part(self._samples(asked, stage, split), collator, weights=asked.weights, by=asked.by)
 
     def _samples(self, asked: ReadConfig, stage: StageConfig, split: Split) -> SpaceSpan:
