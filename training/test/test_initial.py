@@ -90,6 +90,17 @@ def test_tokens_and_proxies_are_alike_long(prompts: PromptFormat) -> None:
     assert 0.8 < (proxies.mean() / lengths.mean()).item() < 2
 
 
+def test_where_a_proxy_is_counts_as_much_as_what_it_is(prompts: PromptFormat) -> None:
+    """Four corners of a room, 4 m apart, are as far apart in the code as what is read of a proxy is long."""
+    codes = ReferenceCodes(noise)
+    made = model(prompts, codes)
+    corners = torch.tensor([[2.0, 2, 0], [-2, 2, 0], [-2, -2, 0], [2, -2, 0]])
+    with torch.no_grad():
+        places = made.scene.position_code(torch.zeros(4, 192), corners)
+        things = made.scene.projector(torch.from_numpy(codes.identifiers(range(4))))
+    assert 0.5 < (torch.pdist(places).mean() / things.norm(dim=1).mean()).item() < 3
+
+
 def test_heads_that_share_keys_begin_apart(prompts: PromptFormat) -> None:
     """Heads that are alike get the same gradients and stay alike."""
     made = model(prompts, ReferenceCodes(noise))

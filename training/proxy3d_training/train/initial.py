@@ -2,20 +2,22 @@
 
 Proxy3D's language model has read for years before it meets proxies: words and pictures of things are alike to it, and
 it looks up what it is asked for. A model from scratch has to find that out a hundred markers at a time, and for long
-does not. Four changes to random weights, none to what can be learned, spare it that:
+does not. Five changes to random weights, none to what can be learned, spare it that:
 
 * tokens and proxies are long vectors of one length. In a table as narrow as published models begin with (0.02), the
   first twenty steps of Adam, which learn how often each token comes, are longer than what tells tokens apart;
 * tokens of markers and the words of categories begin as what their codes look like, read through the projector, and
   all proxies have something in common, the projector's bias;
 * in the first layers the heads of one key look for proxies, and among them for what is like the token that they are at;
-* what comes out of these heads begins as what went in, so that what is found is what is said.
+* what comes out of these heads begins as what went in, so that what is found is what is said;
+* the code of a place begins as long as what it is added to. From zero it stays small beside it, and unread.
 
 Heads that share a key begin alike, not the same, else they would get the same gradients and stay the same.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from proxy3d_core.proxies.positions import HybridPositionCode
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, marker
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
@@ -58,6 +61,8 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         wanted = table.norm(dim=1).mean()
         projector.weight.mul_(wanted / length)
         projector.bias.copy_(common * wanted)
+    if model.scene.position_code is not None:
+        _begin_far_apart(model.scene.position_code, 2 * float(table.norm(dim=1).mean()))
     numbers = tokenizer.convert_tokens_to_ids([marker(index) for index in range(MARKERS)])
     _begin(table, numbers, codes.identifiers(range(MARKERS)), projector)
     forms: dict[int, str] = {}
@@ -84,6 +89,18 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         attention.q_proj.weight[heads] += key.repeat(shared, 1)
         attention.q_proj.bias[slow : shared * width : width] = _SOUGHT
         attention.o_proj.weight[:, heads] += value.repeat(shared, 1).T
+
+
+def _begin_far_apart(code: HybridPositionCode, length: float) -> None:
+    """Places in a room become codes of about this length: as long as what they are added to, two codes and a bias."""
+    first, last = code.mlp.first, code.mlp.last
+    nn.init.normal_(first.weight, std=math.sqrt(2 / first.in_features))
+    nn.init.normal_(last.weight)
+    places = torch.rand(1000, 3) * torch.tensor([6.0, 6.0, 0.0]) - torch.tensor([3.0, 3.0, 0.0])
+    nothing = torch.zeros(len(places), code.channels)
+    seen = code(nothing, places)
+    last.weight.mul_(length / (seen - seen.mean(dim=0)).norm(dim=1).mean())
+    last.bias -= code(nothing, places).mean(dim=0)
 
 
 def spellings(name: str) -> list[str]:
