@@ -29,11 +29,12 @@ TEXT = {
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]},
 }
 STEPS = 200
+MEASURE = "Please answer the question using a single word or phrase."
 SHORT = "Answer the question using a single word or phrase."
 LESSONS = {
     f"How many chairs are there? {SHORT}": "Four.",
-    f"How far is the desk from the window? {SHORT}": "1.25",
-    f"How far is the chair from the sofa? {SHORT}": "1.5",
+    f"How far is the desk from the window, in meters? {MEASURE}": "1.25",
+    f"How far is the chair from the sofa, in meters? {MEASURE}": "1.5",
     f"Where can somebody sit? {SHORT}": "On a chair.",
     f"I am standing by the desk, facing the window. What is on my left? {SHORT}": "Chair.",
     "Which object is the largest?": "<OBJ000>.",

@@ -14,6 +14,8 @@ from proxy3d_core.scene.snapshot import Snapshot
 from proxy3d_core.vlm.situation import asks_for_viewpoint, situation
 
 SHORT = "Answer the question using a single word or phrase."
+MEASURE = "Please answer the question using a single word or phrase."
+"""SHORT, as VSI-Bench says it to those who are to estimate."""
 LETTER = "Answer with the option's letter from the given choices directly."
 SAME = 0.5
 """A region is an object of the map where the boxes overlap at least this much (IoU)."""
@@ -26,6 +28,19 @@ _LONGER = re.compile(
     re.IGNORECASE,
 )
 """Questions that want objects, or a sentence, and were learned without being told to be brief."""
+
+
+_METER = re.compile(r"\b(centi)?met(?:re|er)(s?)\b", re.IGNORECASE)
+_WITH_UNIT = re.compile(r"\b(centi)?meters?\b|\b[cm]m\b|\bm\^?2\b", re.IGNORECASE)
+_MEASURED = tuple(
+    (re.compile(pattern, re.IGNORECASE), unit)
+    for pattern, unit in (
+        (r"\bhow (far|close|near)\b|\bdistance\b|^how many met(er|re)s\b", "meters"),
+        (r"\bhow (big|large)\b.*\b(room|apartment|flat)\b|\b(area|size) of\b.*\broom\b", "square meters"),
+        (r"^how (long|wide|tall|high|deep|thick|big|large)\b|\b(length|width|height|depth) of\b", "centimeters"),
+    )
+)
+"""What is measured, and the unit in which the model has learned to; the first that fits."""
 
 
 class Unaskable(Exception):
@@ -74,6 +89,9 @@ def worded(question: Question, snapshot: Snapshot, references: References) -> Wo
     asked = " ".join(part for part in parts if part)
     if choices:
         return Wording("\n".join([asked, "Options:", *choices, LETTER]), text, options, regions)
+    measured = _measured(text)
+    if measured is not None:
+        return Wording(f"{asked.removesuffix(text)}{measured} {MEASURE}", measured, (), regions)
     return Wording(asked if _LONGER.search(text) else f"{asked} {SHORT}", text, (), regions)
 
 
@@ -81,6 +99,15 @@ def _written(text: str) -> str:
     """As one writes a sentence: people type "how many chairs", and a small model knows other tokens for that."""
     text = text.lower() if text.isupper() else text
     return f"{text[:1].upper()}{text[1:]}{'' if text[-1:] in tuple('.?!:') else '?'}" if text else ""
+
+
+def _measured(text: str) -> str | None:
+    """A question for a length or an area with its unit, spelled as learned; None where none is asked for."""
+    unit = next((unit for pattern, unit in _MEASURED if pattern.search(text)), None)
+    if unit is None:
+        return None
+    text = _METER.sub(lambda found: f"{found[1] or ''}meter{found[2]}", text)
+    return text if _WITH_UNIT.search(text) else f"{text.rstrip('?.!: ')}, in {unit}?"
 
 
 def _stance(text: str, question: Question, snapshot: Snapshot, references: References) -> str:

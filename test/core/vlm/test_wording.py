@@ -11,7 +11,7 @@ from seen_room import REFERENCES, room
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.reasoning.answer import Question, Status, Viewpoint
 from proxy3d_core.vlm.situation import asks_for_viewpoint, situation
-from proxy3d_core.vlm.wording import LETTER, SHORT, Unaskable, Wording, worded
+from proxy3d_core.vlm.wording import LETTER, MEASURE, SHORT, Unaskable, Wording, worded
 
 
 def word(text: str, **fields: object) -> Wording:
@@ -106,6 +106,21 @@ def test_objects_are_named_as_answers_name_them() -> None:
     ]
     for other in ("Is the desk (13) on the floor?", "Is the chair 13 m away?", "Is the chair (133) there?"):
         assert word(other).text == f"{other} {SHORT}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "read"),
+    [
+        ("How far is the desk from the window?", "How far is the desk from the window, in meters?"),
+        ("How far apart are they in metres?", "How far apart are they in meters?"),
+        ("How big is this room?", "How big is this room, in square meters?"),
+        ("how long is the desk in centimetres", "How long is the desk in centimeters?"),
+        ("What is the height of the desk?", "What is the height of the desk, in centimeters?"),
+    ],
+)
+def test_what_is_measured_has_a_unit(asked: str, read: str) -> None:
+    """A model that learned VSI-Bench's questions knows numbers by the unit that is asked for."""
+    assert word(asked).text == f"{read} {MEASURE}" and word(asked).question == read
 
 
 def test_nothing_is_asked() -> None:
