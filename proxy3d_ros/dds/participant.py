@@ -51,6 +51,7 @@ _HEADER = struct.Struct("<Qq")
 _BATCH = 8
 _domains: dict[int, Domain] = {}
 _domains_lock = threading.Lock()
+_unpacking = threading.Lock()
 
 
 def domain_id() -> int:
@@ -235,12 +236,10 @@ class Server(_Receiver):
         """Until the asker's reader of replies is known, at most 0.1 s: discovery may bring its request first."""
         if asker in self._ready:
             return
-        endpoint = self.reader.get_matched_publication_data(asker)
-        mark = _user_data(endpoint.qos).get("clientid") if endpoint else None
+        mark = next(iter(_marks(self.reader.get_matched_publication_data, [asker], "clientid")), None)
         until = time.monotonic() + 0.1
         while mark and time.monotonic() < until:
-            readers = (self._writer.get_matched_subscription_data(h) for h in self._writer.get_matched_subscriptions())
-            if any(reader and _user_data(reader.qos).get("clientid") == mark for reader in readers):
+            if mark in _hearing(self._writer, "clientid"):
                 self._ready.add(asker)
                 return
             time.sleep(0.01)
@@ -264,9 +263,9 @@ class Client(_Receiver):
 
     def available(self) -> bool:
         """Whether a server is there that both hears us and can answer us."""
-        hears = [self._writer.get_matched_subscription_data(h) for h in self._writer.get_matched_subscriptions()]
-        answers = [self.reader.get_matched_publication_data(h) for h in self.reader.get_matched_publications()]
-        heard, answered = ([_user_data(e.qos).get("serviceid") for e in found if e] for found in (hears, answers))
+        heard = _hearing(self._writer, "serviceid")
+        handles = self.reader.get_matched_publications()
+        answered = _marks(self.reader.get_matched_publication_data, handles, "serviceid")
         named = {mark for mark in heard if mark}
         return bool(named & set(answered)) if named else bool(heard and answered)
 
@@ -471,7 +470,8 @@ class Participant:
     def _publications(self) -> list[Any]:
         """All publishers of the graph that are alive."""
         alive = ReadCondition(self._builtin, SampleState.Any | ViewState.Any | InstanceState.Alive)
-        return [found for found in self._builtin.read(10_000, alive) if found.sample_info.valid_data]
+        with _unpacking:
+            return [found for found in self._builtin.read(10_000, alive) if found.sample_info.valid_data]
 
 
 _INFO = "rmw_dds_common/msg/ParticipantEntitiesInfo"
@@ -484,6 +484,21 @@ def _gid(entity: Any) -> Any:
 def _mark(type_name: str, mark: str) -> str:
     """User data of an endpoint."""
     return f"{mark}typehash={types.type_hash(type_name)};"
+
+
+def _hearing(writer: Any, key: str) -> list[str | None]:
+    """The marks of the readers that hear a writer."""
+    return _marks(writer.get_matched_subscription_data, writer.get_matched_subscriptions(), key)
+
+
+def _marks(read: Callable[[int], Any], handles: list[int], key: str) -> list[str | None]:
+    """What matched endpoints say under ``key`` in the ``key=value;`` pairs of their user data, None if nothing.
+
+    One thread at a time: the binding unpacks the policies of an endpoint into variables of a class, not of a call.
+    """
+    with _unpacking:
+        endpoints = [read(handle) for handle in handles]
+    return [_user_data(endpoint.qos).get(key) for endpoint in endpoints if endpoint]
 
 
 def _user_data(policies: Any) -> dict[str, str]:

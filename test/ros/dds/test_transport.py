@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -142,6 +143,16 @@ def test_a_handler_that_fails_leaves_the_service_up(make_node) -> None:
     with pytest.raises(TimeoutError, match="/set did not answer"):
         client.call(0.3, data=True)
     assert client.call(5, data=False).message == "fine"
+
+
+def test_many_threads_see_at_once_that_a_service_is_there(make_node) -> None:
+    """The binding reads policies of endpoints into shared variables: unguarded, one call in forty errs or misses."""
+    make_node("server").serve("set", SET_BOOL, lambda request: None)
+    client = make_node("client").client("set", SET_BOOL)
+    assert client.wait_for_service(5)
+    with ThreadPoolExecutor(16) as pool:
+        seen = list(pool.map(lambda _: client.available(), range(1600)))
+    assert seen == [True] * 1600
 
 
 def test_no_service_is_noticed(make_node) -> None:
