@@ -31,11 +31,13 @@ _LONGER = re.compile(
 
 
 _METER = re.compile(r"\b(centi)?met(?:re|er)(s?)\b", re.IGNORECASE)
-_WITH_UNIT = re.compile(r"\b(centi)?meters?\b|\b[cm]m\b|\bm\^?2\b", re.IGNORECASE)
+_WITH_UNIT = re.compile(r"\b(centi)?meters?\b|\bin (c?m|m\^?2)\b", re.IGNORECASE)
+_NO_MEASURE = re.compile(r"^(is|are|was|were|does|do|did|has|have|which|whose)\b", re.IGNORECASE)
+"""Yes or no, or one of several, whatever is measured for that."""
 _MEASURED = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
-        (r"\bhow (far|close|near)\b|\bdistance\b|^how many met(er|re)s\b", "meters"),
+        (r"\bhow (far|close|near)\b|\b(the|what)( \w+)? distance\b|^how many met(er|re)s\b", "meters"),
         (r"\bhow (big|large)\b.*\b(room|apartment|flat)\b|\b(area|size) of\b.*\broom\b", "square meters"),
         (r"^how (long|wide|tall|high|deep|thick|big|large)\b|\b(length|width|height|depth) of\b", "centimeters"),
     )
@@ -104,7 +106,7 @@ def _written(text: str) -> str:
 def _measured(text: str) -> str | None:
     """A question for a length or an area with its unit, spelled as learned; None where none is asked for."""
     unit = next((unit for pattern, unit in _MEASURED if pattern.search(text)), None)
-    if unit is None:
+    if unit is None or _NO_MEASURE.search(text):
         return None
     text = _METER.sub(lambda found: f"{found[1] or ''}meter{found[2]}", text)
     return text if _WITH_UNIT.search(text) else f"{text.rstrip('?.!: ')}, in {unit}?"

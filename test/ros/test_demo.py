@@ -89,7 +89,9 @@ def test_wrong_answers_are_wrong() -> None:
     assert kinds["nearest of four"].is_right(Said("C"))
     assert not kinds["nearest of four"].is_right(Said("A"))
     assert kinds["support"].is_right(Said("a tv"))
+    assert kinds["support"].is_right(Said("The tv (4) is on the tv stand (5)"))
     assert not kinds["support"].is_right(Said("a speaker"))
+    assert not kinds["support"].is_right(Said("Tv stand"))
 
 
 @pytest.mark.slow

@@ -116,11 +116,25 @@ def test_objects_are_named_as_answers_name_them() -> None:
         ("How big is this room?", "How big is this room, in square meters?"),
         ("how long is the desk in centimetres", "How long is the desk in centimeters?"),
         ("What is the height of the desk?", "What is the height of the desk, in centimeters?"),
+        ("How tall is the desk in m?", "How tall is the desk in m?"),
+        ("How far is the 2 m wide desk from the window?", "How far is the 2 m wide desk from the window, in meters?"),
     ],
 )
 def test_what_is_measured_has_a_unit(asked: str, read: str) -> None:
     """A model that learned VSI-Bench's questions knows numbers by the unit that is asked for."""
     assert word(asked).text == f"{read} {MEASURE}" and word(asked).question == read
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Is the distance from the desk to the window larger than 2 m?",
+        "Does the height of the desk exceed one meter?",
+        "What is at a distance of 2 m from the desk?",
+    ],
+)
+def test_a_question_that_only_compares_a_measure_wants_no_unit(asked: str) -> None:
+    assert word(asked).text == f"{asked} {SHORT}"
 
 
 def test_nothing_is_asked() -> None:
