@@ -12,7 +12,7 @@ Size = Literal["nano", "3b", "7b"]
 
 # Parameters of a layer with H channels, D of keys and values, I of the MLP (q, k, v with bias, two norms):
 #   2 H^2 + H + 2 (H D + D) + 3 H I + 2 H
-# nano:   192, D  64, I   512:    393,920 x  6 + table  2,048 x  192 (tied)     + norm =     2,756,928
+# nano:   192, D 192, I   512:    443,328 x  6 + table  2,048 x  192 (tied)     + norm =     3,053,376
 # 3b:   2,048, D 256, I 11,008: 77,075,968 x 36 + table 151,936 x 2,048 (tied)  + norm = 3,085,938,688
 # 7b:   3,584, D 512, I 18,944: 233,057,792 x 28 + tables 2 x 152,064 x 3,584   + norm = 7,615,616,512
 # The position code adds (2 x 64 + 1) H + H^2 + H and 128 frequencies: 61,952, 4,460,672, 13,311,104.
@@ -24,7 +24,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "intermediate_size": 512,
         "num_hidden_layers": 6,
         "num_attention_heads": 6,
-        "num_key_value_heads": 2,
+        "num_key_value_heads": 6,
         "initializer_range": 0.07,  # 1 / sqrt(192); the others' 0.02 goes with thousands of channels
         "max_position_embeddings": 4096,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [4, 6, 6]},

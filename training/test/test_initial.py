@@ -101,7 +101,35 @@ def test_where_a_proxy_is_counts_as_much_as_what_it_is(prompts: PromptFormat) ->
     assert 0.5 < (torch.pdist(places).mean() / things.norm(dim=1).mean()).item() < 3
 
 
-def test_heads_that_share_keys_begin_apart(prompts: PromptFormat) -> None:
+def moved(made: ProxyVLM, prompts: PromptFormat, codes: ReferenceCodes, number: int) -> int:
+    """Which of ten proxies changes a marker's token most, once the layers that look up are through, when it moves."""
+    shown = [(number + 9 * i) % MARKERS for i in range(10)]
+    shown = np.random.default_rng(number).permutation(shown).tolist()
+    features = torch.from_numpy(codes.identifiers(shown) + codes.categories([WORDS[i % 4] for i in range(10)]))
+    ids = torch.tensor([prompts.prefix(10) + prompts.tokenizer.encode(marker(number), add_special_tokens=False)])
+    places = torch.rand(11, 10, 3, generator=torch.Generator().manual_seed(number)) * 4 - 2
+    places[1:] = places[0] + 2 * torch.eye(10)[:, :, None] * torch.tensor([0.0, 1.0, 0.0])  # each in turn by 2 m in y
+    with torch.no_grad():
+        read = made(
+            input_ids=ids.expand(11, -1),
+            features=features.expand(11, -1, -1),
+            positions=places,
+            output_hidden_states=True,
+        ).hidden_states[2][:, -1]
+    return shown[int((read[1:] - read[0]).norm(dim=1).argmax())]
+
+
+def test_what_is_looked_up_says_where_it_is(prompts: PromptFormat) -> None:
+    """By chance one in ten does."""
+    codes = ReferenceCodes(noise)
+    likeness, random = model(prompts, codes), model(prompts, None)
+    right = {name: sum(moved(m, prompts, codes, n) == n for n in range(0, 100, 4)) for name, m in
+             (("likeness", likeness), ("random", random))}  # fmt: skip
+    assert right["likeness"] >= 13
+    assert right["random"] <= 8
+
+
+def test_heads_begin_apart(prompts: PromptFormat) -> None:
     """Heads that are alike get the same gradients and stay alike."""
     made = model(prompts, ReferenceCodes(noise))
     for layer in made.model.layers:

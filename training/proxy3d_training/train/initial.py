@@ -8,11 +8,10 @@ does not. Five changes to random weights, none to what can be learned, spare it 
   first twenty steps of Adam, which learn how often each token comes, are longer than what tells tokens apart;
 * tokens of markers and the words of categories begin as what their codes look like, read through the projector, and
   all proxies have something in common, the projector's bias;
-* in the first layers the heads of one key look for proxies, and among them for what is like the token that they are at;
-* what comes out of these heads begins as what went in, so that what is found is what is said;
+* in the first layers some heads look for proxies, and among them for what is like the token that they are at;
+* what comes out of these heads begins as what went in, so that what is found is what is said: out of most of them what
+  it is, out of the last one where it is;
 * the code of a place begins as long as what it is added to. From zero it stays small beside it, and unread.
-
-Heads that share a key begin alike, not the same, else they would get the same gradients and stay the same.
 """
 
 from __future__ import annotations
@@ -34,9 +33,11 @@ from proxy3d_training.data.questions.candidates import plural
 
 _TABLE, _SAID = 0.5, 0.3  # size of what tokens begin as, and of what the table is asked with for the next one
 _OWN = 0.4  # share of what it was at random in a token's beginning: forms of one name would else be the same
-_LAYERS = 2  # that look things up
-_SHARP = 1.2  # of their keys: at the size of random ones what is alike gets hardly more attention than what is not
-_KNOWN, _SOUGHT = 0.5, 8.0  # key and query by which they find proxies rather than words, themselves above all
+_LAYERS, _FINDING = 2, 4  # layers that look things up, and heads of each that do; the last one brings places
+_SHARP = 1.6  # of their keys: at the size of random ones what is alike gets hardly more attention than what is not
+_KNOWN, _SOUGHT = 0.5, 24.0  # key and query by which they find proxies rather than words, themselves above all
+_STILL = 0.01  # radians a token; channels that turn faster do not know what is alike a scene away
+_PLACE = 1.4  # length of the code of a place, of a code of what is there
 
 
 @torch.no_grad()
@@ -53,16 +54,19 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
     table = model.get_input_embeddings().weight
     nn.init.normal_(table, std=_TABLE)
     model.model.norm.weight.fill_(_SAID)
-    common = normalize(torch.randn(table.shape[1]), dim=0)
+    common = torch.randn(table.shape[1])
+    known = common.clone()
+    known.view(2, 2, -1)[:, 0] = 0  # without what heights turn
+    common, known = normalize(common, dim=0), normalize(known, dim=0)
     if isinstance(projector, nn.Linear):
-        projector.weight -= torch.outer(common, common @ projector.weight)
+        projector.weight -= torch.outer(known, known @ projector.weight)
         nn.init.zeros_(projector.bias)
         length = projector(torch.from_numpy(codes.identifiers(range(MARKERS)))).norm(dim=1).mean()
         wanted = table.norm(dim=1).mean()
         projector.weight.mul_(wanted / length)
         projector.bias.copy_(common * wanted)
     if model.scene.position_code is not None:
-        _begin_far_apart(model.scene.position_code, 2 * float(table.norm(dim=1).mean()))
+        _begin_far_apart(model.scene.position_code, _PLACE * float(table.norm(dim=1).mean()), known)
     numbers = tokenizer.convert_tokens_to_ids([marker(index) for index in range(MARKERS)])
     _begin(table, numbers, codes.identifiers(range(MARKERS)), projector)
     forms: dict[int, str] = {}
@@ -76,31 +80,52 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
                     forms[tokens[0]] = name
     if forms:
         _begin(table, list(forms), codes.categories(list(forms.values())), projector)
-    text = model.config.get_text_config()
-    shared = text.num_attention_heads // text.num_key_value_heads
+    where = None
+    if model.scene.position_code is not None:
+        where = _directions(model.scene.position_code, common * wanted)[: model.model.layers[0].self_attn.head_dim]
+    turned = model.model.rotary_emb.inv_freq.repeat(2) > _STILL
+    slow = len(turned) // 2 - 1  # the channel that the sequence turns least
     for layer in model.model.layers[:_LAYERS]:
         attention = layer.self_attn
-        width = attention.head_dim
-        heads, slow = slice(0, shared * width), width // 2 - 1  # the channel that the sequence turns least
-        key, value = attention.k_proj.weight[:width], attention.v_proj.weight[:width]
-        key.mul_(_SHARP)
-        key -= torch.outer(key @ common, common)
-        key[slow] = _KNOWN * common
-        attention.q_proj.weight[heads] += key.repeat(shared, 1)
-        attention.q_proj.bias[slow : shared * width : width] = _SOUGHT
-        attention.o_proj.weight[:, heads] += value.repeat(shared, 1).T
+        for start in range(0, _FINDING * len(turned), len(turned)):
+            head = slice(start, start + len(turned))
+            query, key, value = (part.weight[head] for part in (attention.q_proj, attention.k_proj, attention.v_proj))
+            key.mul_(_SHARP)
+            key -= torch.outer(key @ known, known)
+            if where is not None:
+                key -= key @ where.T @ where
+            key[turned] = 0
+            query[~turned] = key[~turned]
+            key[slow], query[slow] = _KNOWN * known, 0
+            attention.q_proj.bias[start + slow] = _SOUGHT
+            if where is not None and start == (_FINDING - 1) * len(turned):
+                value.copy_(where)
+            attention.o_proj.weight[:, head] += value.T
 
 
-def _begin_far_apart(code: HybridPositionCode, length: float) -> None:
-    """Places in a room become codes of about this length: as long as what they are added to, two codes and a bias."""
+def _begin_far_apart(code: HybridPositionCode, length: float, known: Tensor) -> None:
+    """Places in a room become codes of about this length, none of it along ``known``."""
     first, last = code.mlp.first, code.mlp.last
     nn.init.normal_(first.weight, std=math.sqrt(2 / first.in_features))
     nn.init.normal_(last.weight)
-    places = torch.rand(1000, 3) * torch.tensor([6.0, 6.0, 0.0]) - torch.tensor([3.0, 3.0, 0.0])
+    last.weight -= torch.outer(known, known @ last.weight)
+    places = _places(high=0)
     nothing = torch.zeros(len(places), code.channels)
     seen = code(nothing, places)
     last.weight.mul_(length / (seen - seen.mean(dim=0)).norm(dim=1).mean())
     last.bias -= code(nothing, places).mean(dim=0)
+
+
+def _directions(code: HybridPositionCode, common: Tensor) -> Tensor:
+    """(C, C) directions in which something with nothing but ``common`` moves from place to place, strongest first."""
+    places = _places(high=2.5)
+    seen = code(common.expand(len(places), -1), places)
+    return torch.linalg.svd(seen - seen.mean(dim=0), full_matrices=False).Vh
+
+
+def _places(high: float) -> Tensor:
+    """(1000, 3) places in a room of 6 m by 6 m around the origin, up to ``high`` metres."""
+    return (torch.rand(1000, 3) - torch.tensor([0.5, 0.5, 0.0])) * torch.tensor([6.0, 6.0, high])
 
 
 def spellings(name: str) -> list[str]:
