@@ -72,6 +72,7 @@ class StageConfig(ReadConfig):
     warmup: float | None = Field(None, ge=0, le=1, description="Share of the steps on the way up to it.")
     steps: int | None = Field(None, ge=1, description="So many steps instead of whole epochs.")
     minutes: float | None = Field(None, gt=0, description="Ends after this time at the latest; the rate falls with it.")
+    drills: bool = Field(False, description="Every scene is also asked of many objects at once (Collator).")
     replay: tuple[ReplayConfig, ...] = Field((), description="What else is read.")
 
     def resolved(self) -> Stage:
@@ -119,7 +120,6 @@ class TrainConfig(_Section):
     workers: int = Field(0, ge=0, description="Processes that load data, for each process that learns.")
     variant: Variant = Field(Variant(), description="What the model is shown of a prepared scene, for ablations.")
     evidence: bool = Field(False, description="Answers begin with the objects that they rest on (Collator).")
-    drills: bool = Field(False, description="Every scene is also asked of many objects at once (Collator).")
     augment: bool = Field(True, description="Markers are dealt anew and scenes are turned (Collator).")
     validation: ValidationConfig = ValidationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

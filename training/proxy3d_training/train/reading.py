@@ -130,7 +130,7 @@ class Reader:
         placed = asked.resolved().placed if isinstance(asked, StageConfig) else asked.stage != 1
         augment = config.seed if config.augment and split == "train" else None
         collator = Collator(
-            prompts, self.codes, placed, config.variant, augment, budgets, config.evidence, config.drills
+            prompts, self.codes, placed, config.variant, augment, budgets, config.evidence, stage.drills
         )
         return Part(self._samples(asked, stage, split), collator, weights=asked.weights, by=asked.by)
 
