@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,22 @@ def test_a_step_is_the_same_for_any_number_of_batches(samples: Path) -> None:
     assert set(read) | set(steps[0][whole]) == set(range(len(parts[0].samples)))
     with pytest.raises(BadInput, match="too few for 8 batches"):
         Plan(parts, 16, 4, 7, 8)
+
+
+def test_drills_come_in_the_stages_that_ask_for_them(samples: Path, unbroken: Path) -> None:
+    settings = tree(samples, unbroken)  # whose tokenizer there is
+    settings["stages"][1]["drills"] = True
+    config = checked(TrainConfig, settings)
+    run = Run(config, quiet=True)
+    _, prompts = run.model()
+    learned = []
+    for stage in config.stages:
+        part, *replayed = run.reader.parts(stage, prompts)
+        assert {other.collator.drills for other in replayed} <= {stage.drills}
+        items = [part.samples[number] for number in range(4)]
+        plain = replace(part.collator, drills=False)(items)
+        learned.append(len(part.collator(items)["labels"][0]) - len(plain["labels"][0]))
+    assert learned[0] == 0 and learned[1] > 0
 
 
 def test_replay_has_its_share(samples: Path) -> None:

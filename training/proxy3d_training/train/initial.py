@@ -33,7 +33,7 @@ from proxy3d_training.data.questions.candidates import plural
 
 _TABLE, _SAID = 0.5, 0.3  # size of what tokens begin as, and of what the table is asked with for the next one
 _OWN = 0.4  # share of what it was at random in a token's beginning: forms of one name would else be the same
-_LAYERS, _FINDING = 2, 4  # layers that look things up, and heads of each that do; the last one brings places
+_LAYERS, _FINDING = 2, 4  # layers that look things up, and heads of each that do, at most; the last brings places
 _SHARP = 1.6  # of their keys: at the size of random ones what is alike gets hardly more attention than what is not
 _KNOWN, _SOUGHT = 0.5, 24.0  # key and query by which they find proxies rather than words, themselves above all
 _STILL = 0.01  # radians a token; channels that turn faster do not know what is alike a scene away
@@ -83,13 +83,15 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
     where = None
     if model.scene.position_code is not None:
         where = _directions(model.scene.position_code, common * wanted)[: model.model.layers[0].self_attn.head_dim]
+    text = model.config.get_text_config()
+    finding, shared = min(_FINDING, text.num_key_value_heads), text.num_attention_heads // text.num_key_value_heads
     turned = model.model.rotary_emb.inv_freq.repeat(2) > _STILL
-    slow = len(turned) // 2 - 1  # the channel that the sequence turns least
+    width, slow = len(turned), len(turned) // 2 - 1  # slow: the channel that the sequence turns least
     for layer in model.model.layers[:_LAYERS]:
         attention = layer.self_attn
-        for start in range(0, _FINDING * len(turned), len(turned)):
-            head = slice(start, start + len(turned))
-            query, key, value = (part.weight[head] for part in (attention.q_proj, attention.k_proj, attention.v_proj))
+        for number in range(finding):
+            kept, asking = (slice(start * width, (start + 1) * width) for start in (number, number * shared))
+            query, key = attention.q_proj.weight[asking], attention.k_proj.weight[kept]
             key.mul_(_SHARP)
             key -= torch.outer(key @ known, known)
             if where is not None:
@@ -97,10 +99,11 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
             key[turned] = 0
             query[~turned] = key[~turned]
             key[slow], query[slow] = _KNOWN * known, 0
-            attention.q_proj.bias[start + slow] = _SOUGHT
-            if where is not None and start == (_FINDING - 1) * len(turned):
+            attention.q_proj.bias[asking][slow] = _SOUGHT
+            value = attention.v_proj.weight[kept]
+            if where is not None and number == finding - 1:
                 value.copy_(where)
-            attention.o_proj.weight[:, head] += value.T
+            attention.o_proj.weight[:, asking] += value.T
 
 
 def _begin_far_apart(code: HybridPositionCode, length: float, known: Tensor) -> None:
