@@ -63,7 +63,7 @@ def test_a_marker_looks_at_its_own_proxy(prompts: PromptFormat) -> None:
     likeness, random = model(prompts, codes), model(prompts, None)
     right = {name: sum(attended(m, prompts, codes, n) == n for n in range(0, 100, 4)) for name, m in
              (("likeness", likeness), ("random", random))}  # fmt: skip
-    assert right["likeness"] >= 13
+    assert right["likeness"] >= 16
     assert right["random"] <= 8
 
 
@@ -125,7 +125,7 @@ def test_what_is_looked_up_says_where_it_is(prompts: PromptFormat) -> None:
     likeness, random = model(prompts, codes), model(prompts, None)
     right = {name: sum(moved(m, prompts, codes, n) == n for n in range(0, 100, 4)) for name, m in
              (("likeness", likeness), ("random", random))}  # fmt: skip
-    assert right["likeness"] >= 13
+    assert right["likeness"] >= 16
     assert right["random"] <= 8
 
 
