@@ -4,11 +4,13 @@ Proxy3D's language model has read for years before it meets proxies: words and p
 it looks up what it is asked for. A model from scratch has to find that out a hundred markers at a time, and for long
 does not. Five changes to random weights, none to what can be learned, spare it that:
 
-* tokens and proxies are long vectors of one length. In a table as narrow as published models begin with (0.02), the
-  first twenty steps of Adam, which learn how often each token comes, are longer than what tells tokens apart;
+* tokens and proxies are long vectors of one length. Published tables begin with a spread of 0.02, which goes with
+  thousands of channels: here the first steps of Adam, which learn how often each token comes, may drown what tells
+  tokens apart;
 * tokens of markers and the words of categories begin as what their codes look like, read through the projector, and
   all proxies have something in common, the projector's bias;
-* in the first layers some heads look for proxies, and among them for what is like the token that they are at;
+* in the first layers some heads look for proxies, and among them for what is like the token that they are at, wherever
+  that is;
 * what comes out of these heads begins as what went in, so that what is found is what is said: out of most of them what
   it is, out of the last one where it is;
 * the code of a place begins as long as what it is added to. From zero it stays small beside it, and unread.
@@ -50,60 +52,80 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
         codes: of the encoder whose features the model will read.
         categories: names; forms of them (``spellings``) that are one token begin much as their codes.
     """
-    tokenizer, projector = prompts.tokenizer, model.scene.projector
-    table = model.get_input_embeddings().weight
+    scene, table = model.scene, model.get_input_embeddings().weight
     nn.init.normal_(table, std=_TABLE)
     model.model.norm.weight.fill_(_SAID)
-    common = torch.randn(table.shape[1])
-    known = common.clone()
-    known.view(2, 2, -1)[:, 0] = 0  # without what heights turn
-    common, known = normalize(common, dim=0), normalize(known, dim=0)
-    if isinstance(projector, nn.Linear):
-        projector.weight -= torch.outer(known, known @ projector.weight)
-        nn.init.zeros_(projector.bias)
-        length = projector(torch.from_numpy(codes.identifiers(range(MARKERS)))).norm(dim=1).mean()
-        wanted = table.norm(dim=1).mean()
-        projector.weight.mul_(wanted / length)
-        projector.bias.copy_(common * wanted)
-    if model.scene.position_code is not None:
-        _begin_far_apart(model.scene.position_code, _PLACE * float(table.norm(dim=1).mean()), known)
-    numbers = tokenizer.convert_tokens_to_ids([marker(index) for index in range(MARKERS)])
-    _begin(table, numbers, codes.identifiers(range(MARKERS)), projector)
-    forms: dict[int, str] = {}
-    for name in categories:
-        for form in spellings(name):
-            for tokens in (
-                tokenizer.encode(f" {form}", add_special_tokens=False),
-                tokenizer.encode(form, add_special_tokens=False),
-            ):
-                if len(tokens) == 1:
-                    forms[tokens[0]] = name
+    length = float(table.norm(dim=1).mean())
+    common, known = _in_common(table.shape[1])
+    if isinstance(scene.projector, nn.Linear):
+        _begin_long(scene.projector, codes, length, known)
+        scene.projector.bias.copy_(common * length)
+    if scene.position_code is not None:
+        _begin_far_apart(scene.position_code, _PLACE * length, known)
+    numbers = prompts.tokenizer.convert_tokens_to_ids([marker(index) for index in range(MARKERS)])
+    _begin(table, numbers, codes.identifiers(range(MARKERS)), scene.projector)
+    forms = {
+        tokens[0]: name
+        for name in categories
+        for form in spellings(name)
+        for tokens in (prompts.tokenizer.encode(f"{space}{form}", add_special_tokens=False) for space in (" ", ""))
+        if len(tokens) == 1
+    }
     if forms:
-        _begin(table, list(forms), codes.categories(list(forms.values())), projector)
-    where = None
-    if model.scene.position_code is not None:
-        where = _directions(model.scene.position_code, common * wanted)[: model.model.layers[0].self_attn.head_dim]
-    text = model.config.get_text_config()
-    finding, shared = min(_FINDING, text.num_key_value_heads), text.num_attention_heads // text.num_key_value_heads
+        _begin(table, list(forms), codes.categories(list(forms.values())), scene.projector)
+    where = None if scene.position_code is None else _directions(scene.position_code, common * length)
     turned = model.model.rotary_emb.inv_freq.repeat(2) > _STILL
-    width, slow = len(turned), len(turned) // 2 - 1  # slow: the channel that the sequence turns least
     for layer in model.model.layers[:_LAYERS]:
-        attention = layer.self_attn
-        for number in range(finding):
-            kept, asking = (slice(start * width, (start + 1) * width) for start in (number, number * shared))
-            query, key = attention.q_proj.weight[asking], attention.k_proj.weight[kept]
-            key.mul_(_SHARP)
-            key -= torch.outer(key @ known, known)
-            if where is not None:
-                key -= key @ where.T @ where
-            key[turned] = 0
-            query[~turned] = key[~turned]
-            key[slow], query[slow] = _KNOWN * known, 0
-            attention.q_proj.bias[asking][slow] = _SOUGHT
-            value = attention.v_proj.weight[kept]
-            if where is not None and number == finding - 1:
-                value.copy_(where)
-            attention.o_proj.weight[:, asking] += value.T
+        _begin_finding(layer.self_attn, known, turned, where)
+
+
+def _in_common(channels: int) -> tuple[Tensor, Tensor]:
+    """(C,) what all proxies have in common, and the part of it that their heights leave as it is; of length 1."""
+    common = torch.randn(channels)
+    known = common.clone()
+    known.view(2, 2, -1)[:, 0] = 0  # the faster half of the pairs that ``HybridPositionCode`` turns
+    return normalize(common, dim=0), normalize(known, dim=0)
+
+
+def _begin_long(projector: nn.Linear, codes: ReferenceCodes, length: float, known: Tensor) -> None:
+    """Codes of markers come out of the projector with this length, none of it along ``known``."""
+    projector.weight -= torch.outer(known, known @ projector.weight)
+    nn.init.zeros_(projector.bias)
+    seen = projector(torch.from_numpy(codes.identifiers(range(MARKERS)))).norm(dim=1).mean()
+    projector.weight.mul_(length / seen)
+
+
+def _begin_finding(attention: nn.Module, known: Tensor, turned: Tensor, where: Tensor | None) -> None:
+    """Some heads of a layer look for proxies that are like the token that they are at, and say what they find.
+
+    Args:
+        attention: of the layer.
+        known: (C,) by which proxies are known.
+        turned: (D,) channels of a head in which the sequence turns what is alike away from each other.
+        where: (C, C) directions of places, strongest first: passed over in looking; what the last head says.
+    """
+    width, slow = len(turned), len(turned) // 2 - 1  # slow: the channel that the sequence turns least
+    keys = attention.k_proj.out_features // width
+    shared = attention.q_proj.out_features // width // keys
+    finding = min(_FINDING, keys)
+    for number in range(finding):
+        kept, asking = (slice(start * width, (start + 1) * width) for start in (number, number * shared))
+        query, key, value = (
+            attention.q_proj.weight[asking],
+            attention.k_proj.weight[kept],
+            attention.v_proj.weight[kept],
+        )
+        key.mul_(_SHARP)
+        key -= torch.outer(key @ known, known)
+        if where is not None:
+            key -= key @ where[:width].T @ where[:width]
+        key[turned] = 0
+        query[~turned] = key[~turned]
+        key[slow], query[slow] = _KNOWN * known, 0
+        attention.q_proj.bias[asking][slow] = _SOUGHT
+        if where is not None and number == finding - 1:
+            value.copy_(where[:width])
+        attention.o_proj.weight[:, asking] += value.T
 
 
 def _begin_far_apart(code: HybridPositionCode, length: float, known: Tensor) -> None:
