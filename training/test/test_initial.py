@@ -41,20 +41,22 @@ def model(prompts: PromptFormat, codes: ReferenceCodes | None) -> ProxyVLM:
     return made
 
 
-def attended(made: ProxyVLM, prompts: PromptFormat, codes: ReferenceCodes, number: int) -> int:
-    """To which of ten proxies with a marker and a category each a marker looks most, over all layers and heads."""
-    shown = [(number + 9 * i) % MARKERS for i in range(10)]
-    order = np.random.default_rng(number).permutation(10)
-    features = codes.identifiers(shown) + codes.categories([WORDS[i % 4] for i in range(10)])
+def ten(prompts: PromptFormat, codes: ReferenceCodes, number: int) -> tuple[list[int], torch.Tensor, torch.Tensor]:
+    """Ten proxies with a marker and a category each, then this marker, one of theirs: markers, ids, features."""
+    shown = np.random.default_rng(number).permutation([(number + 9 * i) % MARKERS for i in range(10)]).tolist()
+    features = torch.from_numpy(codes.identifiers(shown) + codes.categories([WORDS[i % 4] for i in range(10)]))
     ids = prompts.prefix(10) + prompts.tokenizer.encode(marker(number), add_special_tokens=False)
+    return shown, torch.tensor([ids]), features[None]
+
+
+def attended(made: ProxyVLM, prompts: PromptFormat, codes: ReferenceCodes, number: int) -> int:
+    """To which of ten proxies a marker looks most, over all layers and heads."""
+    shown, ids, features = ten(prompts, codes, number)
     made.set_attn_implementation("eager")
     with torch.no_grad():
-        found = made(
-            input_ids=torch.tensor([ids]), features=torch.from_numpy(features[order])[None], output_attentions=True
-        )
+        found = made(input_ids=ids, features=features, output_attentions=True)
     looks = torch.stack(found.attentions).sum(dim=(0, 1, 2))[-1]
-    places = (torch.tensor(ids) == prompts.proxy).nonzero()[:, 0]
-    return shown[order[int(looks[places].argmax())]]
+    return shown[int(looks[ids[0] == prompts.proxy].argmax())]
 
 
 def test_a_marker_looks_at_its_own_proxy(prompts: PromptFormat) -> None:
@@ -103,10 +105,7 @@ def test_where_a_proxy_is_counts_as_much_as_what_it_is(prompts: PromptFormat) ->
 
 def moved(made: ProxyVLM, prompts: PromptFormat, codes: ReferenceCodes, number: int) -> int:
     """Which of ten proxies changes a marker's token most, once the layers that look up are through, when it moves."""
-    shown = [(number + 9 * i) % MARKERS for i in range(10)]
-    shown = np.random.default_rng(number).permutation(shown).tolist()
-    features = torch.from_numpy(codes.identifiers(shown) + codes.categories([WORDS[i % 4] for i in range(10)]))
-    ids = torch.tensor([prompts.prefix(10) + prompts.tokenizer.encode(marker(number), add_special_tokens=False)])
+    shown, ids, features = ten(prompts, codes, number)
     places = torch.rand(11, 10, 3, generator=torch.Generator().manual_seed(number)) * 4 - 2
     places[1:] = places[0] + 2 * torch.eye(10)[:, :, None] * torch.tensor([0.0, 1.0, 0.0])  # each in turn by 2 m in y
     with torch.no_grad():
