@@ -20,7 +20,7 @@ from proxy3d_core.vlm.prompt import PromptFormat  # noqa: E402
 from proxy3d_core.vlm.tokenizer import train_tokenizer  # noqa: E402
 
 TEXT = {
-    "vocab_size": 700,
+    "vocab_size": 900,
     "hidden_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 2,

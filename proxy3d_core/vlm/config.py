@@ -12,14 +12,14 @@ Size = Literal["nano", "3b", "7b"]
 
 # Parameters of a layer with H channels, D of keys and values, I of the MLP (q, k, v with bias, two norms):
 #   2 H^2 + H + 2 (H D + D) + 3 H I + 2 H
-# nano:   192, D 192, I   512:    443,328 x  6 + table  2,048 x  192 (tied)     + norm =     3,053,376
+# nano:   192, D 192, I   512:    443,328 x  6 + table  2,304 x  192 (tied)     + norm =     3,102,528
 # 3b:   2,048, D 256, I 11,008: 77,075,968 x 36 + table 151,936 x 2,048 (tied)  + norm = 3,085,938,688
 # 7b:   3,584, D 512, I 18,944: 233,057,792 x 28 + tables 2 x 152,064 x 3,584   + norm = 7,615,616,512
 # The position code adds (2 x 64 + 1) H + H^2 + H and 128 frequencies: 61,952, 4,460,672, 13,311,104.
 _SHARED: dict[str, Any] = {"rms_norm_eps": 1e-6, "attention_dropout": 0.0, "use_sliding_window": False}
 _SIZES: dict[str, dict[str, Any]] = {
     "nano": {
-        "vocab_size": 2048,
+        "vocab_size": 2304,
         "hidden_size": 192,
         "intermediate_size": 512,
         "num_hidden_layers": 6,

@@ -14,11 +14,10 @@ tokens, so that the joined tokens are those of the joined text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from proxy3d_core.errors import BadInput, ModelError
-from proxy3d_core.proxies.references import find_markers, marker
+from proxy3d_core.proxies.references import find_markers
 
 PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
     "<|endoftext|>",
@@ -32,7 +31,7 @@ PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
 
 SYSTEM = "You are a helpful assistant."
 
-_EVIDENCE = re.compile(r"\[((?:<OBJ\d{3}>)+)\] ?")
+_EVIDENCE = re.compile(r"\[([^\[\]]+)\] ?")
 LARGE = 20_000
 """Vocabularies of this size come from published language models."""
 
@@ -123,10 +122,9 @@ def mentioned_regions(text: str) -> list[int]:
     return [int(digits) for digits in _MENTION.findall(text)]
 
 
-def with_evidence(markers: Iterable[int], answer: str) -> str:
-    """An answer behind the objects that it rests on: ``[<OBJ003><OBJ007>] 3.4``; unchanged without any."""
-    named = "".join(marker(index) for index in markers)
-    return f"[{named}] {answer}" if named else answer
+def with_evidence(evidence: str, answer: str) -> str:
+    """An answer behind what it rests on: ``[<OBJ003><OBJ007>2.6] 2.6``; unchanged if that is nothing."""
+    return f"[{evidence}] {answer}" if evidence else answer
 
 
 def split_evidence(reply: str) -> tuple[list[int], str]:

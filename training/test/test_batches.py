@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ from proxy3d_training.data.loading_bench import synthetic_samples, synthetic_sce
 from proxy3d_training.data.prepared import PreparedScenes
 from proxy3d_training.data.questions.generate import as_sample, candidates
 from proxy3d_training.data.questions.rooms import read_room
-from proxy3d_training.data.schema import Sample, Scene, TextAnswer
+from proxy3d_training.data.schema import Box as SeenBox
 from proxy3d_training.data.schema import Thing as SeenThing
 from proxy3d_training.simulation.truth import Box, Room, Thing, Truth
-from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, drill, rests_on, scene_tokens
+from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, drill, scene_tokens
 
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 BUDGET, CHANNELS = 60, 48
@@ -49,7 +50,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> SpaceSpan:
 
 @pytest.fixture(scope="module")
 def prompts(data: SpaceSpan) -> PromptFormat:
-    return PromptFormat(train_tokenizer([data[i].sample.prompt() for i in range(len(data))] * 4, 600))
+    return PromptFormat(train_tokenizer([data[i].sample.prompt() for i in range(len(data))] * 4, 800))
 
 
 def an_l() -> DrawnScene:
@@ -100,23 +101,45 @@ def test_drills_ask_in_an_order_of_their_own() -> None:
     groups = np.array([9, FLOOR, 7, 9, 7, 4])
     places = np.array([[0, 0, 1], [5, 5, 0], [1, 2, 3], [1, 0, 1], [1, 2, 4], [-3, 0, 2]], np.float32)
     tokens = SceneTokens(np.zeros((6, CHANNELS), np.float32), places, groups)
-    names = {7: (41, "dining table"), 9: (3, "ball"), 4: (12, "ball"), 8: (5, "lamp")}
+    things = {
+        group: SeenThing(id=group, marker=index, label=label, box=SeenBox(center=center, size=(0.1, 0.1, 0.1)))
+        for group, index, label, center in (
+            (7, 41, "dining table", (1, 2, 3.5)), (9, 3, "ball", (0.5, 0, 1)), (4, 12, "ball", (-3, 0, 2)),
+            (8, 5, "lamp", (0, 0, 0)),
+        )
+    }  # fmt: skip
+    table, ball, other = (f"<OBJ{number:03d}>" for number in (41, 3, 12))
     right = {
-        "<OBJ041> dining table", "<OBJ003> ball", "<OBJ012> ball",
-        "<OBJ041> (1.0, 2.0, 3.5)", "<OBJ003> (0.5, 0.0, 1.0)", "<OBJ012> (-3.0, 0.0, 2.0)",
-        "dining table <OBJ041>",
+        f"{table} dining table", f"{ball} ball", f"{other} ball", f"dining table {table}",
+        f"{table} (1.0, 2.0, 3.5)", f"{ball} (0.5, 0.0, 1.0)", f"{other} (-3.0, 0.0, 2.0)",
+    }  # fmt: skip
+    for (a, b), gap, there, back in (
+        ((table, ball), "3.2", "@255", "@075"), ((table, other), "4.7", "@210", "@030"),
+        ((ball, other), "3.6", "@180", "@000"),
+    ):  # fmt: skip
+        right |= {f"{a}{b}{gap}", f"{b}{a}{gap}", f"{a}{b}{there}", f"{b}{a}{back}"}
+    turned_by = {  # the way to what is asked about, less that to what is faced
+        (41, 3, 12): "@210@315", (41, 12, 3): "@255@045", (3, 41, 12): "@180@105", (3, 12, 41): "@075@255",
+        (12, 41, 3): "@000@330", (12, 3, 41): "@030@030",
     }  # fmt: skip
     said: set[str] = set()
-    for seed in range(40):
-        drilled = drill(tokens, names, np.random.default_rng(seed))
+    for seed in range(120):
+        drilled = drill(tokens, things, True, 0.0, np.random.default_rng(seed))
         assert drilled is not None
         question, answer = drilled
-        assert find_markers(answer) == (find_markers(question) or [41])
-        said |= set(answer.split("; "))
+        asked = find_markers(question) or [41]
+        assert list(dict.fromkeys(find_markers(answer))) == asked
+        parts = answer.split("; ") if "; " in answer or len(asked) == 1 else re.findall(r"<.*?[^>](?=<|$)", answer)
+        said |= {re.sub(r"(@\d+)@\d+", r"\1", part) for part in parts}
+        if question.startswith("Standing"):
+            assert turned_by[tuple(asked)] in answer
     assert said == right
-    assert drill(tokens, {8: (5, "lamp")}, np.random.default_rng(0)) is None
+    turned = {drill(tokens, things, True, np.pi / 2, np.random.default_rng(seed)) for seed in range(120)}
+    assert any(f"{table}{ball}@345" in answer for _, answer in filter(None, turned))  # 255 + 90
+    assert drill(tokens, {8: things[8]}, True, 0.0, np.random.default_rng(0)) is None
     unplaced = replace(tokens, positions=None)
-    assert not any("(" in " ".join(drill(unplaced, names, np.random.default_rng(n)) or ()) for n in range(40))
+    answers = [drill(unplaced, things, True, 0.0, np.random.default_rng(n)) for n in range(40)]
+    assert not any(re.search(r"\(|@|\d\.\d", " ".join(answer or ())) for answer in answers)
 
 
 def test_drills_come_with_every_row(data: SpaceSpan, prompts: PromptFormat) -> None:
@@ -138,7 +161,7 @@ def test_questions_of_a_room_without_pictures(tmp_path: Path) -> None:
     dataset = SpaceSpan([tmp_path / "q.jsonl"], scenes)
     labels = {thing.id: thing.label for thing in Truth.load(DEMO).objects}
     assert len(dataset) > 2
-    prompts = PromptFormat(train_tokenizer([s.prompt() + s.answer.text for s in samples] * 4, 600))
+    prompts = PromptFormat(train_tokenizer([s.prompt() + s.answer.text for s in samples] * 4, 800))
     for i in range(len(dataset)):
         item = dataset[i]
         batch = Collator(prompts, codes, augment=i)([item])
@@ -227,24 +250,7 @@ def test_an_item_of_a_drawn_scene_has_no_proxies() -> None:
     assert Item(sample, an_l()).proxies is None and Item(sample, an_l()).markers is None
 
 
-def test_answers_begin_with_what_they_rest_on() -> None:
-    """Where one stands and what one faces before what is asked for; of one category in the order of the markers."""
-    things = tuple(
-        SeenThing(id=i, marker=m, label=label)
-        for i, m, label in ((1, 30, "laptop"), (2, 8, "laptop"), (3, 5, "sofa"), (4, 90, "tv"), (5, None, "lamp"))
-    )
-    sample = Sample(
-        id="s", source="Simulated", family="SQA3D", kind="situated_count", split="train",
-        scene=Scene(dataset="simulated", name="room", space="room"),
-        question="I sit on the sofa, facing the tv. How many laptops are in front of me?", objects=things,
-        answer=TextAnswer(text="Two.", references=("two",)),
-    )  # fmt: skip
-    assert rests_on(sample, np.arange(100)) == [90, 5, 8, 30]
-    assert rests_on(sample, np.arange(100)[::-1]) == [90, 5, 30, 8]
-    named = sample.model_copy(update={"question": "How many laptops does <OBJ090> face?"})
-    assert rests_on(named, np.arange(100)) == [90, 5, 8, 30]  # said again
-    assert rests_on(sample.model_copy(update={"view": "symbols"}), np.arange(100)) == []  # they are all that is shown
-    assert rests_on(named.model_copy(update={"view": "symbols"}), np.arange(100)) == [90]
-    assert with_evidence([90, 5], "Two.") == "[<OBJ090><OBJ005>] Two." and with_evidence([], "Two.") == "Two."
-    assert split_evidence(" [<OBJ090><OBJ005>] Two.") == ([90, 5], "Two.")
+def test_evidence_is_told_from_the_answer() -> None:
+    assert with_evidence("<OBJ090><OBJ005>2.6", "2.6") == "[<OBJ090><OBJ005>2.6] 2.6" and with_evidence("", "2") == "2"
+    assert split_evidence(" [<OBJ090><OBJ005>2.6 lamp] C") == ([90, 5], "C")
     assert split_evidence("<OBJ090>.") == ([], "<OBJ090>.") and split_evidence("[] no") == ([], "[] no")

@@ -69,12 +69,12 @@ def asked(number: int, seen: tuple[Thing, ...], about: Thing) -> Item:
 
 @cache
 def prompts() -> PromptFormat:
-    return PromptFormat(train_tokenizer([f"What is it? The {label}." for label in LABELS] * 4, 500))
+    return PromptFormat(train_tokenizer([f"What is it? The {label}." for label in LABELS] * 4, 800))
 
 
 def tiny() -> ProxyVLM:
     torch.manual_seed(0)
-    text = {"vocab_size": 500, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    text = {"vocab_size": 800, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
     text |= {"num_attention_heads": 4, "num_key_value_heads": 2}
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
     return ProxyVLM(configuration("nano", text_config=text, feature_channels=48))
@@ -107,7 +107,7 @@ def test_symbols_are_their_codes_where_they_stand() -> None:
 
 
 def test_symbols_stand_where_stage_two_says(tmp_path: Path) -> None:
-    """Questions for coordinates, from the demo's room: each answer is where the symbol is put, to the centimetre."""
+    """Questions for coordinates, from the demo's room: each answer is where the symbol is put, to the decimetre."""
     room = read_room(DEMO)
     codes, found = ReferenceCodes(pixels), 0
     for number, candidate in enumerate(candidates(room, 5, 40, ["alignment"])):
@@ -118,7 +118,7 @@ def test_symbols_stand_where_stage_two_says(tmp_path: Path) -> None:
             assert tokens.positions is not None
             position = tokens.positions[tokens.groups.tolist().index(asked_for)]
             said = [float(value) for value in re.findall(r"-?\d+\.\d+", sample.answer.text)]
-            np.testing.assert_allclose(position, said, atol=0.0051)
+            np.testing.assert_allclose(position, said, atol=0.0501)
             found += 1
     assert found >= 5
 

@@ -18,7 +18,7 @@ from proxy3d_core.vlm.prompt import PromptFormat  # noqa: E402
 from proxy3d_core.vlm.tokenizer import train_tokenizer  # noqa: E402
 
 TEXT = {
-    "vocab_size": 600,
+    "vocab_size": 800,
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
@@ -38,7 +38,7 @@ SENTENCES = [
 
 @cache
 def prompts() -> PromptFormat:
-    return PromptFormat(train_tokenizer(SENTENCES, 600))
+    return PromptFormat(train_tokenizer(SENTENCES, 800))
 
 
 def shake(model: Any) -> Any:

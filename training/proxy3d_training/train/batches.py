@@ -7,7 +7,6 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +23,8 @@ from proxy3d_core.vlm.prompt import PromptFormat, with_evidence
 from proxy3d_training.data.dataset import Item
 from proxy3d_training.data.drawn import DrawnScene
 from proxy3d_training.data.prepared import PreparedScene
-from proxy3d_training.data.schema import MARKER, IdAnswer, Sample, Thing, id_text
+from proxy3d_training.data.schema import MARKER, Box, IdAnswer, Sample, Thing, id_text
+from proxy3d_training.train.working import apart, turns, ways, working
 
 Ints = NDArray[np.int64]
 
@@ -90,10 +90,12 @@ class Collator:
         for rows in shown.values():
             rng = self._random(rows)
             deal = np.arange(MARKERS) if self.augment is None else rng.permutation(MARKERS)
-            scene = self._scene(rows[0], deal, rng)
+            symbolic = rows[0].sample.view == "symbols"  # asked where they are, so they stay there
+            yaw = 0.0 if symbolic or self.augment is None else float(rng.uniform(0, 2 * np.pi))
+            scene = turned(self._scene(rows[0], deal, rng), yaw)
             scenes.append(scene)
-            pairs = [self._pair(item.sample, deal) for item in rows]
-            drilled = drill(scene, names_seen(rows, deal), rng) if self.drills else None
+            pairs = [self._pair(dealt(item.sample, deal), yaw) for item in rows]
+            drilled = drill(scene, things_seen(rows, deal), symbolic, yaw, rng) if self.drills else None
             if drilled is not None:
                 pairs.append((self.prompts.question(drilled[0]), self.prompts.answer(drilled[1])))
             questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
@@ -105,98 +107,118 @@ class Collator:
         names = "\n".join(item.sample.id for item in rows)
         return np.random.default_rng((self.augment or 0, zlib.crc32(names.encode())))
 
-    def _pair(self, sample: Sample, deal: Ints) -> tuple[list[int], list[int]]:
-        answer = renamed(sample.answer.text, deal)
-        if isinstance(sample.answer, IdAnswer):  # in ascending order
-            answer = id_text([int(m[1]) for m in MARKER.finditer(answer)], answer)
+    def _pair(self, sample: Sample, yaw: float) -> tuple[list[int], list[int]]:
+        answer = sample.answer.text
         if self.evidence:
-            answer = with_evidence((int(deal[m]) for m in rests_on(sample, deal)), answer)
-        return self.prompts.question(renamed(sample.prompt(), deal)), self.prompts.answer(answer)
+            answer = with_evidence(working(sample, yaw), answer)
+        return self.prompts.question(sample.prompt()), self.prompts.answer(answer)
 
     def _scene(self, item: Item, deal: Ints, rng: np.random.Generator) -> SceneTokens:
         if item.sample.view == "symbols":
-            things = [
-                t if t.marker is None else t.model_copy(update={"marker": int(deal[t.marker])})
-                for t in item.sample.objects
-            ]
-            return symbols(things, self.codes, self.placed)
+            return symbols(dealt(item.sample, deal).objects, self.codes, self.placed)
         if item.scene is None:
             raise BadInput(f"sample {item.sample.id} asks of a scene; give SpaceSpan the prepared scenes")
         if isinstance(item.scene, DrawnScene):
             tokens = drawn_tokens(item.scene, self.codes, deal, int(rng.integers(*self.budgets, endpoint=True)), rng)
         else:
             tokens = scene_tokens(item.scene, self.codes, self.variant, deal, rng)
-        if not self.placed:
-            return replace(tokens, positions=None)
-        return tokens if self.augment is None else turned(tokens, rng.uniform(0, 2 * np.pi))
+        return tokens if self.placed else replace(tokens, positions=None)
 
 
-def drill(scene: SceneTokens, names: Mapping[int, tuple[int, str]], rng: np.random.Generator) -> tuple[str, str] | None:
+def drill(
+    scene: SceneTokens, things: Mapping[int, Thing], symbolic: bool, yaw: float, rng: np.random.Generator
+) -> tuple[str, str] | None:
     """A question of many objects at once, in an order that it gives, and its answer; None where there is none to ask.
 
     Args:
         scene: as the model sees it.
-        names: marker and category by group.
+        things: named and marked, by group.
+        symbolic: they are symbols.
+        yaw: by which the scene is turned, radians.
         rng: what is asked of which.
     """
-    shown = [group for group in np.unique(scene.groups).tolist() if group in names]
-    kind = rng.choice(["name", "find"] if scene.positions is None else ["name", "find", "place", "place"])
+    shown = [group for group in np.unique(scene.groups).tolist() if group in things]
+    kind = rng.choice(
+        ["name", "find"] if scene.positions is None else ["name", "find", "place", "apart", "way", "turn"]
+    )
     if kind == "find":  # what there is one of
-        count = Counter(names[group][1] for group in shown)
-        shown = [group for group in shown if count[names[group][1]] == 1]
-    if not shown:
+        count = Counter(things[group].label for group in shown)
+        shown = [group for group in shown if count[things[group].label] == 1]
+    if len(shown) < {"apart": 2, "way": 2, "turn": 3}.get(kind, 1):
         return None
     asked = rng.permutation(shown)[: 6 if kind == "place" else 10].tolist()
-    markers, labels = [marker(names[group][0]) for group in asked], [names[group][1] for group in asked]
+    some = [things[group] for group in asked]
+    markers, labels = [marker(thing.marker or 0) for thing in some], [thing.label or "" for thing in some]
     if kind == "find":
         return f"Which objects are these: {', '.join(labels)}?", _paired(labels, markers)
     if kind == "name":
         return f"What are {' '.join(markers)}?", _paired(markers, labels)
-    assert scene.positions is not None
-    middles = [scene.positions[scene.groups == group].mean(axis=0) + 0.0 for group in asked]
-    places = ["({:.1f}, {:.1f}, {:.1f})".format(*middle) for middle in middles]
-    return f"Where are {' '.join(markers)}?", _paired(markers, places)
+    if kind == "place":
+        assert scene.positions is not None
+        middles = [scene.positions[scene.groups == group].mean(axis=0) + 0.0 for group in asked]
+        places = ["({:.1f}, {:.1f}, {:.1f})".format(*middle) for middle in middles]
+        return f"Where are {' '.join(markers)}?", _paired(markers, places)
+    if kind == "turn":
+        question = (
+            f"Standing at {markers[0]} and facing {markers[1]}, how far are they turned: {' '.join(markers[2:])}?"
+        )
+        return question, turns(some[0], some[1], some[2:], yaw)
+    if kind == "apart":
+        steps = apart(some[:-1], some[1:], symbolic)
+        return f"How far is each from the next: {' '.join(markers)}?", "".join(steps)
+    return f"Which way is it from each to the next: {' '.join(markers)}?", "".join(ways(some[:-1], some[1:], yaw))
 
 
 def _paired(first: Sequence[str], second: Sequence[str]) -> str:
     return "; ".join(f"{one} {other}" for one, other in zip(first, second, strict=True))
 
 
-def names_seen(rows: Sequence[Item], deal: Ints) -> dict[int, tuple[int, str]]:
-    """Marker and category of each object of what some items see, by its group there."""
+def things_seen(rows: Sequence[Item], deal: Ints) -> dict[int, Thing]:
+    """What some items see that has a marker, a name and a box, by its group there, with its new marker."""
     sample, scene = rows[0].sample, rows[0].scene
     if sample.view == "symbols":
-        return {t.id: (int(deal[t.marker]), t.label) for t in sample.objects if t.marker is not None and t.label}
-    if isinstance(scene, DrawnScene):
-        return {thing: (int(deal[m]), scene.labels[thing]) for thing, m in scene.marker_of_true.items()}
-    if scene is None:
-        return {}
-    told = {o.marker: o.label for o in scene.about.objects if o.label != UNKNOWN_LABEL}
-    told |= {thing.marker: thing.label for item in rows for thing in item.sample.objects if thing.label}
-    found = {o.id: o.marker for o in scene.about.objects if o.marker in told}
-    return {identity: (int(deal[m]), told[m]) for identity, m in found.items() if m is not None}
+        seen = {thing.id: thing for thing in sample.objects}
+    elif isinstance(scene, DrawnScene):
+        seen = {
+            thing.id: Thing(id=thing.id, marker=index, label=thing.label, box=Box.of(thing.box.oriented()))
+            for index, thing in enumerate(scene.things)
+        }
+    elif scene is not None:
+        told = {thing.marker: thing.label for item in rows for thing in item.sample.objects if thing.label}
+        seen = {
+            o.id: Thing(id=o.id, marker=o.marker, label=told.get(o.marker, o.label), box=o.box)
+            for o in scene.about.objects
+            if o.marker in told or o.label != UNKNOWN_LABEL
+        }
+    else:
+        seen = {}
+    return {
+        group: _remarked(thing, deal)
+        for group, thing in seen.items()
+        if thing.marker is not None and thing.label and thing.box is not None
+    }
 
 
-def rests_on(sample: Sample, deal: Ints) -> list[int]:
-    """Markers of the objects that an answer rests on: those that the question names, then those that nobody names.
+def dealt(sample: Sample, deal: Ints) -> Sample:
+    """The sample with marker ``deal[m]`` in place of each marker m; ids in an answer are in ascending order."""
 
-    Said again, an object is looked up once more right before the answer. What a question places itself by comes before
-    what it asks for; things of one category that follow each other are in the order of their new markers. Of symbols
-    the objects are all that is shown; their answers rest on what is named.
-    """
-    asked, said = ([int(m) for m in MARKER.findall(text)] for text in (sample.prompt(), sample.answer.text))
-    found = list(dict.fromkeys(asked))
-    if sample.view == "symbols":
-        return found
-    left = [t for t in reversed(sample.objects) if t.marker is not None and t.marker not in {*asked, *said}]
-    for _, same in groupby(left, key=lambda thing: thing.label):
-        found += sorted((thing.marker for thing in same if thing.marker is not None), key=lambda m: int(deal[m]))
-    return found
+    def renamed(text: str) -> str:
+        return re.sub(MARKER, lambda m: marker(int(deal[int(m[1])])), text)
+
+    answer = renamed(sample.answer.text)
+    if isinstance(sample.answer, IdAnswer):
+        answer = id_text([int(m[1]) for m in MARKER.finditer(answer)], answer)
+    changes = {
+        "question": renamed(sample.question),
+        "options": tuple(map(renamed, sample.options)),
+        "answer": sample.answer.model_copy(update={"text": answer}),
+        "objects": tuple(_remarked(thing, deal) for thing in sample.objects),
+    }
+    return sample.model_copy(update=changes)
 
 
-def renamed(text: str, deal: Ints) -> str:
-    """The text with marker ``deal[m]`` in place of each marker m."""
-    return re.sub(MARKER, lambda m: marker(int(deal[int(m[1])])), text)
+def _remarked(thing: Thing, deal: Ints) -> Thing:
+    return thing if thing.marker is None else thing.model_copy(update={"marker": int(deal[thing.marker])})
 
 
 def turned(tokens: SceneTokens, yaw: float) -> SceneTokens:

@@ -2,7 +2,7 @@
 
 Proxy3D's language model has read for years before it meets proxies: words and pictures of things are alike to it, and
 it looks up what it is asked for. A model from scratch has to find that out a hundred markers at a time, and for long
-does not. Five changes to random weights, none to what can be learned, spare it that:
+does not. Seven changes to random weights, none to what can be learned, spare it that:
 
 * tokens and proxies are long vectors of one length. Published tables begin with a spread of 0.02, which goes with
   thousands of channels: here the first steps of Adam, which learn how often each token comes, may drown what tells
@@ -13,7 +13,12 @@ does not. Five changes to random weights, none to what can be learned, spare it 
   that is;
 * what comes out of these heads begins as what went in, so that what is found is what is said: out of most of them what
   it is, out of the last one where it is;
-* the code of a place begins as long as what it is added to. From zero it stays small beside it, and unread.
+* the code of a place begins as long as what it is added to, and slow, so that most of it is two directions, those of
+  the floor. From zero it stays small beside it, and unread; faster, it winds through so many directions that places
+  are read to half a metre at best;
+* in the layer after these two heads look at the token before: one brings what it is, one takes where it is away from
+  where this one is. Behind two markers that is the way from one to the other;
+* tokens of lengths and directions begin alike where these are: what is learned of 2.4 helps with 2.5.
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ from proxy3d_core.proxies.positions import HybridPositionCode
 from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, marker
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat
+from proxy3d_core.vlm.tokenizer import DIRECTIONS, LENGTHS
 from proxy3d_training.data.questions.candidates import plural
 
 _TABLE, _SAID = 0.5, 0.3  # size of what tokens begin as, and of what the table is asked with for the next one
@@ -39,6 +45,9 @@ _LAYERS, _FINDING = 2, 4  # layers that look things up, and heads of each that d
 _SHARP = 1.6  # of their keys: at the size of random ones what is alike gets hardly more attention than what is not
 _KNOWN, _SOUGHT = 0.5, 24.0  # key and query by which they find proxies rather than words, themselves above all
 _STILL = 0.01  # radians a token; channels that turn faster do not know what is alike a scene away
+_SLOW = 0.25  # of a place's frequencies, of what they are at random
+_BACK = 9.0  # key and query by which the token before is found
+_WAVES = (0.5, 1.3, 3.4, 9.0, 24.0, 60.0)  # metres, in which lengths are alike
 _PLACE = 1.4  # length of the code of a place, of a code of what is there
 
 
@@ -73,10 +82,13 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
     }
     if forms:
         _begin(table, list(forms), codes.categories(list(forms.values())), scene.projector)
+    _begin_in_order(table, prompts)
     where = None if scene.position_code is None else _directions(scene.position_code, common * length)
     turned = model.model.rotary_emb.inv_freq.repeat(2) > _STILL
     for layer in model.model.layers[:_LAYERS]:
         _begin_finding(layer.self_attn, known, turned, where)
+    if where is not None:
+        _begin_looking_back(model.model.layers[_LAYERS].self_attn, model.model.rotary_emb.inv_freq, where)
 
 
 def _in_common(channels: int) -> tuple[Tensor, Tensor]:
@@ -128,9 +140,49 @@ def _begin_finding(attention: nn.Module, known: Tensor, turned: Tensor, where: T
         attention.o_proj.weight[:, asking] += value.T
 
 
+def _begin_looking_back(attention: nn.Module, frequencies: Tensor, where: Tensor) -> None:
+    """Two heads look at the token before: the first brings what it is, the second takes away where it is.
+
+    Args:
+        attention: of the layer.
+        frequencies: (D / 2,) radians a token by which the sequence turns the pairs (i, i + D / 2) of a head.
+        where: (C, C) directions of places, strongest first.
+    """
+    half = len(frequencies)
+    width = 2 * half
+    keys = attention.k_proj.out_features // width
+    shared = attention.q_proj.out_features // width // keys
+    fast = frequencies > 0.1
+    back = _BACK * fast
+    for number in range(2):
+        kept, asking = (slice(start * width, (start + 1) * width) for start in (number, number * shared))
+        attention.k_proj.bias[kept] = torch.cat([back, 0 * back])
+        attention.q_proj.bias[asking] = torch.cat([back * frequencies.cos(), -back * frequencies.sin()])
+        attention.k_proj.weight[kept][fast.repeat(2)] = 0
+        attention.q_proj.weight[asking][fast.repeat(2)] = 0
+        value = attention.v_proj.weight[kept]
+        if number == 1:
+            value.copy_(where[:width])
+        attention.o_proj.weight[:, asking] += value.T if number == 0 else -value.T
+
+
+def _begin_in_order(table: Tensor, prompts: PromptFormat) -> None:
+    """Rows of quantities begin alike where these are."""
+    digits = {str(digit): float(digit) for digit in range(10)}
+    for values, turns in (
+        (LENGTHS | digits, [1 / wave for wave in _WAVES]),
+        (DIRECTIONS, [harmonic / 360 for harmonic in (1, 2, 3, 4)]),
+    ):
+        rows = prompts.tokenizer.convert_tokens_to_ids(list(values))
+        angle = 2 * math.pi * torch.outer(torch.tensor(list(values.values())), torch.tensor(turns))
+        waves = torch.cat([angle.sin(), angle.cos()], dim=1) @ torch.randn(2 * len(turns), table.shape[1])
+        _mix(table, rows, waves)
+
+
 def _begin_far_apart(code: HybridPositionCode, length: float, known: Tensor) -> None:
     """Places in a room become codes of about this length, none of it along ``known``."""
     first, last = code.mlp.first, code.mlp.last
+    code.frequencies.mul_(_SLOW)
     nn.init.normal_(first.weight, std=math.sqrt(2 / first.in_features))
     nn.init.normal_(last.weight)
     last.weight -= torch.outer(known, known @ last.weight)
@@ -161,5 +213,10 @@ def spellings(name: str) -> list[str]:
 def _begin(table: Tensor, rows: list[int], codes: NDArray[np.float32], projector: nn.Module) -> None:
     """Rows of the table become mostly what sets the codes apart, as the model sees it, at the length that they had."""
     seen = projector(torch.from_numpy(codes)) - projector(torch.from_numpy(codes.mean(axis=0)))
-    mixed = normalize(seen, dim=1) + _OWN * normalize(table[rows], dim=1)
+    _mix(table, rows, seen)
+
+
+def _mix(table: Tensor, rows: list[int], begin: Tensor) -> None:
+    """Rows become mostly these, at the length that they had."""
+    mixed = normalize(begin, dim=1) + _OWN * normalize(table[rows], dim=1)
     table[rows] = normalize(mixed, dim=1) * table[rows].norm(dim=1, keepdim=True)

@@ -83,7 +83,7 @@ def _single(asker: Asker, expression: Expression, made: dict[str, int]) -> Itera
         f"grounding_{kind}",
         text.format(described),
         answer,
-        (*expression.fits, *expression.others),
+        (*expression.fits, *_alike(asker, expression), *expression.others),
         expression.label,
         f"{template} {expression.way}",
         answer.text,
@@ -105,12 +105,17 @@ def _multiple(asker: Asker, expression: Expression, made: dict[str, int]) -> Ite
         "grounding_any",
         text.format(described),
         answer,
-        (*expression.fits, *expression.others),
+        (*expression.fits, *_alike(asker, expression), *expression.others),
         f"{expression.label} {expression.way}",
         f"{template} {expression.way}",
         kind,
         description=described,
     )
+
+
+def _alike(asker: Asker, expression: Expression) -> list[Item]:
+    """What has the label of what is described: the answer rests on it, whether it fits or not."""
+    return asker.room.by_label.get(expression.label, [])
 
 
 def _caption(asker: Asker, item: Item) -> Candidate | None:

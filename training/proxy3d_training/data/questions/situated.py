@@ -212,13 +212,15 @@ def _questions(asker: Asker, stand: _Stand) -> Iterator[Candidate]:
         if abs(gaps[0] - gaps[1]) >= NEARER:
             nearer = first if gaps[0] < gaps[1] else second
             pair = " ".join(sorted((first.label, second.label)))
-            yield made("situated_closer", _CLOSER, [nearer], nearer.label, pair, first.label, second.label)
+            named = [nearer, first, second]
+            yield made("situated_closer", _CLOSER, named, nearer.label, pair, first.label, second.label)
         sides = [_side_of(asker, stand, item, ("left", "right")) for item in (first, second)]
         if None not in sides and sides[0] != sides[1]:
             which = rng.choice(("left", "right"))
             right = (first, second)[sides.index(which)]
             pair = " ".join(sorted((first.label, second.label)))
-            yield made("situated_which", _WHICH, [right], right.label, pair, first.label, second.label, _PHRASES[which])
+            named, phrase = [right, first, second], _PHRASES[which]
+            yield made("situated_which", _WHICH, named, right.label, pair, first.label, second.label, phrase)
     yield from _by_label(asker, stand, around, made)
 
 
@@ -245,13 +247,13 @@ def _by_label(asker: Asker, stand: _Stand, around: list[Item], made: Callable[..
     label, side, there = rng.choice(
         answered[0] if answered[0] and (rng.random() < 0.5 or not answered[1]) else answered[1]
     )
-    yield made("situated_is", _IS, there, "yes" if there else "no", label, a(label), _PHRASES[side])
+    yield made("situated_is", _IS, [*there, *labels[label]], "yes" if there else "no", label, a(label), _PHRASES[side])
     several = [entry for entry in plain if len(labels[entry[0]]) >= 2 and entry[2]]
     if several:
         label, side, there = rng.choice(several)
-        yield made("situated_count", _MANY, there, str(len(there)), label, plural(label), _PHRASES[side])
-        parity = "odd" if len(there) % 2 else "even"
-        yield made("situated_parity", _PARITY, there, parity, label, plural(label), _PHRASES[side])
+        named, parity = [*there, *labels[label]], "odd" if len(there) % 2 else "even"
+        yield made("situated_count", _MANY, named, str(len(there)), label, plural(label), _PHRASES[side])
+        yield made("situated_parity", _PARITY, named, parity, label, plural(label), _PHRASES[side])
 
 
 def _on(stand: _Stand, items: Sequence[Item], side: str) -> list[Item] | None:

@@ -189,7 +189,7 @@ def _relative_distance(asker: Asker) -> Iterator[Candidate]:
             "object_rel_distance",
             text.format(listed, anchor.label),
             answer,
-            (nearest[right], anchor),
+            (nearest[right], *(item for label in labels for item in room.by_label[label]), anchor),
             "",
             template,
             right,

@@ -1,0 +1,128 @@
+"""What is said before an answer: distances and directions of boxes placed by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from proxy3d_training.data.schema import Box, ChoiceAnswer, IdAnswer, Sample, Scene, Situation, TextAnswer, Thing
+from proxy3d_training.train.batches import dealt
+from proxy3d_training.train.working import rests_on, working
+
+PLACES = {  # marker: label, centre, size; yaw 0
+    1: ("sofa", (0, 0, 0.5), (1, 1, 1)),
+    2: ("tv", (4, 0, 0.5), (1, 1, 1)),
+    3: ("lamp", (0, 3, 0.5), (1, 1, 1)),
+    4: ("chair", (-2, -2, 0.5), (1, 1, 1)),
+    5: ("chair", (3, 3, 0.5), (1, 1, 1)),
+    6: ("mug", (4, 0, 1.1), (0.2, 0.2, 0.2)),
+}
+
+
+def thing(marker: int | None, label: str = "") -> Thing:
+    if marker is None:
+        return Thing(id=99, label=label)
+    label, center, size = PLACES[marker]
+    return Thing(id=marker, marker=marker, label=label, box=Box(center=center, size=size))
+
+
+def sample(kind: str, question: str, markers: list[int | None], **more: Any) -> Sample:
+    fields: dict[str, Any] = {
+        "answer": TextAnswer(text="Yes.", references=("yes",)),
+        "objects": tuple(thing(marker, "plant") for marker in markers),
+        **more,
+    }
+    return Sample(
+        id="s", source="Simulated", family="SQA3D", kind=kind, split="train", question=question,
+        scene=Scene(dataset="simulated", name="room", space="room"), **fields,
+    )  # fmt: skip
+
+
+def named(marker: int) -> str:
+    return f"<OBJ{marker:03d}>"
+
+
+def test_compared_distances_are_said_one_by_one_as_they_are_read() -> None:
+    """Unit boxes whose centres are 4 m and 3 m apart have gaps of 3 m and 2 m; that at (3, 3) one of 2.83 m."""
+    options = ("A. tv", "B. lamp", "C. chair")
+    question = "Which of these objects (tv, lamp, chair) is nearest to the sofa?"
+    asked = sample(
+        "object_rel_distance", question, [4, 2, 5, 3, 1], options=options, answer=ChoiceAnswer(text="C", letter="C")
+    )
+    pairs = [(2, "3.0"), (3, "2.0"), (4, "1.4"), (5, "2.8")]
+    assert working(asked) == "".join(f"{named(1)}{named(m)}{gap}" for m, gap in pairs) + " chair"
+    other = working(dealt(asked, np.arange(100)[::-1]))
+    assert other.index(named(94)) < other.index(named(95))  # of one category in the order of their markers
+    assert other.startswith(f"{named(98)}{named(97)}3.0{named(98)}{named(96)}2.0")
+
+
+def test_symbols_are_as_far_apart_as_their_centres() -> None:
+    asked = sample("centers_apart", "How far apart are <OBJ001> and <OBJ002>?", [1, 2, 3], view="symbols")
+    assert working(asked) == "<OBJ001><OBJ002>4.0"
+    closer = sample("closer_of", "Which is closer to <OBJ001>, <OBJ002> or <OBJ003>?", [1, 2, 3, 4], view="symbols")
+    assert working(closer) == "<OBJ001><OBJ002>4.0<OBJ001><OBJ003>3.0"
+    near = sample("closer", "Of <OBJ003> and <OBJ002>, which one is nearer to <OBJ001>?", [3, 2, 1])
+    assert working(near) == "<OBJ001><OBJ003>2.0<OBJ001><OBJ002>3.0"
+    on = sample("is_on", "Is <OBJ006> on <OBJ002>?", [6, 2])
+    assert working(on) == "<OBJ006><OBJ002>0.0"
+
+
+@pytest.mark.parametrize(("yaw", "faced", "ways"), [(0, 0, (90, 225, 45)), (math.pi / 2, 90, (180, 315, 135))])
+def test_directions_are_ways_in_the_scene_and_turns_from_what_is_faced(
+    yaw: float, faced: int, ways: tuple[int, ...]
+) -> None:
+    """From the origin, facing along x: the lamp is to the left; turns stay what they are when the room is turned."""
+    situation = Situation(text="I sit on the sofa and look toward the tv.")
+    left = sample("situated_left_right", "Is the lamp to my left or right?", [3, 1, 2], situation=situation)
+    ahead = f"<OBJ001><OBJ002>@{faced:03d}"
+    assert working(left, yaw) == f"{ahead}<OBJ001><OBJ003>@{ways[0]:03d}@090"
+    count = sample("situated_count", "How many chairs are behind me?", [4, 5, 1, 2], situation=situation)
+    assert working(count, yaw) == (f"{ahead}<OBJ001><OBJ004>@{ways[1]:03d}@225<OBJ001><OBJ005>@{ways[2]:03d}@045")
+    side = sample("side_of", "Standing at <OBJ001> and facing <OBJ002>, is <OBJ003> on the left?", [3, 1, 2])
+    assert working(side, yaw) == working(left, yaw)
+    nearer = sample("situated_closer", "What is closer to me, the lamp or the tv?", [3, 2, 1, 5], situation=situation)
+    assert working(nearer, yaw) == "<OBJ001><OBJ003>2.0<OBJ001><OBJ002>3.0"  # as near, however one looks
+
+
+def test_sizes_are_said_before_they_are_compared() -> None:
+    taller = sample("taller", "Which is taller, <OBJ006> or <OBJ001>?", [1, 6])
+    assert working(taller) == "<OBJ006>0.2<OBJ001>1.0"
+    wardrobe = thing(1).model_copy(update={"box": Box(center=(0, 0, 1), size=(1, 0.5, 2))})
+    bigger = sample("bigger", "Of <OBJ002> and <OBJ001>, which one is larger?", [2, 1])
+    assert working(bigger.model_copy(update={"objects": (thing(2), wardrobe)})) == "<OBJ002>1.0<OBJ001>1.0"  # cubic
+    longest = sample("object_size_estimation", "How long is the longest side of the wardrobe, in centimeters?", [])
+    assert working(longest.model_copy(update={"objects": (wardrobe,)})) == "<OBJ001>2.0"
+
+
+def test_descriptions_by_distance_compare_all_of_the_name() -> None:
+    question = 'Which object fits the description "the chair closest to the tv"? Give its ID.'
+    found = sample(
+        "grounding_multiple", question, [5, 4, 2], description="the chair closest to the tv",
+        answer=IdAnswer(text="<OBJ005>.", objects=(5,)),
+    )  # fmt: skip
+    assert working(found) == f"<OBJ002><OBJ004>{math.hypot(5, 1):.1f}<OBJ002><OBJ005>2.0"
+    plain = found.model_copy(update={"description": "the green chair"})
+    assert working(plain) == "<OBJ002><OBJ004>"  # what it rests on, nothing measured
+
+
+def test_what_the_map_has_not_is_left_out() -> None:
+    situation = Situation(text="I sit on the sofa and look toward the plant.")
+    lost = sample("situated_left_right", "Is the lamp to my left or right?", [3, 1, None], situation=situation)
+    assert working(lost) == "<OBJ001><OBJ003>"  # no direction without what is faced
+    some = sample("situated_closer", "What is closer to me, the lamp or the plant?", [3, None, 1, 2])
+    assert working(some) == "<OBJ001><OBJ003>2.0"
+    assert working(sample("existence", "Is there a plant?", [])) == ""
+
+
+def test_answers_begin_with_what_they_rest_on() -> None:
+    """Where one stands and what one faces before what is asked for; of one category in the order of the markers."""
+    asked = sample("count_on", "How many chairs are on the tv?", [4, 5, 2, None])
+    assert rests_on(asked) == [2, 4, 5]
+    assert rests_on(dealt(asked, np.arange(100)[::-1])) == [97, 94, 95]
+    named_too = asked.model_copy(update={"question": "How many chairs does <OBJ002> carry?"})
+    assert rests_on(named_too) == [2, 4, 5]  # said again
+    assert rests_on(asked.model_copy(update={"view": "symbols"})) == []  # they are all that is shown
+    assert rests_on(named_too.model_copy(update={"view": "symbols"})) == [2]
