@@ -134,3 +134,45 @@ def test_heads_begin_apart(prompts: PromptFormat) -> None:
     for layer in made.model.layers:
         heads = layer.self_attn.q_proj.weight.view(6, 32, 192)
         assert all(not torch.equal(heads[i], heads[j]) for i in range(6) for j in range(i))
+
+
+def test_the_token_before_is_looked_at(prompts: PromptFormat) -> None:
+    """Two heads of the third layer; by chance a token gets one of 20 parts."""
+    codes = ReferenceCodes(noise)
+    made = model(prompts, codes)
+    made.set_attn_implementation("eager")
+    with torch.no_grad():
+        ids = torch.tensor([prompts.question("What is it? The chair. The table. The lamp.")])
+        looks = made(input_ids=ids, output_attentions=True).attentions[2][0, :2]
+    assert float(looks.diagonal(offset=-1, dim1=1, dim2=2).min()) > 0.9
+
+
+def test_where_the_token_before_is_is_taken_away(prompts: PromptFormat) -> None:
+    """What a place adds to a token, the third layer takes from the token behind it."""
+    made = model(prompts, ReferenceCodes(noise))
+    places = torch.tensor([[-1.0, 0.5, 1.0], [1.0, 0.5, 1.0], [-1.0, -1.5, 1.0]])
+    with torch.no_grad():
+        moved = made.scene.position_code(made.scene.projector.bias.expand(3, -1), places)
+        x = torch.randn(1, 8, 192, generator=torch.Generator().manual_seed(3))
+        turns = made.model.rotary_emb(x, torch.arange(8).expand(3, 1, -1))
+
+        def out(states: torch.Tensor) -> torch.Tensor:
+            return made.model.layers[2].self_attn(states, position_embeddings=turns, attention_mask=None)[0][0, 5]
+
+        for place in (1, 2):
+            step = (moved[place] - moved[0]) / 10
+            other = x.clone()
+            other[0, 4] += step
+            assert float(torch.cosine_similarity(out(other) - out(x), -step, dim=0)) > 0.3  # by chance within 0.2 of 0
+
+
+def test_quantities_begin_alike_where_they_are(prompts: PromptFormat) -> None:
+    table = model(prompts, ReferenceCodes(noise)).get_input_embeddings().weight
+
+    def alike(one: str, other: str) -> float:
+        rows = prompts.tokenizer.convert_tokens_to_ids([one, other])
+        return float(torch.cosine_similarity(*table[rows], dim=0).detach())
+
+    assert alike("2.4", "2.5") > 0.6 > alike("2.4", "3.4") > alike("2.4", "9.0") - 0.1
+    assert alike("3", "3.0") > 0.6
+    assert alike("@000", "@345") > 0.6 > 0.0 > alike("@000", "@180")
