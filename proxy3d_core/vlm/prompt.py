@@ -17,7 +17,6 @@ import re
 from typing import Any
 
 from proxy3d_core.errors import BadInput, ModelError
-from proxy3d_core.proxies.references import find_markers
 
 PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
     "<|endoftext|>",
@@ -127,9 +126,7 @@ def with_evidence(evidence: str, answer: str) -> str:
     return f"[{evidence}] {answer}" if evidence else answer
 
 
-def split_evidence(reply: str) -> tuple[list[int], str]:
-    """Markers of the objects that a reply rests on, and the answer itself; see ``with_evidence``."""
+def split_evidence(reply: str) -> tuple[str, str]:
+    """What a reply rests on, and the answer itself; see ``with_evidence``."""
     found = _EVIDENCE.match(reply.strip())
-    if found is None:
-        return [], reply.strip()
-    return find_markers(found[1]), reply.strip()[found.end() :]
+    return ("", reply.strip()) if found is None else (found[1], reply.strip()[found.end() :])

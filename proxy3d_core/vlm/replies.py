@@ -19,6 +19,8 @@ KINDS: Final[tuple[Kind, ...]] = ("text", "id", "number", "choice")
 """Types of answers, as in the training data; confidence is calibrated for each."""
 
 _MARKER = re.compile(r"<OBJ\d{3}>")
+_STEP = re.compile(r"(<OBJ\d{3}>)(<OBJ\d{3}>)?(?:(\d+\.\d)|@\d{3}(?:@(\d{3}))?)")
+"""One of the numbers that nano works an answer out from: a distance or a size, or a way and how far it is turned."""
 _UNITS = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
@@ -66,8 +68,32 @@ def heard(reply: str, wording: Wording, snapshot: Snapshot, references: Referenc
     """The answer in a reply to a question as it was worded, with the objects that it rests on. Never raises."""
     evidence, said = split_evidence(" ".join(reply.split()))
     answer = _answer(said, wording, snapshot, references)
-    seen = [references.object_of[index] for index in evidence if references.object_of.get(index) in snapshot.by_id]
-    return replace(answer, object_ids=tuple(dict.fromkeys([*answer.object_ids, *seen])))
+    markers = find_markers(evidence)
+    seen = [references.object_of[index] for index in markers if references.object_of.get(index) in snapshot.by_id]
+    message = "; ".join(filter(None, (answer.message, _worked_out(evidence, snapshot, references))))
+    return replace(answer, object_ids=tuple(dict.fromkeys([*answer.object_ids, *seen])), message=message)
+
+
+def _worked_out(evidence: str, snapshot: Snapshot, references: References) -> str:
+    """The numbers that an answer was worked out from, for people; nothing where there are none."""
+
+    def called(name: str) -> str:
+        thing = snapshot.by_id.get(references.object_of.get(int(name[4:7]), -1))
+        return "something" if thing is None else f"{thing.label} ({thing.id})"
+
+    said = []
+    for first, second, length, turn in _STEP.findall(evidence):
+        things = " to ".join(called(name) for name in (first, second) if name)
+        if length:
+            said.append(f"{things} {length} m")
+        elif turn:
+            left = int(turn) <= 180
+            said.append(
+                f"{things} {int(turn) if left else 360 - int(turn)} degrees to the {'left' if left else 'right'}"
+            )
+        else:
+            said.append(f"{things} ahead")
+    return f"worked out from: {', '.join(said)}" if said else ""
 
 
 def _answer(said: str, wording: Wording, snapshot: Snapshot, references: References) -> Heard:

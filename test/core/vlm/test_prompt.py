@@ -70,6 +70,16 @@ def test_numbers_are_digits_and_markers_are_whole() -> None:
     assert len(tokenizer) <= 800
 
 
+def test_tenths_and_directions_are_whole() -> None:
+    """As long as they stand alone: 3.25 and 12.34 are not 3.2 and 2.3 with something beside them."""
+    tokenizer = prompts().tokenizer
+    text = "<OBJ003><OBJ007>2.6<OBJ003><OBJ012>@045@330 (-1.7, 19.9, 0.0)."
+    told = tokenizer.tokenize(text)
+    assert [t for t in told if t[0] in "0123456789@"] == ["2.6", "@045", "@330", "1.7", "19.9", "0.0"]
+    assert not {"3.2", "2.3", "20.1", "0.1", "@046"} & {*tokenizer.tokenize("3.25 12.34 20.1 @046")}
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
 @pytest.mark.parametrize("text", [*SENTENCES[:5], "Zoë: 漢字,\n\ttwo  spaces, naïve 1234567.89 <OBJ099>!"])
 def test_any_text_comes_back(text: str) -> None:
     """Bytes it has never seen too; markers in answers are kept, the end is not."""

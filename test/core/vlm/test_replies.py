@@ -117,3 +117,17 @@ def test_what_an_answer_rests_on_is_its_evidence() -> None:
     )
     assert hear("[<OBJ000>] <OBJ002>.").object_ids == (13, 11)
     assert hear("[<OBJ000>]").status is Status.NOT_FOUND
+
+
+def test_what_an_answer_was_worked_out_from_is_told() -> None:
+    """Distances, sizes, and directions of one who stands at a thing and faces another, in turns to the left."""
+    nearer = hear("[<OBJ000><OBJ002>1.4<OBJ000><OBJ077>2.6] <OBJ002>.", "Which is closer?")
+    assert nearer.text == "the chair (13)" and nearer.object_ids == (13, 11)
+    assert nearer.message == "worked out from: desk (11) to chair (13) 1.4 m, desk (11) to something 2.6 m"
+    turned = hear("[<OBJ000><OBJ001>@045<OBJ000><OBJ002>@315@270<OBJ000><OBJ003>@060@015] Two.", "How many chairs?")
+    assert turned.message == (
+        "worked out from: desk (11) to window (12) ahead, desk (11) to chair (13) 90 degrees to the right, "
+        "desk (11) to chair (14) 15 degrees to the left"
+    )
+    taller = hear("[<OBJ000>0.7<OBJ002>0.9 chair] <OBJ002>.", "Which is taller?")
+    assert taller.message == "worked out from: desk (11) 0.7 m, chair (13) 0.9 m"
