@@ -67,7 +67,7 @@ class Heard:
 def heard(reply: str, wording: Wording, snapshot: Snapshot, references: References) -> Heard:
     """The answer in a reply to a question as it was worded, with the objects that it rests on. Never raises."""
     evidence, said = split_evidence(" ".join(reply.split()))
-    answer = _answer(said, wording, snapshot, references)
+    answer = _answer(said, wording, snapshot, references, evidence)
     markers = find_markers(evidence)
     seen = [references.object_of[index] for index in markers if references.object_of.get(index) in snapshot.by_id]
     message = "; ".join(filter(None, (answer.message, _worked_out(evidence, snapshot, references))))
@@ -96,21 +96,24 @@ def _worked_out(evidence: str, snapshot: Snapshot, references: References) -> st
     return f"worked out from: {', '.join(said)}" if said else ""
 
 
-def _answer(said: str, wording: Wording, snapshot: Snapshot, references: References) -> Heard:
-    if not said:
+def _answer(said: str, wording: Wording, snapshot: Snapshot, references: References, evidence: str) -> Heard:
+    if not said and not (wording.options and evidence):
         return Heard(Status.NOT_FOUND, message="the model said nothing")
     if wording.options:
-        return _chosen(said, wording.options)
+        return _chosen(said, wording.options, evidence)
     number = _number(said, wording.question)
     if number is not None:
         return number
     return _named(said, wording, snapshot, references)
 
 
-def _chosen(said: str, options: tuple[Option, ...]) -> Heard:
+def _chosen(said: str, options: tuple[Option, ...], evidence: str) -> Heard:
+    """An option by its words at the end of what was worked out, which a small model is surer of than of its letter."""
+    worded = [o for o in options if f" {_plain(evidence)}".endswith(f" {_plain(o.text)}")]
     letters = {o.letter: o for o in options}
     found = _LETTER.fullmatch(said)
-    option = letters.get(found[1]) if found else None
+    option = max(worded, key=lambda o: len(o.text), default=None)
+    option = option or (letters.get(found[1]) if found else None)
     option = option or next((o for o in options if _plain(o.text) == _plain(said)), None)
     if option is None:
         message = f"the model said {said[:100]!r}, which is none of the options"

@@ -129,5 +129,10 @@ def test_what_an_answer_was_worked_out_from_is_told() -> None:
         "worked out from: desk (11) to window (12) ahead, desk (11) to chair (13) 90 degrees to the right, "
         "desk (11) to chair (14) 15 degrees to the left"
     )
+    options = (Option("A", "chair"), Option("B", "office chair"), Option("C", "front-left"))
+    chosen = hear("[<OBJ000><OBJ001>1.4 office chair] A", options=options)
+    assert (chosen.text, chosen.kind, chosen.object_ids) == ("B", "choice", (11, 12))  # its words, not its letter
+    assert hear("[<OBJ000><OBJ001>1.4] A", options=options).text == "A"
+    assert hear("[<OBJ000><OBJ001>@045<OBJ000><OBJ002>@060@015 front-left]", options=options).text == "C"
     taller = hear("[<OBJ000>0.7<OBJ002>0.9 chair] <OBJ002>.", "Which is taller?")
     assert taller.message == "worked out from: desk (11) 0.7 m, chair (13) 0.9 m"

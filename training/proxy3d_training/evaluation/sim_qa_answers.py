@@ -102,7 +102,8 @@ def _objects(scene: PreparedScene) -> Snapshot:
 def _said(reply: Reply, sample: Sample, objects: Snapshot, references: References) -> Said:
     question, options = split_options(sample.question, sample.options)
     understood = heard(reply.text, Wording(sample.prompt(), question, options), objects, references)
-    answer = split_evidence(reply.text)[1]
+    chosen = understood.kind == "choice" and understood.status is Status.OK
+    answer = understood.text if chosen else split_evidence(reply.text)[1]
     boxes = tuple(objects.by_id[i].box for i in references.objects_in(answer))
     return Said(answer, boxes, math.exp(min(reply.log_probability, 0.0)), understood.kind)
 

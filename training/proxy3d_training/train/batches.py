@@ -63,7 +63,7 @@ class Collator:
         augment: a seed: markers are dealt anew for every row, and scenes are turned about the vertical; both leave the
             right answers right. What comes out depends on the seed and the samples alone. None = as recorded.
         budgets: how many proxies a drawn scene has, at least and at most.
-        evidence: answers begin with the objects that they rest on, so that what they are made from is learned, too.
+        evidence: answers begin with what they are worked out from (``working``).
         drills: every row also asks of many objects at once what they are, which they are or where they are: each is one
             more thing to look up, for a fraction of the tokens of a question.
     """

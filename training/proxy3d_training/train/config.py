@@ -119,7 +119,7 @@ class TrainConfig(_Section):
     threads: int | None = Field(None, ge=1, description="Of a process; None = its share of the cores, less workers.")
     workers: int = Field(0, ge=0, description="Processes that load data, for each process that learns.")
     variant: Variant = Field(Variant(), description="What the model is shown of a prepared scene, for ablations.")
-    evidence: bool = Field(False, description="Answers begin with the objects that they rest on (Collator).")
+    evidence: bool = Field(False, description="Answers begin with what they are worked out from (Collator).")
     augment: bool = Field(True, description="Markers are dealt anew and scenes are turned (Collator).")
     validation: ValidationConfig = ValidationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
