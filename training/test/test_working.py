@@ -10,7 +10,7 @@ import pytest
 
 from proxy3d_training.data.schema import Box, ChoiceAnswer, IdAnswer, Sample, Scene, Situation, TextAnswer, Thing
 from proxy3d_training.train.batches import dealt
-from proxy3d_training.train.working import rests_on, working
+from proxy3d_training.train.working import rests_on, workable, working
 
 PLACES = {  # marker: label, centre, size; yaw 0
     1: ("sofa", (0, 0, 0.5), (1, 1, 1)),
@@ -115,6 +115,12 @@ def test_what_the_map_has_not_is_left_out() -> None:
     some = sample("situated_closer", "What is closer to me, the lamp or the plant?", [3, None, 1, 2])
     assert working(some) == "<OBJ001><OBJ003>2.0"
     assert working(sample("existence", "Is there a plant?", [])) == ""
+    assert not workable(lost) and not workable(sample("situated_side", "Where is the plant?", [None, 1, 2]))
+    assert workable(some) and workable(
+        sample("situated_side", "Where is the lamp?", [3, 1, 2])
+    )  # its right one is there
+    assert not workable(sample("situated_closer", "Which is closer, the plant or the lamp?", [None, 3, 1, 2]))
+    assert workable(sample("existence", "Is there a plant?", []))
 
 
 def test_answers_begin_with_what_they_rest_on() -> None:

@@ -24,7 +24,7 @@ from proxy3d_training.data.dataset import Item
 from proxy3d_training.data.drawn import DrawnScene
 from proxy3d_training.data.prepared import PreparedScene
 from proxy3d_training.data.schema import MARKER, Box, IdAnswer, Sample, Thing, id_text
-from proxy3d_training.train.working import apart, turns, ways, working
+from proxy3d_training.train.working import apart, turns, ways, workable, working
 
 Ints = NDArray[np.int64]
 
@@ -63,7 +63,8 @@ class Collator:
         augment: a seed: markers are dealt anew for every row, and scenes are turned about the vertical; both leave the
             right answers right. What comes out depends on the seed and the samples alone. None = as recorded.
         budgets: how many proxies a drawn scene has, at least and at most.
-        evidence: answers begin with what they are worked out from (``working``).
+        evidence: answers begin with what they are worked out from (``working``); what cannot be worked out from what is
+            seen is left out.
         drills: every row also asks of many objects at once what they are, which they are or where they are: each is one
             more thing to look up, for a fraction of the tokens of a question.
     """
@@ -94,7 +95,9 @@ class Collator:
             yaw = 0.0 if symbolic or self.augment is None else float(rng.uniform(0, 2 * np.pi))
             scene = turned(self._scene(rows[0], deal, rng), yaw)
             scenes.append(scene)
-            pairs = [self._pair(dealt(item.sample, deal), yaw) for item in rows]
+            asked = [dealt(item.sample, deal) for item in rows]
+            asked = [sample for sample in asked if not self.evidence or workable(sample)] or asked[:1]
+            pairs = [self._pair(sample, yaw) for sample in asked]
             drilled = drill(scene, things_seen(rows, deal), symbolic, yaw, rng) if self.drills else None
             if drilled is not None:
                 pairs.append((self.prompts.question(drilled[0]), self.prompts.answer(drilled[1])))

@@ -55,6 +55,18 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
     return said.strip()
 
 
+def workable(sample: Sample) -> bool:
+    """Whether everything is there that the answer is measured by: who learns to answer without, learns to guess.
+
+    Of several things that are compared, the right one is enough.
+    """
+    if sample.kind in _SIZES:
+        return all(map(_known, _asked(sample)))
+    from_, to = _roles(sample)
+    right = sample.objects[:1] if sample.kind in _COMPARED else to
+    return all(map(_known, [*from_, *right]))
+
+
 def rests_on(sample: Sample) -> list[int]:
     """Markers of the objects that an answer rests on: those that the question names, then those that nobody names.
 
