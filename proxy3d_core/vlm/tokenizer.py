@@ -14,6 +14,7 @@ from itertools import chain
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.references import MARKERS, marker
 from proxy3d_core.vlm import prompt
 
@@ -44,6 +45,9 @@ def train_tokenizer(texts: Iterable[str], size: int = 2304, names: Iterable[str]
         size: of the vocabulary; 256 bytes, 100 markers, 224 quantities and the special tokens are in it.
         names: such as those of categories, as they will be written; each becomes one token, another one where a space
             is before it.
+
+    Raises:
+        BadInput: ``size`` is too small for what has to be in it.
     """
     names = list(dict.fromkeys(names))
     whole = sorted(space + name for name in names if " " in name for space in ("", " "))
@@ -63,6 +67,9 @@ def train_tokenizer(texts: Iterable[str], size: int = 2304, names: Iterable[str]
     chat = f"system\n{prompt.SYSTEM}\nuser\nassistant\n"  # stands around every text, so its words get tokens, too
     tokenizer.train_from_iterator((part for text in chain(texts, often) for part in (text, chat)), trainer)
     # not special: users write markers, and answers show them
+    least = len(SPECIAL) + 256 + MARKERS + len(LENGTHS) + len(DIRECTIONS) + len(whole)
+    if least > size:
+        raise BadInput(f"a vocabulary of {size} is too small: bytes, markers, quantities and names are {least}")
     words = [*whole, *DIRECTIONS, *(marker(index) for index in range(MARKERS))]
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False, single_word=True) for text in LENGTHS])
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in words])

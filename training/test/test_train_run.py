@@ -40,7 +40,7 @@ from proxy3d_training.train.run import Run, Stopped
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 
 TEXT = {
-    "vocab_size": 512, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "vocab_size": 1024, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
     "num_key_value_heads": 2,
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
 }  # fmt: skip

@@ -96,6 +96,8 @@ def test_training_is_repeatable_and_saves(tmp_path: Path) -> None:
     loaded = transformers.AutoTokenizer.from_pretrained(tmp_path / "a")
     again = train_tokenizer(SENTENCES, 800)
     assert [loaded(s)["input_ids"] for s in SENTENCES] == [again(s)["input_ids"] for s in SENTENCES]
+    with pytest.raises(BadInput, match="a vocabulary of 500 is too small"):
+        train_tokenizer(SENTENCES, 500)
     assert (loaded.pad_token_id, loaded.eos_token_id, loaded.padding_side) == (0, 2, "left")
 
 

@@ -87,8 +87,8 @@ def begin_by_likeness(model: ProxyVLM, prompts: PromptFormat, codes: ReferenceCo
     turned = model.model.rotary_emb.inv_freq.repeat(2) > _STILL
     for layer in model.model.layers[:_LAYERS]:
         _begin_finding(layer.self_attn, known, turned, where)
-    if where is not None:
-        _begin_looking_back(model.model.layers[_LAYERS].self_attn, model.model.rotary_emb.inv_freq, where)
+    for layer in model.model.layers[_LAYERS : _LAYERS + 1] if where is not None else ():
+        _begin_looking_back(layer.self_attn, model.model.rotary_emb.inv_freq, where)
 
 
 def _in_common(channels: int) -> tuple[Tensor, Tensor]:
@@ -154,7 +154,7 @@ def _begin_looking_back(attention: nn.Module, frequencies: Tensor, where: Tensor
     shared = attention.q_proj.out_features // width // keys
     fast = frequencies > 0.1
     back = _BACK * fast
-    for number in range(2):
+    for number in range(min(2, keys)):
         kept, asking = (slice(start * width, (start + 1) * width) for start in (number, number * shared))
         attention.k_proj.bias[kept] = torch.cat([back, 0 * back])
         attention.q_proj.bias[asking] = torch.cat([back * frequencies.cos(), -back * frequencies.sin()])
