@@ -30,7 +30,8 @@ PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
 
 SYSTEM = "You are a helpful assistant."
 
-_EVIDENCE = re.compile(r"\[([^\[\]]+)\] ?")
+_EVIDENCE = re.compile(r"\[((?=[^\[\]]*<OBJ\d{3}>)[^\[\]]+|[^\[\]]+(?=\] ?\S))\] ?")
+"""Brackets with a marker in them, or with an answer behind them; others may be the answer."""
 LARGE = 20_000
 """Vocabularies of this size come from published language models."""
 

@@ -253,4 +253,6 @@ def test_an_item_of_a_drawn_scene_has_no_proxies() -> None:
 def test_evidence_is_told_from_the_answer() -> None:
     assert with_evidence("<OBJ090><OBJ005>2.6", "2.6") == "[<OBJ090><OBJ005>2.6] 2.6" and with_evidence("", "2") == "2"
     assert split_evidence(" [<OBJ090><OBJ005>2.6 lamp] C") == ("<OBJ090><OBJ005>2.6 lamp", "C")
+    assert split_evidence("[<OBJ090>@045 left]") == ("<OBJ090>@045 left", "")
+    assert split_evidence("[1.2, 0.5]") == ("", "[1.2, 0.5]") and split_evidence("[lamp] C") == ("lamp", "C")
     assert split_evidence("<OBJ090>.") == ("", "<OBJ090>.") and split_evidence("[] no") == ("", "[] no")

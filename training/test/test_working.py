@@ -132,3 +132,11 @@ def test_answers_begin_with_what_they_rest_on() -> None:
     assert rests_on(named_too) == [2, 4, 5]  # said again
     assert rests_on(asked.model_copy(update={"view": "symbols"})) == []  # they are all that is shown
     assert rests_on(named_too.model_copy(update={"view": "symbols"})) == [2]
+
+
+def test_of_other_sources_nothing_is_presumed() -> None:
+    """Their objects come in an order of their own, or not at all."""
+    for kind, more in (("situated_side", {}), ("grounding_any", {"description": "the chair near the tv"})):
+        for markers, said in (([], ""), ([4, 5], "<OBJ004><OBJ005>")):
+            other = sample(kind, "Where?", markers, **more).model_copy(update={"source": "Multi3DRefer"})
+            assert sorted(working(other).split("<")) == sorted(said.split("<")) and workable(other)

@@ -63,6 +63,8 @@ def workable(sample: Sample) -> bool:
     if sample.kind in _SIZES:
         return all(map(_known, _asked(sample)))
     from_, to = _roles(sample)
+    if not from_:
+        return True
     right = sample.objects[:1] if sample.kind in _COMPARED else to
     return all(map(_known, [*from_, *right]))
 
@@ -130,7 +132,8 @@ def _measured(sample: Sample, yaw: float) -> str:
 def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
     """Whose distances or directions are asked about: from one thing, or standing at one and facing another; to which.
 
-    Makers of questions put the things that a question places itself by last.
+    Our makers of questions put the things that a question places itself by last; of others nothing is known where they
+    name no markers.
     """
     kind, things = sample.kind, _asked(sample)
     if kind == "side_of":
@@ -139,6 +142,8 @@ def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
         return [t for t in things if t.marker == int(to[1])], [t for t in things if t.marker != int(to[1])]
     if kind in _MEASURED:
         return things[:1], things[1:]
+    if sample.source != "Simulated":
+        return [], []
     if kind in _SIDES or kind.startswith(_SITUATED):
         *others, at, faced = things
         return ([at] if kind in _COMPARED else [at, faced]), _as_read(others, sample.question)
