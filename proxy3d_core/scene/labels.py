@@ -41,6 +41,12 @@ _FLOOR_STANDING = frozenset({
 
 _ON_A_POLE = frozenset({"floor lamp", "standing lamp", "coat rack", "coat stand"})
 
+_ROUND = frozenset({
+    "trash can", "trash bin", "bin", "bucket", "stool", "floor lamp", "standing lamp", "table lamp", "lamp", "fan",
+    "potted plant", "pottedplant", "plant", "vase", "mug", "cup", "glass", "bottle", "bowl", "plate", "pot", "ball",
+    "umbrella stand", "laundry basket", "coat rack", "candle", "kettle",
+})
+
 _LEAST_LENGTH = {  # m
     0.08: {
         "mug", "cup", "glass", "bottle", "can", "bowl", "plate", "apple", "orange", "candle", "vase",
@@ -83,6 +89,11 @@ def stands_on_floor(name: str) -> bool:
 def hidden_feet(name: str) -> float:
     """How much of such a thing may be hidden between what was seen of it and the floor, metres."""
     return 1.5 if name in _ON_A_POLE else 0.8 if stands_on_floor(name) else 0.15
+
+
+def is_round(name: str) -> bool:
+    """Whether such things are as deep as they are wide."""
+    return name in _ROUND
 
 
 def is_sheet(name: str) -> bool:

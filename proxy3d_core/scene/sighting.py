@@ -9,17 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.boxes import OrientedBox
-from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, hidden_feet, is_sheet, least_surface
+from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, hidden_feet, is_round, is_sheet, least_surface
 from proxy3d_core.scene.segmentation import Candidate, Segmentation
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
+from proxy3d_core.scene.structure import Structure, WallPlane
 from proxy3d_core.scene.surface import Surface, face_direction
 
 _DOUBT = 0.7  # a second of "no class" counts this much against a name (less for taking a name at all)
 _NAMED_SHARE_POWER = 0.25
 _SURE_AFTER = 0.15  # s of votes per voxel, to about two thirds
 _IN_FRAME = 12  # voxels that a frame must have shown first or last, or a tenth of them
-_SHEET_TRIM = 0.15  # the same of the faces of a sheet
-_SHEET = 0.02  # m; no sheet is thinner
+_LEAST_EDGE = 0.02  # m; nothing is thinner
+_ROUND_ENOUGH = 0.2  # of its width, that a round thing may seem less deep
+_PARALLEL = 0.98  # cosine between a box's edge and the normal of the wall that it stands at
+_BEHIND = 0.25  # m between what is seen of a thing and the wall behind it
+_HIDDEN_END = 0.5  # m that a wall goes on behind what stands at it, in a corner for instance
+_BACK_SEEN = 0.05  # of its voxels face that wall: its back was seen, and ends where it was seen
 _TRIM = 0.01  # share of stray points outside a box at each end
 
 
@@ -91,7 +96,7 @@ def describe(
         owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
         voxels=len(members),
         seen_s=max(float(surface.seen[members].mean()), _looked(surface, members, looks) if best >= 0 else 0.0),
-        box=_tight_box(surface.position[members], surface.normal[members], segmentation.structure.floor, label),
+        box=_tight_box(surface.position[members], surface.normal[members], segmentation.structure, label),
         label=label,
         score=score,
         votes={vocabulary[i]: round(float(seconds[i]) / max(total, 1e-6), 4) for i in np.flatnonzero(seconds)},
@@ -109,19 +114,17 @@ def _looked(surface: Surface, members: NDArray[np.int64], looks: Mapping[int, fl
 
 
 def _flattened(box: OrientedBox, points: NDArray[np.float32]) -> OrientedBox:
-    """The box with the thickness of most of its points: the rest is depth noise, larger than a sheet is thick."""
+    """The box without thickness, in the middle of its points: their spread is depth noise, larger than a sheet."""
     thin = int(box.size.argmin())
-    axis = box.rotation[:, thin]
-    low, high = np.quantile(points @ axis, [_SHEET_TRIM, 1 - _SHEET_TRIM])
-    size = box.size.copy()
-    size[thin] = max(high - low, _SHEET)
-    return OrientedBox(box.center + axis * ((low + high) / 2 - box.center @ axis), size, box.rotation)
+    axis, size = box.rotation[:, thin], box.size.copy()
+    size[thin] = 0.0
+    return OrientedBox(box.center + axis * (np.median(points @ axis) - box.center @ axis), size, box.rotation)
 
 
 def _tight_box(
-    points: NDArray[np.float32], normals: NDArray[np.float32], floor: float | None, label: str
+    points: NDArray[np.float32], normals: NDArray[np.float32], structure: Structure, label: str
 ) -> OrientedBox:
-    """Gravity-aligned box around an object's voxels; it reaches the floor if the object stands there.
+    """Gravity-aligned box around an object's voxels; it reaches the floor and the wall that the object stands at.
 
     The lowest centimetres of a leg are taken for floor, and what stands before a chair hides its feet: anything that
     ends less than a hand above the floor stands on it, and so does furniture whose kind does.
@@ -130,7 +133,41 @@ def _tight_box(
     box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, face_direction(normals))
     if is_sheet(label):
         box = _flattened(box, points)
+    if is_round(label):
+        box = _as_deep_as_wide(box, normals)
+    for wall in structure.walls:
+        box = _up_to(wall, box, normals)
+    box = OrientedBox(box.center, np.maximum(box.size, _LEAST_EDGE), box.rotation)
+    floor = structure.floor
     if floor is None or not floor < box.bottom < floor + hidden_feet(label):
         return box
     rise = np.array([0.0, 0.0, box.bottom - floor])
     return OrientedBox(box.center - rise / 2, box.size + rise, box.rotation)
+
+
+def _as_deep_as_wide(box: OrientedBox, normals: NDArray[np.float32]) -> OrientedBox:
+    """The box of a round thing, of which one side was seen: grown to the other side, where nobody looked."""
+    short = int(box.size[:2].argmin())
+    axis, lack = box.rotation[:, short], float(abs(box.size[1] - box.size[0]))
+    facing = normals @ axis
+    ahead, behind = (float((way * facing > 0.5).mean()) for way in (1, -1))
+    if lack < _ROUND_ENOUGH * box.size[:2].max() or min(ahead, behind) > _BACK_SEEN:
+        return box
+    size = box.size.copy()
+    size[short] += lack
+    return OrientedBox(box.center - np.sign(ahead - behind) * axis * lack / 2, size, box.rotation)
+
+
+def _up_to(wall: WallPlane, box: OrientedBox, normals: NDArray[np.float32]) -> OrientedBox:
+    """The box, grown to a wall close behind it where it hides its back: furniture stands at walls, pictures hang."""
+    towards = box.rotation[:2, :2].T @ wall.normal
+    axis = int(np.abs(towards).argmax())
+    along = float(np.array([-wall.normal[1], wall.normal[0]]) @ box.center[:2])
+    gap = float(wall.normal @ box.center[:2]) - box.size[axis] / 2 - wall.offset
+    before = wall.start - _HIDDEN_END < along < wall.end + _HIDDEN_END and 0 < gap < _BEHIND
+    if not before or abs(towards[axis]) < _PARALLEL or (normals[:, :2] @ wall.normal < -0.5).mean() > _BACK_SEEN:
+        return box
+    back = np.array([*wall.normal, 0.0]) * gap
+    size = box.size.copy()
+    size[axis] += gap
+    return OrientedBox(box.center - back / 2, size, box.rotation)

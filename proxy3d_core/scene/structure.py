@@ -27,18 +27,36 @@ _MIN_CEILING = 1.9
 
 
 @dataclass(frozen=True, eq=False)
+class WallPlane:
+    """A wall on the floor plane: ``normal @ p == offset`` for points p (2,) of it.
+
+    Attributes:
+        normal: (2,) unit vector into the room.
+        offset: metres.
+        start, end: where it was seen along its direction (-normal[1], normal[0]), metres.
+    """
+
+    normal: NDArray[np.float64]
+    offset: float
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, eq=False)
 class Structure:
     """The shell of the room.
 
     Attributes:
         floor: height of the floor, or None.
         on_floor, on_wall, on_ceiling: (N,) masks over the surface.
+        walls: the planes that ``on_wall`` lies on.
     """
 
     floor: float | None
     on_floor: NDArray[np.bool_]
     on_wall: NDArray[np.bool_]
     on_ceiling: NDArray[np.bool_]
+    walls: tuple[WallPlane, ...] = ()
 
     def groups(self) -> NDArray[np.int64]:
         """(N,) FLOOR, WALL, CEILING, or BACKGROUND for the rest."""
@@ -64,12 +82,13 @@ def find_structure(
     floor = floor_height(z[(up > 0.75) & ~thing], surface.size, robot_height, z)
     none = np.zeros(len(surface), bool)
     if floor is None:
-        return Structure(None, none, find_walls(surface, thing, float(z.min()) if len(z) else 0.0, deep), none)
+        on_wall, walls = find_walls(surface, thing, float(z.min()) if len(z) else 0.0, deep)
+        return Structure(None, none, on_wall, none, walls)
     on_floor = (z < floor + FLOOR_BAND) | ((z < floor + 2 * FLOOR_BAND) & (up > 0.9) & ~thing)
     on_ceiling = (z > floor + _MIN_CEILING) & (up < -0.75) & ~thing
     level = on_floor | on_ceiling
-    on_wall = find_walls(surface, thing | level, floor, None if deep is None else deep & ~level)
-    return Structure(floor, on_floor, on_wall, on_ceiling)
+    on_wall, walls = find_walls(surface, thing | level, floor, None if deep is None else deep & ~level)
+    return Structure(floor, on_floor, on_wall, on_ceiling, walls)
 
 
 def floor_height(
@@ -102,17 +121,18 @@ def floor_height(
 
 def find_walls(
     surface: Surface, not_wall: NDArray[np.bool_], floor: float, deep: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
-    """(N,) voxels on large vertical planes that reach up: walls, not the fronts of furniture.
+) -> tuple[NDArray[np.bool_], tuple[WallPlane, ...]]:
+    """(N,) voxels on large vertical planes that reach up, and the planes: walls, not the fronts of furniture.
 
     Of ``not_wall`` those that are ``deep`` are wall in the plane itself. Planes are peaks of a Hough transform over
     (direction, offset) on the floor plane, strongest first.
     """
     on_wall = np.zeros(len(surface), bool)
+    walls: list[WallPlane] = []
     vertical = np.flatnonzero((np.abs(surface.normal[:, 2]) < 0.35) & ~not_wall)
     least = _MIN_WALL_AREA / surface.size**2
     if len(vertical) < least:
-        return on_wall
+        return on_wall, ()
     step = -(-len(vertical) // _WALL_SAMPLES)  # planes are large: a sample finds them
     vertical, least = vertical[::step], least / step
     p, n = surface.position[vertical].astype(np.float64), surface.normal[vertical]
@@ -148,7 +168,8 @@ def find_walls(
         offset_of_all = (q - center) @ normal - distance
         beside = (q @ direction > first) & (q @ direction < last)
         # Normals look into the room: behind a wall nothing is seen, behind furniture there is a wall.
-        inward = np.sign((n[inlier, :2] @ normal).sum()) * offset_of_all
+        into = np.sign((n[inlier, :2] @ normal).sum())
+        inward = into * offset_of_all
         behind = (beside & (inward < -2 * _WALL_THICKNESS)).sum() / inlier.sum() / step
         tall = length >= _MIN_WALL_LENGTH and top >= _MIN_WALL_TOP
         if tall or (length >= _LONG_WALL_LENGTH and top >= _LONG_WALL_TOP and behind < _MOST_BEHIND):
@@ -156,7 +177,9 @@ def find_walls(
             on_wall |= beside & (np.abs(offset_of_all) < _WALL_THICKNESS) & ~not_wall
             if deep is not None:
                 on_wall |= beside & (np.abs(offset_of_all) < _IN_PLANE) & deep
-    return on_wall
+            ends = sorted(float(into * end) for end in (first, last))
+            walls.append(WallPlane(into * normal, into * float(distance + center @ normal), *ends))
+    return on_wall, tuple(walls)
 
 
 def _fit_line(

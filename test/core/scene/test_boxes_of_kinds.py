@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from rooms import Room, Thing, look, plain_scene
 
 from proxy3d_core.scene.snapshot import SceneObject
 
 
-def found(thing: Thing, noise: float = 0.0) -> SceneObject:
+def found(thing: Thing, noise: float = 0.0, aside: float = 0.8) -> SceneObject:
+    """What is found by a camera that moves that many metres to either side."""
     room, scene = Room([thing], noise=noise), plain_scene()
     for i in range(16):
-        y = -0.8 + 0.1 * i
+        y = aside * (i / 8 - 1)
         scene.update(room.render(look((-0.2, y, 1.4), (*thing.center[:2], thing.center[2])), i * 0.2))
     scene.refresh()
     (one,) = [o for o in scene.snapshot().present if o.label == thing.label]
@@ -21,9 +23,36 @@ def found(thing: Thing, noise: float = 0.0) -> SceneObject:
 @pytest.mark.parametrize(("label", "thick"), [("picture", False), ("whiteboard", True)])
 def test_a_sheet_is_thinner_than_its_noise(label: str, thick: bool) -> None:
     """One standard deviation of depth is 1 cm at this distance; only a picture is known to be a sheet."""
-    box = found(Thing(label, (2.97, 0.0, 1.4), (0.03, 0.9, 0.7)), noise=0.001).box
-    assert (min(box.size) > 0.035) == thick
+    box = found(Thing(label, (2.985, 0.0, 1.4), (0.03, 0.9, 0.7)), noise=0.001).box
+    assert min(box.size) == pytest.approx(0.03, abs=0.01) or thick
+    assert (min(box.size) > 0.045) == thick
     assert sorted(box.size)[1:] == pytest.approx([0.7, 0.9], abs=0.12)
+
+
+@pytest.mark.parametrize(
+    ("x", "yaw", "back"),
+    [
+        (2.88, 0.0, 3.0),  # its front is 22 cm from the wall at x = 3 and hides the rest
+        (2.5, 0.0, None),  # 60 cm: who knows
+        (2.6, 0.5, None),  # askew before it
+    ],
+)
+def test_what_stands_at_a_wall_reaches_it(x: float, yaw: float, back: float | None) -> None:
+    """Of a cabinet higher than the camera there is a front only."""
+    box = found(Thing("cabinet", (x, 0.0, 1.0), (0.2, 0.6, 2.0), yaw), aside=0.1).box
+    ends = box.corners[:, 0].min(), box.corners[:, 0].max()
+    if back is None:
+        assert ends[1] < 2.85
+    else:
+        assert ends == pytest.approx((x - 0.1, back), abs=0.02)
+
+
+@pytest.mark.parametrize(("label", "deep"), [("trash can", True), ("box", False)])
+def test_a_round_thing_is_as_deep_as_wide(label: str, deep: bool) -> None:
+    """Of a thing higher than the camera there is a front only; nobody knows how deep a box is."""
+    box = found(Thing(label, (1.5, 0.0, 0.9), (0.5, 0.5, 1.8)), aside=0.1).box
+    assert box.corners[:, 0].min() == pytest.approx(1.25, abs=0.03)
+    assert (np.ptp(box.corners[:, 0]) == pytest.approx(0.5, abs=0.06)) == deep
 
 
 @pytest.mark.parametrize(("label", "bottom"), [("floor lamp", 0.0), ("wall lamp", 1.2)])

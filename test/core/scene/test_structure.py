@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rooms import Room, Thing, walk
@@ -41,13 +43,27 @@ def test_the_floor_is_the_floor_and_not_the_table() -> None:
 
 def test_walls_are_found_and_the_front_of_furniture_is_none() -> None:
     surface = surface_of(Room([CABINET], noise=0.002))
-    on_wall = find_structure(surface, np.zeros(len(surface), bool), None).on_wall
+    structure = find_structure(surface, np.zeros(len(surface), bool), None)
+    on_wall = structure.on_wall
     x, y, z = surface.position.T
     far = (np.abs(x + 3.0) < 0.03) & (z > 0.2)  # seen up to 1.2 m only: the camera looks down
     assert on_wall[far].mean() > 0.95
     front = (np.abs(x - 2.5) < 0.03) & (z > 0.1) & (z < 0.85) & (np.abs(y) < 1.4)
     assert front.sum() > 500
     assert not on_wall[front].any()
+
+
+def test_walls_are_planes_that_face_the_room() -> None:
+    """The room's middle is moved to (10, 4); the camera looks down over the cabinet, which hides the fourth wall."""
+    surface = surface_of(Room([CABINET], noise=0.002))
+    moved = replace(surface, position=surface.position + np.array([10, 4, 0], np.float32))
+    walls = find_structure(moved, np.zeros(len(surface), bool), None).walls
+    planes = sorted((*(wall.normal.round(1) + 0.0).tolist(), round(wall.offset, 1)) for wall in walls)
+    assert planes == [(0, -1, -6.5), (0, 1, 1.5), (1, 0, 7)]
+    for wall in walls:
+        middle = np.array([-wall.normal[1], wall.normal[0]]) @ (10, 4)
+        half = 2.5 if wall.normal[0] > 0.5 else 3.0
+        assert (wall.start - middle, wall.end - middle) == pytest.approx((-half, half), abs=0.6)  # of what was seen
 
 
 def test_a_floor_needs_a_surface_worth_the_name() -> None:
