@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from proxy3d_training.data.prepared import Seen
 from proxy3d_training.data.schema import Box, ChoiceAnswer, IdAnswer, Sample, Scene, Situation, TextAnswer, Thing
 from proxy3d_training.train.batches import dealt
-from proxy3d_training.train.working import rests_on, workable, working
+from proxy3d_training.train.working import as_seen, rests_on, workable, working
 
 PLACES = {  # marker: label, centre, size; yaw 0
     1: ("sofa", (0, 0, 0.5), (1, 1, 1)),
@@ -80,7 +81,7 @@ def test_directions_are_ways_in_the_scene_and_turns_from_what_is_faced(
     ahead = f"<OBJ001><OBJ002>@{faced:03d}"
     assert working(left, yaw) == f"{ahead}<OBJ001><OBJ003>@{ways[0]:03d}@090"
     count = sample("situated_count", "How many chairs are behind me?", [4, 5, 1, 2], situation=situation)
-    assert working(count, yaw) == (f"{ahead}<OBJ001><OBJ004>@{ways[1]:03d}@225<OBJ001><OBJ005>@{ways[2]:03d}@045")
+    assert working(count, yaw) == f"{ahead}<OBJ001><OBJ004>@{ways[1]:03d}@2251<OBJ001><OBJ005>@{ways[2]:03d}@045"
     side = sample("side_of", "Standing at <OBJ001> and facing <OBJ002>, is <OBJ003> on the left?", [3, 1, 2])
     assert working(side, yaw) == working(left, yaw)
     nearer = sample("situated_closer", "What is closer to me, the lamp or the tv?", [3, 2, 1, 5], situation=situation)
@@ -108,6 +109,66 @@ def test_descriptions_by_distance_compare_all_of_the_name() -> None:
     assert working(plain) == "<OBJ002><OBJ004>"  # what it rests on, nothing measured
 
 
+def test_of_a_route_each_turn_is_said() -> None:
+    """From the sofa along x to the tv, back to the chair at (3, 3), which is 108 degrees left of that, on to the lamp,
+    72 degrees more: 15-degree steps make 0, 105, 180 and turns of 105 and 75."""
+    asked = sample(
+        "route_planning", "You are a robot beginning at the sofa and facing the tv.", [3, 1, 2, 5],
+        options=("A. Turn Left, Turn Left", "B. Turn Right, Turn Left"), answer=ChoiceAnswer(text="A", letter="A"),
+    )  # fmt: skip
+    legs = "<OBJ001><OBJ002>@000<OBJ002><OBJ005>@105@105<OBJ005><OBJ003>@180@075"
+    assert working(asked) == f"{legs} Turn Left, Turn Left" and workable(asked)
+    assert not workable(asked.model_copy(update={"objects": (*asked.objects[:3], thing(None, "plant"))}))
+
+
+def test_what_is_counted_is_numbered() -> None:
+    chairs = sample("count", "How many chairs are there?", [5, 4])
+    assert working(chairs) == "<OBJ004>1<OBJ005>2" and workable(chairs)
+    on = sample("count_on", "How many chairs are on the tv?", [4, 5, 2])
+    assert working(on) == "<OBJ002><OBJ004>1<OBJ005>2"
+    assert not workable(sample("count", "How many plants are there?", [4, None]))
+
+
+def test_what_stands_by_is_only_asked_where_it_is_plain() -> None:
+    """One of two chairs is behind who sits on the sofa and faces the tv, the other 45 degrees to the left."""
+    for kind, answer, right in (
+        ("situated_count", "1", True), ("situated_count", "2", False), ("situated_parity", "odd", True),
+        ("situated_is", "no", False), ("situated_is", "yes", True),
+    ):  # fmt: skip
+        given = TextAnswer(text=answer, references=(answer,))
+        assert workable(sample(kind, "How about chairs behind me?", [4, 5, 1, 2], answer=given)) == right
+
+
+def seen(marker: int, label: str, x: float) -> Seen:
+    return Seen(marker, marker, label, 1.0, Box(center=(x, 0, 0.5), size=(1, 1, 1)), "present")
+
+
+def test_a_map_has_its_own_things_of_a_name() -> None:
+    """It takes a plant 2 m from the sofa for a chair; the tv is 3 m away, the chairs are 1.4 m and 2.8 m."""
+    objects = [seen(4, "chair", -2), seen(5, "chair", 3), seen(6, "mug", 4), seen(7, "chair", 3)]
+    options = ("A. tv", "B. chair")
+    asked = sample(
+        "object_rel_distance", "Which of these objects (tv, chair) is nearest to the sofa?", [4, 2, 5, 1],
+        options=options, answer=ChoiceAnswer(text="B", letter="B"),
+    )  # fmt: skip
+    more = as_seen(asked, objects)
+    assert more is not None and workable(more)
+    said = [(2, "3.0"), (4, "1.4"), (5, "2.8"), (7, "2.0")]
+    assert working(more) == "".join(f"<OBJ001>{named(m)}{gap}" for m, gap in said) + " chair"
+    ghost = as_seen(asked, [*objects, seen(8, "tv", -1.5)])
+    assert ghost is not None and not workable(ghost)  # half a metre away
+    count = sample("count", "How many chairs are there?", [4, 5])
+    assert as_seen(count, objects) is None and as_seen(count, objects[:3]) == count
+    assert as_seen(count, objects[1:3]) is None  # it takes one for something else
+    on = sample("count_on", "How many chairs are on the tv?", [4, 2])
+    assert as_seen(on, objects) == on
+
+
+def test_what_something_stands_on_is_named() -> None:
+    on = sample("carried_by", "What is <OBJ006> on?", [2, 6], answer=IdAnswer(text="<OBJ002>.", objects=(2,)))
+    assert working(on) == "<OBJ006> tv"
+
+
 def test_what_the_map_has_not_is_left_out() -> None:
     situation = Situation(text="I sit on the sofa and look toward the plant.")
     lost = sample("situated_left_right", "Is the lamp to my left or right?", [3, 1, None], situation=situation)
@@ -125,7 +186,7 @@ def test_what_the_map_has_not_is_left_out() -> None:
 
 def test_answers_begin_with_what_they_rest_on() -> None:
     """Where one stands and what one faces before what is asked for; of one category in the order of the markers."""
-    asked = sample("count_on", "How many chairs are on the tv?", [4, 5, 2, None])
+    asked = sample("what_on", "What is on the tv?", [4, 5, 2, None])
     assert rests_on(asked) == [2, 4, 5]
     assert rests_on(dealt(asked, np.arange(100)[::-1])) == [97, 94, 95]
     named_too = asked.model_copy(update={"question": "How many chairs does <OBJ002> carry?"})

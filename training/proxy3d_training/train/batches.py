@@ -24,7 +24,7 @@ from proxy3d_training.data.dataset import Item
 from proxy3d_training.data.drawn import DrawnScene
 from proxy3d_training.data.prepared import PreparedScene
 from proxy3d_training.data.schema import MARKER, Box, IdAnswer, Sample, Thing, id_text
-from proxy3d_training.train.working import apart, turns, ways, workable, working
+from proxy3d_training.train.working import apart, as_seen, turns, ways, workable, working
 
 Ints = NDArray[np.int64]
 
@@ -95,8 +95,7 @@ class Collator:
             yaw = 0.0 if symbolic or self.augment is None else float(rng.uniform(0, 2 * np.pi))
             scene = turned(self._scene(rows[0], deal, rng), yaw)
             scenes.append(scene)
-            asked = [dealt(item.sample, deal) for item in rows]
-            asked = [sample for sample in asked if not self.evidence or workable(sample)] or asked[:1]
+            asked = [dealt(sample, deal) for sample in self._asked(rows)]
             pairs = [self._pair(sample, yaw) for sample in asked]
             drilled = drill(scene, things_seen(rows, deal), symbolic, yaw, rng) if self.drills else None
             if drilled is not None:
@@ -104,6 +103,15 @@ class Collator:
             questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
         packed = pack([self.prompts.prefix(len(scene)) for scene in scenes], questions, self.prompts.pad)
         return vars(packed) | (collate(scenes) if any(map(len, scenes)) else {})
+
+    def _asked(self, rows: Sequence[Item]) -> list[Sample]:
+        """Of samples on one scene those that can be worked out from it; one at least."""
+        samples = [item.sample for item in rows]
+        if not self.evidence:
+            return samples
+        scene = rows[0].scene
+        seen = [as_seen(s, scene.about.objects) if isinstance(scene, PreparedScene) else s for s in samples]
+        return [sample for sample in seen if sample is not None and workable(sample)] or samples[:1]
 
     def _random(self, rows: Sequence[Item]) -> np.random.Generator:
         """The same for the same samples, so that a run that was stopped goes on as it would have."""
@@ -165,7 +173,7 @@ def drill(
         question = (
             f"Standing at {markers[0]} and facing {markers[1]}, how far are they turned: {' '.join(markers[2:])}?"
         )
-        return question, turns(some[0], some[1], some[2:], yaw)
+        return question, "".join(turns(some[0], some[1], some[2:], yaw))
     if kind == "apart":
         steps = apart(some[:-1], some[1:], symbolic)
         return f"How far is each from the next: {' '.join(markers)}?", "".join(steps)

@@ -146,6 +146,12 @@ class _Task:
         self._noise = torch.randn(config.batch, 3, 2 * h, 2 * w)  # parts of it serve every step
         self._categories = _pictures([category_picture(name) for name in NAMES[1:]])
         self._numerals = _pictures([numeral_picture(index) for index in range(NUMERALS)])
+        self._kept: Tensor | None = None  # codes that stay, since models were trained on them
+        if config.start is not None:
+            network.eval()
+            with torch.no_grad():
+                pictures = network(torch.cat([self._categories, self._numerals]))
+            self._kept = pictures.features.float().mean(dim=(2, 3))
 
     def losses(self, chosen: NDArray[np.int64], stride: int) -> dict[str, Tensor]:
         """Named losses, weighted, of the views ``chosen``, with every ``stride``th pixel, and of some pictures."""
@@ -245,13 +251,17 @@ class _Task:
         owner = torch.arange(len(features)) % _PICTURES
         marked = features + numerals[owner]
         silent = network.category(numerals) - network.category.bias
-        return {
+        losses = {
             "code": 0.3 * cross_entropy(network.category(codes), names),
             "numeral": 0.2 * cross_entropy(network.numeral(numerals), numbers)
             + 0.3 * cross_entropy(network.numeral(marked), numbers[owner]),
             "marked": 0.1 * cross_entropy(network.category(marked), truth),
             "silent": 0.02 * (silent - silent.mean(dim=1, keepdim=True)).square().mean(),
         }
+        if self._kept is not None:
+            kept = torch.cat([self._kept[names], self._kept[len(NAMES) - 1 + numbers]])
+            losses["kept"] = 0.5 * (pooled - kept).square().mean()
+        return losses
 
 
 def _pictures(pictures: list[NDArray[np.uint8]]) -> Tensor:

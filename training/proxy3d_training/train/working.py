@@ -9,8 +9,11 @@ of numbers.
 * A distance is that of two objects: metres between their centres for symbols, between their nearest points in rooms.
 * A direction is the way from one object to another on the floor, degrees in the scene's frame, counter-clockwise from
   its x axis. Of one who stands at an object and faces another, that way is said first; then for each thing asked about
-  the way there and how far that is turned from where one faces: 90 is to the left.
+  the way there and how far that is turned from where one faces: 90 is to the left. Of a route it is each way on, and
+  how far that is turned from the one before.
 * A size is a height, a longest side, or the edge of a cube as big, metres.
+* What is counted is numbered: ``<OBJ004>1<OBJ012>2``.
+* What something stands on is named before its marker is given.
 * The right option of a choice is said in words before its letter.
 """
 
@@ -19,14 +22,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
 from proxy3d_core.geometry.boxes import OrientedBox, box_distances
 from proxy3d_core.proxies.references import marker
 from proxy3d_core.vlm.tokenizer import TURN
-from proxy3d_training.data.schema import MARKER, ChoiceAnswer, Sample, Thing
+from proxy3d_training.data.prepared import Seen
+from proxy3d_training.data.questions.geometry import off
+from proxy3d_training.data.questions.situated import ELSEWHERE, PHRASES, PLAINLY, SIDES
+from proxy3d_training.data.schema import MARKER, ChoiceAnswer, IdAnswer, Sample, TextAnswer, Thing
 
 _MEASURED = frozenset({"centers_apart", "is_on", "object_abs_distance"})
 _COMPARED = frozenset({"closer_of", "closer", "object_rel_distance", "situated_closer"})
@@ -38,6 +44,10 @@ _SIZES: dict[str, Callable[[tuple[float, float, float]], float]] = {
 _REFERRED = re.compile(r"\b(closest to|farthest from|near|on) the\b")
 _SIDES = frozenset({"side_of", *(f"object_rel_direction_{kind}" for kind in ("easy", "medium", "hard"))})
 _SITUATED = "situated_"
+_COUNTED = frozenset({"count", "count_on", "object_counting"})
+_ON_A_SIDE = frozenset({"situated_count", "situated_parity", "situated_is"})
+_BESIDE = (PLAINLY + ELSEWHERE) / 2  # degrees from a side's middle; between the two is nothing that is asked about
+_ROUTE = "route_planning"
 _TO = re.compile(r"\bto <OBJ(\d{3})>")
 
 
@@ -48,7 +58,12 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
         sample: as it is asked.
         yaw: by which the scene is turned, radians.
     """
-    said = _measured(sample, yaw) or "".join(marker(index) for index in rests_on(sample))
+    if _counts(sample):
+        said = _counted(sample)
+    else:
+        said = _measured(sample, yaw) or "".join(marker(index) for index in rests_on(sample))
+    if sample.kind == "carried_by" and isinstance(sample.answer, IdAnswer):
+        said += "".join(f" {thing.label}" for thing in sample.objects if thing.id in sample.answer.objects)
     if isinstance(sample.answer, ChoiceAnswer):
         letters = [option[:1] for option in sample.options]
         said += f" {sample.options[letters.index(sample.answer.letter)][3:]}"
@@ -56,17 +71,59 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
 
 
 def workable(sample: Sample) -> bool:
-    """Whether everything is there that the answer is measured by: who learns to answer without, learns to guess.
+    """Whether the answer follows from what is there: who learns to answer without, learns to guess.
 
-    Of several things that are compared, the right one is enough.
+    Of several things that are compared the right one is enough, if it is the nearest of those that are there.
     """
-    if sample.kind in _SIZES:
-        return all(map(_known, _asked(sample)))
+    kind, things = sample.kind, _asked(sample)
+    if kind in _SIZES or kind == _ROUTE or _counts(sample):
+        return all(map(_known, things))
+    if kind == "existence" and things:
+        return any(map(_known, things))
     from_, to = _roles(sample)
     if not from_:
         return True
-    right = sample.objects[:1] if sample.kind in _COMPARED else to
-    return all(map(_known, [*from_, *right]))
+    if _compares_names(sample):
+        right = sample.objects[0]
+        return all(map(_known, [*from_, right])) and (
+            kind not in _COMPARED or _nearest(from_[0], to).label == right.label
+        )
+    if not all(map(_known, [*from_, *to])):
+        return False
+    return kind not in _ON_A_SIDE or _agrees(sample, sum(_on_side(sample, from_, to)))
+
+
+def as_seen(sample: Sample, objects: Sequence[Seen]) -> Sample | None:
+    """A sample about things by their names, as who sees a map has to take it: of a name is what the map takes for such.
+
+    What the map has more of a name joins what is compared.
+
+    Args:
+        sample: with the markers of the map.
+        objects: of the map.
+
+    Returns:
+        None where the map has more of what is counted, or takes some of it for something else.
+    """
+    taken = {o.marker: o for o in objects if o.marker is not None}
+    if _counts(sample) or sample.kind in _ON_A_SIDE:
+        counted = sample.objects[: -2 if sample.kind in _ON_A_SIDE else -1 if sample.kind == "count_on" else None]
+        names = {thing.label for thing in counted}
+        there = {index for index, o in taken.items() if o.label in names}
+        right = {thing.marker for thing in counted}
+        return sample if (right <= there if sample.kind == "count_on" else right == there) else None
+    if not _compares_names(sample):
+        return sample
+    known = {thing.marker for thing in sample.objects}
+    references = 2 if sample.kind.startswith(_SITUATED) else 1
+    names = {thing.label for thing in sample.objects[:-references]}
+    more = [
+        Thing(id=-o.id, marker=index, label=o.label, box=o.box)
+        for index, o in taken.items()
+        if o.label in names and index not in known
+    ]
+    things = (*sample.objects[:-references], *more, *sample.objects[-references:])
+    return sample.model_copy(update={"objects": things})
 
 
 def rests_on(sample: Sample) -> list[int]:
@@ -87,11 +144,7 @@ def rests_on(sample: Sample) -> list[int]:
 
 def apart(first: Sequence[Thing], second: Sequence[Thing], symbolic: bool) -> list[str]:
     """How far things are from others: ``<OBJ004><OBJ007>2.6``. Of symbols the centres, of others the nearest points."""
-    boxes = _boxes(first), _boxes(second)
-    if symbolic:
-        gaps = [float(np.linalg.norm(a.center - b.center)) for a, b in zip(*boxes, strict=True)]
-    else:
-        gaps = box_distances(*boxes).tolist()
+    gaps = _gaps(first, second, symbolic)
     return [f"{_pair(*pair)}{gap:.1f}" for *pair, gap in zip(first, second, gaps, strict=True)]
 
 
@@ -100,12 +153,18 @@ def ways(first: Sequence[Thing], second: Sequence[Thing], yaw: float) -> list[st
     return [f"{_pair(a, b)}@{_way(a, b, yaw):03d}" for a, b in zip(first, second, strict=True)]
 
 
-def turns(at: Thing, faced: Thing, others: Sequence[Thing], yaw: float) -> str:
+def turns(at: Thing, faced: Thing, others: Sequence[Thing], yaw: float) -> list[str]:
     """For one who stands at a thing and faces another: the way there, and for each of others the way and the turn."""
     ahead = _way(at, faced, yaw)
-    there = [_way(at, other, yaw) for other in others]
-    said = zip(ways([at] * len(others), others, yaw), there, strict=True)
-    return "".join([*ways([at], [faced], yaw), *(f"{step}@{(way - ahead) % 360:03d}" for step, way in said)])
+    steps = zip(ways([at] * len(others), others, yaw), others, strict=True)
+    return [*ways([at], [faced], yaw), *(f"{step}{_turned(ahead, _way(at, other, yaw))}" for step, other in steps)]
+
+
+def route(stops: Sequence[Thing], yaw: float) -> list[str]:
+    """From stop to stop the way, and from the second one on how far it is turned from the one before."""
+    legs = [_way(a, b, yaw) for a, b in pairwise(stops)]
+    said = ways(stops[:-1], stops[1:], yaw)
+    return [said[0], *(f"{way}{_turned(*pair)}" for way, pair in zip(said[1:], pairwise(legs), strict=True))]
 
 
 def _way(start: Thing, end: Thing, yaw: float) -> int:
@@ -115,18 +174,70 @@ def _way(start: Thing, end: Thing, yaw: float) -> int:
     return round(math.degrees(math.atan2(y, x) + yaw) / TURN) * TURN % 360
 
 
+def _turned(before: int, after: int) -> str:
+    return f"@{(after - before) % 360:03d}"
+
+
+def _gaps(first: Sequence[Thing], second: Sequence[Thing], symbolic: bool) -> list[float]:
+    boxes = _boxes(first), _boxes(second)
+    if symbolic:
+        return [float(np.linalg.norm(a.center - b.center)) for a, b in zip(*boxes, strict=True)]
+    gaps: list[float] = box_distances(*boxes).tolist()
+    return gaps
+
+
+def _nearest(anchor: Thing, things: Sequence[Thing]) -> Thing:
+    """Of those whose places are known."""
+    there = [*filter(_known, things)]
+    gaps = _gaps([anchor] * len(there), there, symbolic=False)
+    return there[gaps.index(min(gaps))]
+
+
 def _measured(sample: Sample, yaw: float) -> str:
     """Numbers; nothing if the answer does not follow from such, or where one is is not known."""
     if sample.kind in _SIZES:
         said = [(_name(thing), _SIZES[sample.kind](thing.box.size)) for thing in _asked(sample) if thing.box]
         return "".join(f"{name}{size:.1f}" for name, size in said)
+    if sample.kind == _ROUTE:
+        goal, *stops = sample.objects
+        return "".join(route([*stops, goal], yaw)) if all(map(_known, sample.objects)) else ""
     from_, to = _roles(sample)
     to = [thing for thing in to if _known(thing)]
     if not from_ or not to or not all(map(_known, from_)):
         return ""
+    if sample.kind in _ON_A_SIDE:
+        ahead, *said = turns(from_[0], from_[1], to, yaw)
+        return ahead + _numbered(said, _on_side(sample, from_, to))
     if len(from_) == 2:
-        return turns(from_[0], from_[1], to, yaw)
+        return "".join(turns(from_[0], from_[1], to, yaw))
     return "".join(apart(from_ * len(to), to, sample.view == "symbols"))
+
+
+def _counted(sample: Sample) -> str:
+    """What a question counts, numbered; before it what carries them, if that is said."""
+    said = [marker(index) for index in rests_on(sample)]
+    return _numbered(said, [sample.kind != "count_on" or index > 0 for index in range(len(said))])
+
+
+def _numbered(said: Sequence[str], counted: Sequence[bool]) -> str:
+    """Behind each that is counted how many that are so far."""
+    numbers = np.cumsum(counted, dtype=int).tolist()
+    return "".join(f"{text}{n}" if there else text for text, there, n in zip(said, counted, numbers, strict=True))
+
+
+def _on_side(sample: Sample, from_: Sequence[Thing], things: Sequence[Thing]) -> list[bool]:
+    """Which things are on the side that a question asks about, for one who stands at a thing and faces another."""
+    at, faced = from_
+    side = next(SIDES[name] for name, phrase in PHRASES.items() if phrase in sample.question)
+    ahead = _way(at, faced, 0.0)
+    return [off(_way(at, thing, 0.0) - ahead, side) <= _BESIDE for thing in things]
+
+
+def _agrees(sample: Sample, count: int) -> bool:
+    """Whether so many on a side are what the answer says: we know at which thing one stands, not where beside it."""
+    assert isinstance(sample.answer, TextAnswer)
+    right = {str(count), "even" if count % 2 == 0 else "odd", "yes" if count else "no"}
+    return not right.isdisjoint(sample.answer.references)
 
 
 def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
@@ -147,10 +258,21 @@ def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
     if kind in _SIDES or kind.startswith(_SITUATED):
         *others, at, faced = things
         return ([at] if kind in _COMPARED else [at, faced]), _as_read(others, sample.question)
-    if kind in _COMPARED or (sample.description and _REFERRED.search(sample.description)):
+    if _compares_names(sample):
         *others, anchor = things
         return [anchor], _as_read(others, sample.question)
     return [], []
+
+
+def _counts(sample: Sample) -> bool:
+    return sample.kind in _COUNTED and sample.source == "Simulated"
+
+
+def _compares_names(sample: Sample) -> bool:
+    """Whether everything of some names is compared, not what markers name."""
+    referred = sample.description is not None and _REFERRED.search(sample.description) is not None
+    by_name = sample.source == "Simulated" and not MARKER.search(sample.question)
+    return by_name and (sample.kind in _COMPARED or referred)
 
 
 def _asked(sample: Sample) -> list[Thing]:

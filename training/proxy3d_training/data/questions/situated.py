@@ -44,7 +44,8 @@ _SEATED: tuple[str, ...] = (
 _SEATS = frozenset({"chair", "armchair", "sofa", "bed", "stool", "bench", "office chair", "dining chair", "toilet"})
 
 SIDES = {"left": 90.0, "right": 270.0, "front": 0.0, "behind": 180.0}
-_PHRASES = {"left": "on my left", "right": "on my right", "front": "in front of me", "behind": "behind me"}
+PHRASES = {"left": "on my left", "right": "on my right", "front": "in front of me", "behind": "behind me"}
+"""How a side is asked for."""
 _GO = {"left": "left", "right": "right", "front": "forward", "behind": "backward"}
 
 _LEFT_RIGHT = (
@@ -219,7 +220,7 @@ def _questions(asker: Asker, stand: _Stand) -> Iterator[Candidate]:
             which = rng.choice(("left", "right"))
             right = (first, second)[sides.index(which)]
             pair = " ".join(sorted((first.label, second.label)))
-            named, phrase = [right, first, second], _PHRASES[which]
+            named, phrase = [right, first, second], PHRASES[which]
             yield made("situated_which", _WHICH, named, right.label, pair, first.label, second.label, phrase)
     yield from _by_label(asker, stand, around, made)
 
@@ -247,13 +248,13 @@ def _by_label(asker: Asker, stand: _Stand, around: list[Item], made: Callable[..
     label, side, there = rng.choice(
         answered[0] if answered[0] and (rng.random() < 0.5 or not answered[1]) else answered[1]
     )
-    yield made("situated_is", _IS, [*there, *labels[label]], "yes" if there else "no", label, a(label), _PHRASES[side])
+    yield made("situated_is", _IS, [*there, *labels[label]], "yes" if there else "no", label, a(label), PHRASES[side])
     several = [entry for entry in plain if len(labels[entry[0]]) >= 2 and entry[2]]
     if several:
         label, side, there = rng.choice(several)
         named, parity = [*there, *labels[label]], "odd" if len(there) % 2 else "even"
-        yield made("situated_count", _MANY, named, str(len(there)), label, plural(label), _PHRASES[side])
-        yield made("situated_parity", _PARITY, named, parity, label, plural(label), _PHRASES[side])
+        yield made("situated_count", _MANY, named, str(len(there)), label, plural(label), PHRASES[side])
+        yield made("situated_parity", _PARITY, named, parity, label, plural(label), PHRASES[side])
 
 
 def _on(stand: _Stand, items: Sequence[Item], side: str) -> list[Item] | None:
