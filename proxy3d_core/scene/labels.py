@@ -41,6 +41,8 @@ _FLOOR_STANDING = frozenset({
 
 _ON_A_POLE = frozenset({"floor lamp", "standing lamp", "coat rack", "coat stand"})
 
+_HANGING = frozenset({"curtain", "curtains", "drapes", "shower curtain", "towel", "blind", "blinds"})
+
 _ROUND = frozenset({
     "trash can", "trash bin", "bin", "bucket", "stool", "floor lamp", "standing lamp", "table lamp", "lamp", "fan",
     "potted plant", "pottedplant", "plant", "vase", "mug", "cup", "glass", "bottle", "bowl", "plate", "pot", "ball",
@@ -89,6 +91,11 @@ def stands_on_floor(name: str) -> bool:
 def hidden_feet(name: str) -> float:
     """How much of such a thing may be hidden between what was seen of it and the floor, metres."""
     return 1.5 if name in _ON_A_POLE else 0.8 if stands_on_floor(name) else 0.15
+
+
+def is_hanging(name: str) -> bool:
+    """Whether such things are thin and hang before something that shows beside and through them."""
+    return name in _HANGING
 
 
 def is_round(name: str) -> bool:

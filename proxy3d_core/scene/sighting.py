@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.boxes import OrientedBox
-from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, hidden_feet, is_round, is_sheet, least_surface
+from proxy3d_core.scene.labels import (
+    GROUND_COVERS,
+    STRUCTURE,
+    hidden_feet,
+    is_hanging,
+    is_round,
+    is_sheet,
+    least_surface,
+)
 from proxy3d_core.scene.segmentation import Candidate, Segmentation
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
 from proxy3d_core.scene.structure import Structure, WallPlane
@@ -20,12 +28,13 @@ _NAMED_SHARE_POWER = 0.25
 _SURE_AFTER = 0.15  # s of votes per voxel, to about two thirds
 _IN_FRAME = 12  # voxels that a frame must have shown first or last, or a tenth of them
 _LEAST_EDGE = 0.02  # m; nothing is thinner
-_ROUND_ENOUGH = 0.2  # of its width, that a round thing may seem less deep
+_ROUND_ENOUGH = 0.15  # of its width, that a round thing may seem less deep
 _PARALLEL = 0.98  # cosine between a box's edge and the normal of the wall that it stands at
 _BEHIND = 0.25  # m between what is seen of a thing and the wall behind it
 _HIDDEN_END = 0.5  # m that a wall goes on behind what stands at it, in a corner for instance
 _BACK_SEEN = 0.05  # of its voxels face that wall: its back was seen, and ends where it was seen
 _TRIM = 0.01  # share of stray points outside a box at each end
+_HANGING_TRIM = 0.1  # of the points of a curtain before and behind it: what hangs there shows through and beside it
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +122,16 @@ def _looked(surface: Surface, members: NDArray[np.int64], looks: Mapping[int, fl
     return sum(looks.get(stamp, 0.0) for stamp in stamps[counts >= min(_IN_FRAME, 0.1 * len(members))].tolist())
 
 
-def _flattened(box: OrientedBox, points: NDArray[np.float32]) -> OrientedBox:
-    """The box without thickness, in the middle of its points: their spread is depth noise, larger than a sheet."""
+def _thinned(box: OrientedBox, points: NDArray[np.float32], trim: float) -> OrientedBox:
+    """The box without a share ``trim`` of its points at either face of its thin side; with one half, no thickness.
+
+    The spread of the points of a sheet is depth noise, larger than the sheet.
+    """
     thin = int(box.size.argmin())
     axis, size = box.rotation[:, thin], box.size.copy()
-    size[thin] = 0.0
-    return OrientedBox(box.center + axis * (np.median(points @ axis) - box.center @ axis), size, box.rotation)
+    low, high = np.quantile(points @ axis, [trim, 1 - trim])
+    size[thin] = high - low
+    return OrientedBox(box.center + axis * ((low + high) / 2 - box.center @ axis), size, box.rotation)
 
 
 def _tight_box(
@@ -131,8 +144,8 @@ def _tight_box(
     """
     # Faces tell the direction better than the outline, of which mostly one side was seen.
     box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, face_direction(normals))
-    if is_sheet(label):
-        box = _flattened(box, points)
+    if is_sheet(label) or is_hanging(label):
+        box = _thinned(box, points, 0.5 if is_sheet(label) else _HANGING_TRIM)
     if is_round(label):
         box = _as_deep_as_wide(box, normals)
     for wall in structure.walls:

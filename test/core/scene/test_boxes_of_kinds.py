@@ -29,6 +29,14 @@ def test_a_sheet_is_thinner_than_its_noise(label: str, thick: bool) -> None:
     assert sorted(box.size)[1:] == pytest.approx([0.7, 0.9], abs=0.12)
 
 
+def test_a_curtain_ends_where_most_of_it_does() -> None:
+    """Before and behind it its points are noise here, and in a room the window and the sill."""
+    thing = Thing("curtain", (2.3, 0.0, 1.3), (0.06, 0.9, 1.6))
+    box, other = found(thing, noise=0.003).box, found(Thing("guitar", thing.center, thing.size), noise=0.003).box
+    assert min(box.size) == pytest.approx(0.06, abs=0.01) and min(box.size) < 0.85 * min(other.size)
+    assert sorted(box.size)[1:] == pytest.approx(sorted(other.size)[1:])
+
+
 @pytest.mark.parametrize(
     ("x", "yaw", "back"),
     [
