@@ -291,7 +291,8 @@ class VlmAnswerer:
                 return scene
         begin = time.perf_counter()
         tokens = SceneTokens.of(snapshot.proxies, references, self._codes, names, snapshot.floor.height)
-        scene = Scene(snapshot, references, names, tokens, ScenePrefix(self._model, self._prompts, tokens))
+        prefix = ScenePrefix(self._model, self._prompts, tokens, markers=references.object_of)
+        scene = Scene(snapshot, references, names, tokens, prefix)
         self.scenes_read += 1
         self._reading = time.perf_counter() - begin
         self._scenes.append(scene)

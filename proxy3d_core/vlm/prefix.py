@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ class ScenePrefix:
         prompts: PromptFormat,
         scene: SceneTokens | None = None,
         latents: Tensor | None = None,
+        markers: Collection[int] | None = None,
     ) -> None:
         """Reads the scene.
 
@@ -55,8 +57,12 @@ class ScenePrefix:
             prompts: of the same model.
             scene: None = no scene (the blind model).
             latents: (M, D) of the scene (Spa3R), for a model with ``latent_channels``.
+            markers: those that stand for an object; where each is one token, no others are said. None = any.
         """
         self._model, self._prompts = model, prompts
+        known = prompts.markers.items()
+        absent = [token for index, token in known if markers is not None and index not in markers]
+        self._absent = torch.tensor(absent, dtype=torch.long, device=model.device)
         self._ids = prompts.prefix(0 if scene is None else len(scene))
         self.length = len(self._ids)
         inputs: dict[str, Any] = {} if scene is None or not len(scene) else collate([scene], model.device)
@@ -126,6 +132,9 @@ class ScenePrefix:
     ) -> list[Reply]:
         """The most probable next token, again and again, for all questions at once.
 
+        Where markers are tokens, only those of the scene are said, and what is listed is listed once: behind the same
+        word or marker no marker comes twice.
+
         Args:
             questions: at least one.
             regions: (R, C) features of each question's regions (``Region [0]`` in its text), or None.
@@ -137,6 +146,7 @@ class ScenePrefix:
         """
         inputs = self.inputs(questions, regions)
         chosen = _Probability()
+        grounded = _Grounded(self._prompts, self._absent, inputs["input_ids"].shape[1])
         model: Any = self._model  # its own stubs do not let generate be called on it
         ids = model.generate(
             **inputs,
@@ -145,7 +155,7 @@ class ScenePrefix:
             max_new_tokens=max_new_tokens,
             eos_token_id=self._prompts.end,
             pad_token_id=self._prompts.pad,
-            logits_processor=LogitsProcessorList([chosen]),
+            logits_processor=LogitsProcessorList([grounded, chosen]),
             stopping_criteria=StoppingCriteriaList([] if stop is None else [_Stop(stop)]),
         )[:, inputs["input_ids"].shape[1] :]
         probability = torch.stack(chosen.steps, dim=1)
@@ -179,6 +189,22 @@ class ScenePrefix:
         # a token is said from the place before it
         looks = [layer[0, :, len(asked) - 1 : -1, : self.length].float().mean(dim=0) for layer in read.attentions]
         return torch.stack(looks).mean(dim=0)
+
+
+class _Grounded(LogitsProcessor):
+    """Keeps a small model to the objects of the scene, and from listing one of them again and again."""
+
+    def __init__(self, prompts: PromptFormat, absent: Tensor, start: int) -> None:
+        """``absent`` (A,) tokens are never said; answers begin at place ``start``."""
+        self._names, self._markers = prompts.names, frozenset(prompts.markers.values())
+        self._absent, self._start = absent, start
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        scores = scores.index_fill(1, self._absent, -torch.inf)
+        for row, said in enumerate(input_ids[:, self._start :].tolist()):
+            if said and said[-1] in self._names:
+                scores[row, [b for a, b in pairwise(said) if a == said[-1] and b in self._markers]] = -torch.inf
+        return scores
 
 
 class _Probability(LogitsProcessor):

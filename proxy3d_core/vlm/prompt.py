@@ -14,9 +14,11 @@ tokens, so that the joined tokens are those of the joined text.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
 
 from proxy3d_core.errors import BadInput, ModelError
+from proxy3d_core.proxies.references import MARKERS, marker
 
 PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION = (
     "<|endoftext|>",
@@ -45,6 +47,7 @@ class PromptFormat:
     Attributes:
         tokenizer: of transformers.
         pad, end, proxy, region: ids of special tokens; ``end`` closes an answer.
+        markers: ids of those markers that are one token each, by index; empty for published tokenizers.
     """
 
     def __init__(self, tokenizer: Any, system: str = SYSTEM) -> None:
@@ -53,6 +56,8 @@ class PromptFormat:
         self.pad, self._start, self.end, self._scene_start, self._scene_end, self.proxy, self.region = (
             self._special(token) for token in (PAD, START, END, SCENE_START, SCENE_END, PROXY, REGION)
         )
+        added: dict[str, int] = tokenizer.get_added_vocab()
+        self.markers = {index: added[marker(index)] for index in range(MARKERS) if marker(index) in added}
         newline = self._text("\n")
         self._user = [self.end, *newline, self._start, *self._text("user\n")]
         self._system = [self._start, *self._text(f"system\n{system}"), *self._user, self._scene_start]
@@ -100,6 +105,12 @@ class PromptFormat:
             return all(len(self._text(form)) > 1 for form in (word, f" {word}", f" {word.lower()}"))
 
         return [word for word in dict.fromkeys(_WORD.findall(text)) if spelled(word)]
+
+    @cached_property
+    def names(self) -> frozenset[int]:
+        """Ids of tokens that name something, where markers are tokens: those and words."""
+        words = {index for token, index in self.tokenizer.get_vocab().items() if _WORD.search(token)}
+        return frozenset(words.union(self.markers.values()) if self.markers else ())
 
     def read(self, ids: Any) -> str:
         """The text of a generated answer."""

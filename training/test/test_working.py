@@ -53,11 +53,11 @@ def test_compared_distances_are_said_one_by_one_as_they_are_read() -> None:
     asked = sample(
         "object_rel_distance", question, [4, 2, 5, 3, 1], options=options, answer=ChoiceAnswer(text="C", letter="C")
     )
-    pairs = [(2, "3.0"), (3, "2.0"), (4, "1.4"), (5, "2.8")]
-    assert working(asked) == "".join(f"{named(1)}{named(m)}{gap}" for m, gap in pairs) + " chair"
+    pairs = [("tv", 2, "3.0"), ("lamp", 3, "2.0"), ("chair", 4, "1.4"), ("chair", 5, "2.8")]
+    assert working(asked) == " ".join(f"{label}{named(m)}{named(1)}{gap}" for label, m, gap in pairs) + " chair"
     other = working(dealt(asked, np.arange(100)[::-1]))
     assert other.index(named(94)) < other.index(named(95))  # of one category in the order of their markers
-    assert other.startswith(f"{named(98)}{named(97)}3.0{named(98)}{named(96)}2.0")
+    assert other.startswith(f"tv{named(97)}{named(98)}3.0 lamp{named(96)}{named(98)}2.0")
 
 
 def test_symbols_are_as_far_apart_as_their_centres() -> None:
@@ -85,7 +85,7 @@ def test_directions_are_ways_in_the_scene_and_turns_from_what_is_faced(
     side = sample("side_of", "Standing at <OBJ001> and facing <OBJ002>, is <OBJ003> on the left?", [3, 1, 2])
     assert working(side, yaw) == working(left, yaw)
     nearer = sample("situated_closer", "What is closer to me, the lamp or the tv?", [3, 2, 1, 5], situation=situation)
-    assert working(nearer, yaw) == "<OBJ001><OBJ003>2.0<OBJ001><OBJ002>3.0"  # as near, however one looks
+    assert working(nearer, yaw) == "lamp<OBJ003><OBJ001>2.0 tv<OBJ002><OBJ001>3.0"  # as near, however one looks
 
 
 def test_sizes_are_said_before_they_are_compared() -> None:
@@ -104,7 +104,7 @@ def test_descriptions_by_distance_compare_all_of_the_name() -> None:
         "grounding_multiple", question, [5, 4, 2], description="the chair closest to the tv",
         answer=IdAnswer(text="<OBJ005>.", objects=(5,)),
     )  # fmt: skip
-    assert working(found) == f"<OBJ002><OBJ004>{math.hypot(5, 1):.1f}<OBJ002><OBJ005>2.0"
+    assert working(found) == f"chair<OBJ004><OBJ002>{math.hypot(5, 1):.1f} chair<OBJ005><OBJ002>2.0"
     plain = found.model_copy(update={"description": "the green chair"})
     assert working(plain) == "<OBJ002><OBJ004>"  # what it rests on, nothing measured
 
@@ -123,9 +123,9 @@ def test_of_a_route_each_turn_is_said() -> None:
 
 def test_what_is_counted_is_numbered() -> None:
     chairs = sample("count", "How many chairs are there?", [5, 4])
-    assert working(chairs) == "<OBJ004>1<OBJ005>2" and workable(chairs)
+    assert working(chairs) == "chair<OBJ004>1 chair<OBJ005>2" and workable(chairs)
     on = sample("count_on", "How many chairs are on the tv?", [4, 5, 2])
-    assert working(on) == "<OBJ002><OBJ004>1<OBJ005>2"
+    assert working(on) == "<OBJ002> chair<OBJ004>1 chair<OBJ005>2"
     assert not workable(sample("count", "How many plants are there?", [4, None]))
 
 
@@ -153,8 +153,8 @@ def test_a_map_has_its_own_things_of_a_name() -> None:
     )  # fmt: skip
     more = as_seen(asked, objects)
     assert more is not None and workable(more)
-    said = [(2, "3.0"), (4, "1.4"), (5, "2.8"), (7, "2.0")]
-    assert working(more) == "".join(f"<OBJ001>{named(m)}{gap}" for m, gap in said) + " chair"
+    said = [("tv", 2, "3.0"), ("chair", 4, "1.4"), ("chair", 5, "2.8"), ("chair", 7, "2.0")]
+    assert working(more) == " ".join(f"{label}{named(m)}<OBJ001>{gap}" for label, m, gap in said) + " chair"
     ghost = as_seen(asked, [*objects, seen(8, "tv", -1.5)])
     assert ghost is not None and not workable(ghost)  # half a metre away
     count = sample("count", "How many chairs are there?", [4, 5])
@@ -174,7 +174,7 @@ def test_what_the_map_has_not_is_left_out() -> None:
     lost = sample("situated_left_right", "Is the lamp to my left or right?", [3, 1, None], situation=situation)
     assert working(lost) == "<OBJ001><OBJ003>"  # no direction without what is faced
     some = sample("situated_closer", "What is closer to me, the lamp or the plant?", [3, None, 1, 2])
-    assert working(some) == "<OBJ001><OBJ003>2.0"
+    assert working(some) == "lamp<OBJ003><OBJ001>2.0"
     assert working(sample("existence", "Is there a plant?", [])) == ""
     assert not workable(lost) and not workable(sample("situated_side", "Where is the plant?", [None, 1, 2]))
     assert workable(some) and workable(

@@ -77,7 +77,8 @@ class VlmInRooms:
     def answer(self, scene: PreparedScene, folder: Path, samples: Sequence[Sample], texts: Sequence[str]) -> list[Said]:
         """See ``RoomAnswerer``; ``folder`` is not read."""
         tokens = scene_tokens(scene, self._codes, self._variant, rng=np.random.default_rng(0))
-        prefix = ScenePrefix(self._model, self._prompts, tokens)
+        references = References({o.marker: o.id for o in scene.about.objects if o.marker is not None})
+        prefix = ScenePrefix(self._model, self._prompts, tokens, markers=references.object_of)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # alike long together: little padding
         replies: dict[int, Reply] = {}
         for start in range(0, len(order), self._batch):
@@ -85,7 +86,6 @@ class VlmInRooms:
             found = prefix.answer([texts[i] for i in some], max_new_tokens=LONGEST)
             replies |= dict(zip(some, found, strict=True))
         objects = _objects(scene)
-        references = References({o.marker: o.id for o in scene.about.objects if o.marker is not None})
         return [_said(replies[i], sample, objects, references) for i, sample in enumerate(samples)]
 
 

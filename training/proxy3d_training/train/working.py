@@ -12,7 +12,8 @@ of numbers.
   the way there and how far that is turned from where one faces: 90 is to the left. Of a route it is each way on, and
   how far that is turned from the one before.
 * A size is a height, a longest side, or the edge of a cube as big, metres.
-* What is counted is numbered: ``<OBJ004>1<OBJ012>2``.
+* What is compared or counted by its name is named before each marker: what comes next is then one word, and one thing
+  to look up: ``chair<OBJ004><OBJ007>2.6 lamp<OBJ012><OBJ007>1.1``. What is counted is numbered: ``chair<OBJ004>1``.
 * What something stands on is named before its marker is given.
 * The right option of a choice is said in words before its letter.
 """
@@ -210,13 +211,18 @@ def _measured(sample: Sample, yaw: float) -> str:
         return ahead + _numbered(said, _on_side(sample, from_, to))
     if len(from_) == 2:
         return "".join(turns(from_[0], from_[1], to, yaw))
+    if _compares_names(sample):
+        return "".join(f" {thing.label}{gap}" for thing, gap in zip(to, apart(to, from_ * len(to), False), strict=True))
     return "".join(apart(from_ * len(to), to, sample.view == "symbols"))
 
 
 def _counted(sample: Sample) -> str:
-    """What a question counts, numbered; before it what carries them, if that is said."""
-    said = [marker(index) for index in rests_on(sample)]
-    return _numbered(said, [sample.kind != "count_on" or index > 0 for index in range(len(said))])
+    """What a question counts, named and numbered; before it what carries them, if that is said."""
+    order = {index: place for place, index in enumerate(rests_on(sample))}
+    things = sorted(filter(_known, sample.objects), key=lambda thing: order[thing.marker or 0])
+    first = 1 if sample.kind == "count_on" else 0
+    said = [_name(thing) for thing in things[:first]] + [f" {thing.label}{_name(thing)}" for thing in things[first:]]
+    return _numbered(said, [place >= first for place in range(len(said))])
 
 
 def _numbered(said: Sequence[str], counted: Sequence[bool]) -> str:
