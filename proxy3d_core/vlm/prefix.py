@@ -202,8 +202,9 @@ class _Grounded(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         scores = scores.index_fill(1, self._absent, -torch.inf)
         for row, said in enumerate(input_ids[:, self._start :].tolist()):
-            if said and said[-1] in self._names:
-                scores[row, [b for a, b in pairwise(said) if a == said[-1] and b in self._markers]] = -torch.inf
+            if said and (last := self._names.get(said[-1])):
+                listed = [b for a, b in pairwise(said) if b in self._markers and self._names.get(a) == last]
+                scores[row, listed] = -torch.inf
         return scores
 
 

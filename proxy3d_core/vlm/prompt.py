@@ -107,10 +107,12 @@ class PromptFormat:
         return [word for word in dict.fromkeys(_WORD.findall(text)) if spelled(word)]
 
     @cached_property
-    def names(self) -> frozenset[int]:
-        """Ids of tokens that name something, where markers are tokens: those and words."""
-        words = {index for token, index in self.tokenizer.get_vocab().items() if _WORD.search(token)}
-        return frozenset(words.union(self.markers.values()) if self.markers else ())
+    def names(self) -> dict[int, str]:
+        """What tokens name, where markers are tokens: those, and words, whatever their case and the space before."""
+        if not self.markers:
+            return {}
+        words = {index: self.tokenizer.decode([index]).strip().lower() for index in range(len(self.tokenizer))}
+        return {index: word for index, word in words.items() if _WORD.search(word)}
 
     def read(self, ids: Any) -> str:
         """The text of a generated answer."""

@@ -85,20 +85,20 @@ def test_the_end_and_the_limit() -> None:
 
 
 def test_markers_are_those_of_the_scene_and_none_is_listed_twice() -> None:
-    """A model that would say "the" and <OBJ007>, the most probable of markers, for ever, and else <OBJ003>."""
+    """A model that would say "The" or "the" and <OBJ007>, the most probable of markers, for ever, and else <OBJ003>."""
     model, words = tiny_vlm(), prompts()
-    the = words.tokenizer(" the", add_special_tokens=False)["input_ids"]
-    assert len(the) == 1 and len(words.markers) == 100
+    the, other = (words.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (" the", "The"))
+    assert len(the) == len(other) == 1 and len(words.markers) == 100
     turn: list[int] = []
     order = [words.end, words.markers[9], words.markers[3], words.markers[7]]  # from the least probable on
 
     def head(_: Any, inputs: Any, out: Any) -> Any:
         turn.append(0)
-        wanted = the if len(turn) % 2 else order
+        wanted = order if len(turn) % 2 == 0 else other if len(turn) == 1 else the
         return out.zero_().index_copy(-1, torch.tensor(wanted), torch.arange(1.0, len(wanted) + 1).expand(1, 1, -1))
 
     model.lm_head.register_forward_hook(head)
-    for markers, said in ((None, "the<OBJ007> the<OBJ003> the<OBJ009> the"), ({7, 3}, "the<OBJ007> the<OBJ003> the")):
+    for markers, said in ((None, "The<OBJ007> the<OBJ003> the<OBJ009> the"), ({7, 3}, "The<OBJ007> the<OBJ003> the")):
         prefix = ScenePrefix(model, words, scene(40), markers=markers)
         turn.clear()
         reply = prefix.answer(["Far?"])[0]
