@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,7 @@ def test_a_map_has_its_own_things_of_a_name() -> None:
     count = sample("count", "How many chairs are there?", [4, 5])
     assert as_seen(count, objects) is None and as_seen(count, objects[:3]) == count
     assert as_seen(count, objects[1:3]) is None  # it takes one for something else
+    assert as_seen(count, [*objects[:3], replace(objects[3], state="gone")]) == count
     on = sample("count_on", "How many chairs are on the tv?", [4, 2])
     assert as_seen(on, objects) == on
 
@@ -197,7 +199,11 @@ def test_answers_begin_with_what_they_rest_on() -> None:
 
 def test_of_other_sources_nothing_is_presumed() -> None:
     """Their objects come in an order of their own, or not at all."""
-    for kind, more in (("situated_side", {}), ("grounding_any", {"description": "the chair near the tv"})):
+    for kind, more in (
+        ("situated_side", {}), ("situated_count", {}), ("count", {}), ("route_planning", {}),
+        ("grounding_any", {"description": "the chair near the tv"}),
+    ):  # fmt: skip
         for markers, said in (([], ""), ([4, 5], "<OBJ004><OBJ005>")):
             other = sample(kind, "Where?", markers, **more).model_copy(update={"source": "Multi3DRefer"})
             assert sorted(working(other).split("<")) == sorted(said.split("<")) and workable(other)
+            assert as_seen(other, [seen(7, "chair", 3)]) == other

@@ -77,7 +77,7 @@ def workable(sample: Sample) -> bool:
     Of several things that are compared the right one is enough, if it is the nearest of those that are there.
     """
     kind, things = sample.kind, _asked(sample)
-    if kind in _SIZES or kind == _ROUTE or _counts(sample):
+    if kind in _SIZES or _is_route(sample) or _counts(sample):
         return all(map(_known, things))
     if kind == "existence" and things:
         return any(map(_known, things))
@@ -101,12 +101,14 @@ def as_seen(sample: Sample, objects: Sequence[Seen]) -> Sample | None:
 
     Args:
         sample: with the markers of the map.
-        objects: of the map.
+        objects: of the map; those that are gone are not there.
 
     Returns:
         None where the map has more of what is counted, or takes some of it for something else.
     """
-    taken = {o.marker: o for o in objects if o.marker is not None}
+    taken = {o.marker: o for o in objects if o.marker is not None and o.state != "gone"}
+    if sample.source != "Simulated":
+        return sample
     if _counts(sample) or sample.kind in _ON_A_SIDE:
         counted = sample.objects[: -2 if sample.kind in _ON_A_SIDE else -1 if sample.kind == "count_on" else None]
         names = {thing.label for thing in counted}
@@ -199,7 +201,7 @@ def _measured(sample: Sample, yaw: float) -> str:
     if sample.kind in _SIZES:
         said = [(_name(thing), _SIZES[sample.kind](thing.box.size)) for thing in _asked(sample) if thing.box]
         return "".join(f"{name}{size:.1f}" for name, size in said)
-    if sample.kind == _ROUTE:
+    if _is_route(sample):
         goal, *stops = sample.objects
         return "".join(route([*stops, goal], yaw)) if all(map(_known, sample.objects)) else ""
     from_, to = _roles(sample)
@@ -272,6 +274,10 @@ def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
 
 def _counts(sample: Sample) -> bool:
     return sample.kind in _COUNTED and sample.source == "Simulated"
+
+
+def _is_route(sample: Sample) -> bool:
+    return sample.kind == _ROUTE and sample.source == "Simulated"
 
 
 def _compares_names(sample: Sample) -> bool:
