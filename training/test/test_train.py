@@ -203,6 +203,30 @@ def test_accumulated_batches_are_one_batch() -> None:
         torch.testing.assert_close(first, second, rtol=1e-2, atol=1e-4)
 
 
+def test_matrices_learn_by_muon() -> None:
+    """A step turns each matrix of the layers by its gradient's orthogonal factor; AdamW's first step is the rate.
+
+    Five Newton-Schulz iterations bring singular values to between 0.7 and 1.2 (Jordan et al. 2024); the rate is scaled
+    by 0.2 times the root of the longer side (arXiv 2502.16982, Eq. 4).
+    """
+    make = Collator(prompts(), ReferenceCodes(pixels), placed=False)
+    model, rate, muon = tiny(), 1e-3, 3.0
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    stage = Stage(placed=False, scene=True, batch=12, epochs=1, rate=rate)
+    Learner(model, stage, Accelerator(mixed_precision="no"), muon=muon).step([make(items(range(4)))], rate)
+    turned = 0
+    for name, value in model.named_parameters():
+        step = (before[name] - value.detach()).double()
+        if value.ndim == 2 and ".layers." in name:
+            lengths = torch.linalg.svdvals(step) / (rate * muon * 0.2 * max(value.shape) ** 0.5)
+            assert lengths[4] > 0.6 and lengths[0] < 1.25, name  # of few questions few directions come
+            turned += 1
+        else:
+            longest = rate if value.requires_grad else 0.0
+            assert float(step.abs().max()) == pytest.approx(longest, rel=1e-2, abs=1e-6), name
+    assert turned == 7 * model.config.get_text_config().num_hidden_layers
+
+
 @pytest.mark.slow
 def test_a_tiny_model_learns_its_scenes() -> None:
     """All 24 answers about eight scenes; whoever does not look can give 16, the most frequent one to each question."""

@@ -278,10 +278,9 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(samples: Path, unbr
         Run(checked(TrainConfig, tree(samples, unbroken) | {"clip": 2}), quiet=True)()
 
 
-def test_an_interrupted_run_goes_on(
-    samples: Path, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C in the sixth step: saved after it, and the same as if nothing had been, also if a process loads data."""
+@pytest.fixture
+def interrupted_in_step_6(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Ctrl-C comes then, until it is undone."""
     add = metrics.Metrics.add
 
     def interrupted(self: Any, step: int, **values: Any) -> None:
@@ -290,10 +289,29 @@ def test_an_interrupted_run_goes_on(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(metrics.Metrics, "add", interrupted)
+    return monkeypatch
+
+
+def test_a_run_by_muon_goes_on(samples: Path, tmp_path: Path, interrupted_in_step_6: pytest.MonkeyPatch) -> None:
+    """Both optimisers are saved: as if nothing had been."""
+    config = checked(TrainConfig, tree(samples, tmp_path / "stopped") | {"muon": 3.0, "validation": {"every": 0}})
+    with pytest.raises(Stopped):
+        Run(config, quiet=True)()
+    interrupted_in_step_6.undo()
+    Run(config, quiet=True)()
+    Run(config.model_copy(update={"out": tmp_path / "whole"}), quiet=True)()
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(value, weights(tmp_path / "stopped")[name])
+
+
+def test_an_interrupted_run_goes_on(
+    samples: Path, unbroken: Path, tmp_path: Path, interrupted_in_step_6: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the sixth step: saved after it, and the same as if nothing had been, also if a process loads data."""
     config = checked(TrainConfig, tree(samples, tmp_path) | {"checkpoint": {"steps": 100}})
     with pytest.raises(Stopped, match="after step 6; the same command goes on"):
         Run(config, quiet=True)()
-    monkeypatch.undo()
+    interrupted_in_step_6.undo()
     assert not (tmp_path / "model").exists()
     Run(config.model_copy(update={"workers": 1}), quiet=True)()
     assert told(tmp_path) == told(unbroken)

@@ -16,7 +16,7 @@ from torch.distributed.checkpoint.state_dict import (
     get_optimizer_state_dict,
     set_optimizer_state_dict,
 )
-from torch.optim import AdamW
+from torch.optim import AdamW, Muon, Optimizer
 
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.packing import IGNORED
@@ -53,6 +53,7 @@ class Learner:
         clip: float = 1.0,
         betas: tuple[float, float] = (0.9, 0.999),
         decay: float = 0.0,
+        muon: float = 0.0,
     ) -> None:
         """Freezes what does not learn and takes the rest into a new optimiser.
 
@@ -62,11 +63,19 @@ class Learner:
             accelerator: places and wraps model and optimiser.
             clip: largest norm of the gradient.
             betas, decay: of AdamW.
+            muon: the matrices of the language model's layers learn by Muon, so many times as fast as the rest; its
+                rate is scaled to steps as long as AdamW's are in large models (arXiv 2502.16982). 0: by AdamW.
         """
-        self._accelerator, self._clip = accelerator, clip
-        trained = choose_trained(model.train(), stage)
-        optimizer = AdamW(trained, lr=stage.rate, betas=betas, eps=1e-8, weight_decay=decay)
-        self.model, self._optimizer = accelerator.prepare(model, optimizer)
+        self._accelerator, self._clip, self._muon = accelerator, clip, muon
+        choose_trained(model.train(), stage)
+        matrices, others = [], []
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                (matrices if muon and parameter.ndim == 2 and ".layers." in name else others).append(parameter)
+        optimizers: list[Optimizer] = [AdamW(others, lr=stage.rate, betas=betas, eps=1e-8, weight_decay=decay)]
+        if matrices:
+            optimizers.append(Muon(matrices, lr=stage.rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        self.model, *self._optimizers = accelerator.prepare(model, *optimizers)
 
     def step(self, batches: Sequence[Mapping[str, Tensor]], rate: float) -> Learned:
         """One step down the gradient of the mean loss over all learned tokens of all batches and processes.
@@ -83,8 +92,9 @@ class Learner:
         share = max(tokens, 1.0) / (accelerator.num_processes * len(batches))
         loss = torch.zeros((), device=accelerator.device)
         norm = 0.0
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * (self._muon if isinstance(optimizer.optimizer, Muon) else 1.0)
         for batch in placed:
             with accelerator.accumulate(self.model):
                 part = self.model(**batch, num_items_in_batch=share).loss
@@ -92,8 +102,9 @@ class Learner:
                 loss += part.detach() / (accelerator.num_processes * len(batches))
                 if accelerator.sync_gradients:
                     norm = float(accelerator.clip_grad_norm_(self.model.parameters(), self._clip))
-                self._optimizer.step()
-                self._optimizer.zero_grad()
+                for optimizer in self._optimizers:
+                    optimizer.step()
+                    optimizer.zero_grad()
         return Learned(float(accelerator.reduce(loss, "sum")), norm, int(tokens))
 
     @torch.no_grad()
@@ -143,10 +154,13 @@ class Learner:
             for key in values:
                 values[key] = state[f"{name}.{key}"]
         options = _whole(broadcast_from_rank0=self._accelerator.num_processes > 1)
-        set_optimizer_state_dict(self.model, self._optimizer.optimizer, found, options=options)
+        set_optimizer_state_dict(self.model, self._bare(), found, options=options)
 
     def _optimizer_state(self) -> dict[str, Any]:
-        return get_optimizer_state_dict(self.model, self._optimizer.optimizer, options=_whole())
+        return get_optimizer_state_dict(self.model, self._bare(), options=_whole())
+
+    def _bare(self) -> list[Optimizer]:
+        return [optimizer.optimizer for optimizer in self._optimizers]
 
     def _placed(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor.to(self._accelerator.device) for name, tensor in batch.items()}

@@ -83,6 +83,8 @@ class Run:
                 "DeepSpeed is not supported, its checkpoints are pickled; FSDP shards the same: "
                 "training/configs/accelerate/fsdp.yaml"
             )
+        if config.muon and self.accelerator.distributed_type == DistributedType.FSDP:
+            raise BadInput("muon needs whole matrices, FSDP leaves a process parts of them; set muon=0")
         self.quiet = quiet or not self.accelerator.is_main_process
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(config.threads or max(1, cores() // local - config.workers))
@@ -264,7 +266,7 @@ class _Stage:
             load_weights(model, read_tensors(latest, "model"))
         if config.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        self._learner = Learner(model, self._stage, accelerator, config.clip, config.betas, config.decay)
+        self._learner = Learner(model, self._stage, accelerator, config.clip, config.betas, config.decay, config.muon)
         if latest is not None and progress.step:
             self._learner.load_optimizer_state(read_tensors(latest, "optimizer") if accelerator.is_main_process else {})
         slots = run.slots(self._settings)
