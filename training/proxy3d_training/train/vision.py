@@ -232,8 +232,9 @@ class _Task:
         rgb = grey + (rgb - grey) * spread(0.75, 1.25)
         middle = rgb.mean(dim=(1, 2, 3), keepdim=True)
         rgb = middle + (rgb - middle) * spread(0.85, 1.15)
-        soft = avg_pool2d(rgb, 3, 1, 1, count_include_pad=False)
-        rgb = rgb + (soft - rgb) * (torch.rand(count, 1, 1, 1) < 0.25) * spread(0, 1)
+        some = torch.rand(count) < 0.25
+        soft = avg_pool2d(rgb[some], 3, 1, 1, count_include_pad=False)
+        rgb[some] = torch.lerp(rgb[some], soft, spread(0, 1)[some])
         h, w = rgb.shape[2:]
         top, left = (int(torch.randint(0, side, ())) for side in (h, w))
         return (rgb + self._noise[:, :, top : top + h, left : left + w] * spread(0, 0.03)).clamp(0, 1)
