@@ -18,6 +18,8 @@ import yaml
 pytest.importorskip("accelerate", reason="training needs accelerate: pip install 'proxy3d-training[train]'")
 pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install 'proxy3d-training[train]'")
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -302,6 +304,15 @@ def test_a_run_by_muon_goes_on(samples: Path, tmp_path: Path, interrupted_in_ste
     Run(config.model_copy(update={"out": tmp_path / "whole"}), quiet=True)()
     for name, value in weights(tmp_path / "whole").items():
         assert torch.equal(value, weights(tmp_path / "stopped")[name])
+
+
+def test_muon_is_refused_where_matrices_are_parted(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FSDP leaves a process parts of them; the message says what to set."""
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.FSDP)
+    with pytest.raises(BadInput, match="set muon=0"):
+        Run(checked(TrainConfig, tree(samples, tmp_path) | {"muon": 3.0}), quiet=True)
 
 
 def test_an_interrupted_run_goes_on(

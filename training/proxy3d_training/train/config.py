@@ -113,7 +113,7 @@ class TrainConfig(_Section):
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of matrix products; weights are float32.")
     gradient_checkpointing: bool = Field(False, description="Less memory, a third more time.")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Of AdamW.")
-    decay: float = Field(0.0, ge=0, description="Of the weights, by AdamW.")
+    decay: float = Field(0.0, ge=0, description="Of the weights.")
     muon: float = Field(0.0, ge=0, description="Matrices of the layers learn by Muon, at so many times the rate.")
     clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     seed: int = Field(42, ge=0)

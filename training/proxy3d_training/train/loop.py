@@ -62,7 +62,8 @@ class Learner:
             stage: what learns.
             accelerator: places and wraps model and optimiser.
             clip: largest norm of the gradient.
-            betas, decay: of AdamW.
+            betas: of AdamW.
+            decay: of the weights.
             muon: the matrices of the language model's layers learn by Muon, so many times as fast as the rest; its
                 rate is scaled to steps as long as AdamW's are in large models (arXiv 2502.16982). 0: by AdamW.
         """
