@@ -50,12 +50,15 @@ class OrientedBox:
         return cls(np.asarray(center), np.asarray(size), yaw_matrix(yaw))
 
     @classmethod
-    def around(cls, points: ArrayLike, trim: float = 0.0, yaw: float | None = None) -> OrientedBox:
+    def around(
+        cls, points: ArrayLike, trim: float = 0.0, yaw: float | None = None, weights: ArrayLike | None = None
+    ) -> OrientedBox:
         """The tight gravity-aligned box around points (N, 3), N >= 1.
 
         Args:
             trim: share of the points left outside at either end of each axis (0.01 = 1 %), against stray points.
             yaw: direction of the first axis about z, radians, if it is known; else that of the box of least floor area.
+            weights: (N,) how much each point counts for ``trim``; None = all alike.
         """
         p = np.asarray(points, dtype=np.float64)
         if yaw is None:
@@ -64,7 +67,9 @@ class OrientedBox:
         yaw = (yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4
         rotation = yaw_matrix(yaw)
         local = p @ rotation
-        if trim > 0:
+        if trim > 0 and weights is not None:
+            low, high = (_weighted_quantile(local, np.asarray(weights, np.float64), q) for q in (trim, 1 - trim))
+        elif trim > 0:
             low, high = np.quantile(local, [trim, 1 - trim], axis=0)
         else:
             low, high = local.min(axis=0), local.max(axis=0)
@@ -129,6 +134,15 @@ class OrientedBox:
         other_prism = _area(other_footprint) * (other.top - other.bottom)
         intersection = min(area * height, prism, other_prism)
         return intersection / (prism + other_prism - intersection)
+
+
+def _weighted_quantile(values: Array, weights: Array, share: float) -> Array:
+    """(D,) quantiles of values (N, D) that count (N,) ``weights``; of equal ones that of numpy."""
+    order = values.argsort(axis=0)
+    weight = weights[order]
+    middle = weight.cumsum(axis=0) - weight / 2
+    at = (middle - middle[0]) / np.maximum(middle[-1] - middle[0], 1e-12)
+    return np.array([np.interp(share, at[:, d], values[order[:, d], d]) for d in range(values.shape[1])])
 
 
 def motion_between(old: OrientedBox, new: OrientedBox) -> Array:

@@ -70,10 +70,25 @@ _LEAST_LENGTH = {  # m
     0.6: {
         "table", "dining table", "diningtable", "coffee table", "desk", "counter", "sofa", "couch", "bed",
         "shelf", "bookshelf", "bookcase", "wardrobe", "dresser", "refrigerator", "fridge",
-        "bathtub", "shower", "door", "fireplace", "piano",
+        "bathtub", "shower", "door", "fireplace", "piano", "rug", "carpet",
     },
 }
+
+# Cabinets, shelves and pictures are not here: they come side by side.
+_MOST_LENGTH = {  # m
+    0.45: {"laptop", "table lamp", "vase"},
+    0.6: {"floor lamp", "stool", "fan", "coat rack", "guitar", "suitcase", "microwave", "printer"},
+    0.8: {
+        "chair", "office chair", "monitor", "screen", "nightstand", "toilet", "washing machine", "stove",
+        "refrigerator", "fridge", "potted plant", "pottedplant", "plant",
+    },
+    1.1: {"armchair", "mirror", "washbasin"},
+    1.5: {"tv", "television", "tvmonitor", "coffee table"},
+    2.0: {"desk", "bathtub", "tv stand"},
+    2.4: {"bed", "sofa", "couch", "dining table", "diningtable", "window", "whiteboard", "blackboard"},
+}
 # fmt: on
+_MOST = {name: length for length, names in _MOST_LENGTH.items() for name in names}
 _LEAST = {name: length for length, names in _LEAST_LENGTH.items() for name in names}
 _UNKNOWN_LEAST = 0.08  # m
 
@@ -103,9 +118,19 @@ def is_round(name: str) -> bool:
     return name in _ROUND
 
 
+def is_leafy(name: str) -> bool:
+    """Whether little of such things is where they end."""
+    return "plant" in name
+
+
 def is_sheet(name: str) -> bool:
     """Whether such things are thinner than a depth camera can tell."""
     return not _SHEETS.isdisjoint((name, *name.split()[-1:]))
+
+
+def most_length(name: str) -> float:
+    """Longest edge on the floor plane, in metres, of one such thing, which two side by side exceed; 0 = not known."""
+    return _MOST.get(name, 0.0)
 
 
 def least_surface(name: str) -> float:

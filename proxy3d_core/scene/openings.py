@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.surface import Surface, components, face_direction
 
 _SIDE_GAP = 0.25  # m between pieces of one side
@@ -29,7 +30,8 @@ def span_openings(surface: Surface, parts: list[NDArray[np.int64]], floor: float
         floor: its height, metres.
 
     Returns:
-        Openings, then the parts that belong to none.
+        Openings, then the parts that belong to none and are wide enough to be one. A post alone is not where the
+        opening is, and more often than not there is none.
     """
     sides = _sides(surface, parts)
     found: list[tuple[float, int, int, NDArray[np.int64]]] = []
@@ -43,7 +45,11 @@ def span_openings(surface: Surface, parts: list[NDArray[np.int64]], floor: float
         if not {i, j} & used:
             openings.append(members)
             used |= {i, j}
-    return openings + [side for i, side in enumerate(sides) if i not in used]
+    return openings + [side for i, side in enumerate(sides) if i not in used and _width(surface, side) > _NARROWEST]
+
+
+def _width(surface: Surface, side: NDArray[np.int64]) -> float:
+    return float(OrientedBox.around(surface.position[side]).size[:2].max())
 
 
 def _sides(surface: Surface, parts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ from proxy3d_core.scene.labels import (
     STRUCTURE,
     SUPPORTERS,
     least_surface,
+    most_length,
     stands_on_floor,
 )
 from proxy3d_core.scene.openings import span_openings
@@ -43,6 +45,7 @@ _FRAGMENT = 0.2  # a part this much smaller than its neighbour is a piece of it
 _FRAGMENT_GAP = 0.10  # m
 _CRUMB = 0.07  # so much smaller, it is one even at some distance: a leaf of a plant
 _CRUMB_GAP = 0.30  # m
+_HALVES_GAP = 0.4  # m between two parts of what is as long as one thing of its class, not as two
 _STACK_GAP = 0.20  # m on the floor plane between two parts of one half-hidden object
 _STACK_HEIGHT = 0.6  # m between them vertically
 _STACK_OVERLAP = 0.3  # of the smaller part's height
@@ -126,17 +129,20 @@ def segment(
             candidates.append(Candidate(members, -1, on=support.label))
             left[members] = False
 
-    named: list[Candidate] = []
-    for c in np.unique(label[left & (label >= 0)]):
-        members = np.flatnonzero(left & (label == c))
-        if covers[c]:
-            pieces = _spread(surface, members)
-        else:
-            parts = _seen_as_one(_whole(surface, members), instances)
-            pieces = [piece for part in parts for piece in _cut(surface, part, instances)]
-            if vocabulary[c] in OPENINGS:
-                pieces = span_openings(surface, pieces, floor)
-        named += [Candidate(piece, int(c)) for piece in pieces]
+    # What is scattered among another class is one with that before anything is joined: or crumbs of one wrong name,
+    # strewn over a speaker, would be pieces of the television beside it.
+    labels = np.unique(label[left & (label >= 0)]).tolist()
+    of_class = {c: np.flatnonzero(left & (label == c)) for c in labels}
+    parts = [Candidate(part, c) for c in labels if not covers[c] for part in _parts(surface, of_class[c])]
+    named = [Candidate(piece, c) for c in labels if covers[c] for piece in _spread(surface, of_class[c])]
+    for c, same in groupby(_outvoted(surface, parts, len(vocabulary)), key=lambda part: part.label):
+        largest_first = sorted((part.members for part in same), key=lambda members: -len(members))
+        joined = _join(surface, largest_first, most_length(vocabulary[c]))
+        seen = _seen_as_one(joined, instances)
+        pieces = [piece for part in seen for piece in _cut(surface, part, instances)]
+        if vocabulary[c] in OPENINGS:
+            pieces = span_openings(surface, pieces, floor)
+        named += [Candidate(piece, c) for piece in pieces]
     named = _outvoted(surface, named, len(vocabulary))
     named = [c for c in named if not (stands_on_floor(vocabulary[c.label]) and _in_wall(surface, c.members, structure))]
     unnamed = [p for p in connected(surface, np.flatnonzero(left & (label < 0))) if len(p) >= _MIN_VOXELS]
@@ -304,17 +310,25 @@ def _spread(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int
 
 def _whole(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Connected parts, those of one object joined."""
-    return _join(surface, [part for part in connected(surface, members, bridge=True) if len(part) >= _MIN_VOXELS])
+    return _join(surface, _parts(surface, members))
 
 
-def _join(surface: Surface, parts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """Join parts of one class that belong to one object: larger parts first, each to the nearest that fits."""
+def _parts(surface: Surface, members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Connected parts that are no specks, largest first."""
+    return [part for part in connected(surface, members, bridge=True) if len(part) >= _MIN_VOXELS]
+
+
+def _join(surface: Surface, parts: list[NDArray[np.int64]], most: float = 0.0) -> list[NDArray[np.int64]]:
+    """Join parts of one class that belong to one object: larger parts first, each to the nearest that fits.
+
+    ``most`` is the longest that one such thing is: parts near each other that are no longer together are one.
+    """
     joined: list[NDArray[np.int64]] = []
     boxes: list[OrientedBox] = []
     for part in parts:
         points = surface.position[part]
         gaps = [
-            0.0 if box.contains(points).mean() > _INSIDE else _object_gap(surface.position[other], points)
+            0.0 if box.contains(points).mean() > _INSIDE else _object_gap(surface.position[other], points, most)
             for other, box in zip(joined, boxes, strict=True)
         ]
         if gaps and min(gaps) < np.inf:
@@ -327,11 +341,16 @@ def _join(surface: Surface, parts: list[NDArray[np.int64]]) -> list[NDArray[np.i
     return joined
 
 
-def _object_gap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _object_gap(a: NDArray[np.float32], b: NDArray[np.float32], most: float) -> float:
     """How far apart two parts (N, 3), (M, 3) of one object are, metres; infinite if they are two objects."""
     apart = np.maximum(a.min(axis=0) - b.max(axis=0), b.min(axis=0) - a.max(axis=0))
     if apart.max() > _STACK_HEIGHT:
         return np.inf
+    near = apart.max() < _HALVES_GAP
+    if near and OrientedBox.around(np.concatenate([a, b]), _STRAY).size[:2].max() <= most:
+        gap = float(cKDTree(a).query(b)[0].min())
+        if gap < _HALVES_GAP:
+            return gap
     if len(b) < _FRAGMENT * len(a):
         gap = float(cKDTree(a).query(b)[0].min())
         if gap < (_CRUMB_GAP if len(b) < _CRUMB * len(a) else _FRAGMENT_GAP):

@@ -14,6 +14,7 @@ from proxy3d_core.scene.labels import (
     STRUCTURE,
     hidden_feet,
     is_hanging,
+    is_leafy,
     is_round,
     is_sheet,
     least_surface,
@@ -33,7 +34,8 @@ _PARALLEL = 0.98  # cosine between a box's edge and the normal of the wall that 
 _BEHIND = 0.25  # m between what is seen of a thing and the wall behind it
 _HIDDEN_END = 0.5  # m that a wall goes on behind what stands at it, in a corner for instance
 _BACK_SEEN = 0.05  # of its voxels face that wall: its back was seen, and ends where it was seen
-_TRIM = 0.01  # share of stray points outside a box at each end
+_TRIM = 0.005  # share of the sight of a thing that strays outside its box at each end
+_LEAFY_TRIM = 0.002  # of what has leaves: little of it is far out
 _HANGING_TRIM = 0.1  # of the points of a curtain before and behind it: what hangs there shows through and beside it
 
 
@@ -105,7 +107,7 @@ def describe(
         owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
         voxels=len(members),
         seen_s=max(float(surface.seen[members].mean()), _looked(surface, members, looks) if best >= 0 else 0.0),
-        box=_tight_box(surface.position[members], surface.normal[members], segmentation.structure, label),
+        box=_tight_box(surface, members, segmentation.structure, label),
         label=label,
         score=score,
         votes={vocabulary[i]: round(float(seconds[i]) / max(total, 1e-6), 4) for i in np.flatnonzero(seconds)},
@@ -134,16 +136,17 @@ def _thinned(box: OrientedBox, points: NDArray[np.float32], trim: float) -> Orie
     return OrientedBox(box.center + axis * ((low + high) / 2 - box.center @ axis), size, box.rotation)
 
 
-def _tight_box(
-    points: NDArray[np.float32], normals: NDArray[np.float32], structure: Structure, label: str
-) -> OrientedBox:
+def _tight_box(surface: Surface, members: NDArray[np.int64], structure: Structure, label: str) -> OrientedBox:
     """Gravity-aligned box around an object's voxels; it reaches the floor and the wall that the object stands at.
 
     The lowest centimetres of a leg are taken for floor, and what stands before a chair hides its feet: anything that
     ends less than a hand above the floor stands on it, and so does furniture whose kind does.
     """
-    # Faces tell the direction better than the outline, of which mostly one side was seen.
-    box = OrientedBox.around(points, _TRIM if len(points) >= 100 else 0.0, face_direction(normals))
+    points, normals = surface.position[members], surface.normal[members]
+    trim = 0.0 if len(points) < 100 else _LEAFY_TRIM if is_leafy(label) else _TRIM
+    # Faces tell the direction better than the outline, of which mostly one side was seen; what is stray was seen for
+    # a moment, where there was more than one to see it in.
+    box = OrientedBox.around(points, trim, face_direction(normals), weights=surface.seen[members])
     if is_sheet(label) or is_hanging(label):
         box = _thinned(box, points, 0.5 if is_sheet(label) else _HANGING_TRIM)
     if is_round(label):

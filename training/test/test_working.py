@@ -171,6 +171,28 @@ def test_what_something_stands_on_is_named() -> None:
     assert working(on) == "<OBJ006> tv"
 
 
+def test_all_that_stands_on_something_is_named() -> None:
+    answer = IdAnswer(text="<OBJ003> and <OBJ006>.", objects=(3, 6))
+    on = sample("carries", "Which objects are on <OBJ002>?", [6, 3, 2], answer=answer)
+    assert working(on) == "<OBJ002> lamp<OBJ003> mug<OBJ006>"
+
+
+@pytest.mark.parametrize(
+    "kind, question, markers, said",
+    [
+        ("color", "What color is the lamp?", [3], "lamp<OBJ003>"),
+        ("nearest", "What is nearest to the tv?", [6, 2], "tv<OBJ002> mug<OBJ006>"),
+        ("what_on", "What is on the tv?", [6, 2], "tv<OBJ002> mug<OBJ006>"),
+        ("where_on", "Where is the mug?", [6, 2], "mug<OBJ006> tv<OBJ002>"),
+    ],
+)
+def test_what_is_asked_about_by_name_is_named_before_what_is_found_from_it(
+    kind: str, question: str, markers: list[int | None], said: str
+) -> None:
+    assert working(sample(kind, question, markers)) == said and workable(sample(kind, question, markers))
+    assert not workable(sample(kind, question, [None, *markers[1:]]))
+
+
 def test_what_the_map_has_not_is_left_out() -> None:
     situation = Situation(text="I sit on the sofa and look toward the plant.")
     lost = sample("situated_left_right", "Is the lamp to my left or right?", [3, 1, None], situation=situation)

@@ -183,3 +183,14 @@ def test_around_one_point() -> None:
 def test_bad_boxes_are_refused(center: tuple[float, ...], size: tuple[float, ...], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         OrientedBox.from_yaw(center, size)
+
+
+def test_weights_decide_what_is_stray() -> None:
+    """A hundred points from 0 to 9.9 along x, and three at 20: a hundredth of the others' weight is nothing."""
+    points = np.zeros((103, 3))
+    points[:, 0] = [*np.arange(100) / 10, 20, 20, 20]
+    alike, plain = OrientedBox.around(points, 0.01, 0.0, weights=np.ones(103)), OrientedBox.around(points, 0.01, 0.0)
+    np.testing.assert_allclose(alike.corners, plain.corners)
+    assert alike.corners[:, 0].max() == pytest.approx(20)
+    box = OrientedBox.around(points, 0.01, 0.0, weights=[1.0] * 100 + [0.01] * 3)
+    assert (box.corners[:, 0].min(), box.corners[:, 0].max()) == pytest.approx((0.1, 9.8), abs=0.1)

@@ -14,7 +14,9 @@ of numbers.
 * A size is a height, a longest side, or the edge of a cube as big, metres.
 * What is compared or counted by its name is named before each marker: what comes next is then one word, and one thing
   to look up: ``chair<OBJ004><OBJ007>2.6 lamp<OBJ012><OBJ007>1.1``. What is counted is numbered: ``chair<OBJ004>1``.
-* What something stands on is named before its marker is given.
+* What something stands on is named before its marker is given; so is all that stands on something.
+* What is asked about by its name is named, too: ``trash can<OBJ011>`` before its colour, ``door<OBJ003> desk<OBJ004>``
+  before what is nearest to the door.
 * The right option of a choice is said in words before its letter.
 """
 
@@ -49,6 +51,7 @@ _COUNTED = frozenset({"count", "count_on", "object_counting"})
 _ON_A_SIDE = frozenset({"situated_count", "situated_parity", "situated_is"})
 _BESIDE = (PLAINLY + ELSEWHERE) / 2  # degrees from a side's middle; between the two is nothing that is asked about
 _ROUTE = "route_planning"
+_BY_NAME = frozenset({"color", "material", "shape", "nearest", "what_on", "where_on"})
 _TO = re.compile(r"\bto <OBJ(\d{3})>")
 
 
@@ -61,10 +64,17 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
     """
     if _counts(sample):
         said = _counted(sample)
+    elif _is_by_name(sample):
+        # What the question names comes first: the rest is looked up from there.
+        things = sorted(sample.objects, key=lambda thing: (thing.label or "") not in sample.question)
+        said = "".join(f" {thing.label}{_name(thing)}" for thing in things)
     else:
         said = _measured(sample, yaw) or "".join(marker(index) for index in rests_on(sample))
     if sample.kind == "carried_by" and isinstance(sample.answer, IdAnswer):
         said += "".join(f" {thing.label}" for thing in sample.objects if thing.id in sample.answer.objects)
+    if sample.kind == "carries" and isinstance(sample.answer, IdAnswer):
+        carried = {marker(t.marker): t.label for t in sample.objects if t.marker is not None and t.label}
+        said += "".join(f" {label}{name}" for name, label in sorted(carried.items()) if name in sample.answer.text)
     if isinstance(sample.answer, ChoiceAnswer):
         letters = [option[:1] for option in sample.options]
         said += f" {sample.options[letters.index(sample.answer.letter)][3:]}"
@@ -77,7 +87,7 @@ def workable(sample: Sample) -> bool:
     Of several things that are compared the right one is enough, if it is the nearest of those that are there.
     """
     kind, things = sample.kind, _asked(sample)
-    if kind in _SIZES or _is_route(sample) or _counts(sample):
+    if kind in _SIZES or _is_route(sample) or _counts(sample) or _is_by_name(sample):
         return all(map(_known, things))
     if kind == "existence" and things:
         return any(map(_known, things))
@@ -274,6 +284,10 @@ def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
 
 def _counts(sample: Sample) -> bool:
     return sample.kind in _COUNTED and sample.source == "Simulated"
+
+
+def _is_by_name(sample: Sample) -> bool:
+    return sample.kind in _BY_NAME and sample.source == "Simulated"
 
 
 def _is_route(sample: Sample) -> bool:

@@ -1,0 +1,50 @@
+"""Which parts of a class are one thing: pieces that fit into one, not crumbs of its name on what stands beside it."""
+
+from __future__ import annotations
+
+import pytest
+from rooms import Room, Thing, look, plain_scene
+
+from proxy3d_core.scene.snapshot import SceneObject
+
+
+def found(things: list[Thing], label: str) -> list[SceneObject]:
+    room, scene = Room(things), plain_scene()
+    for i in range(12):
+        scene.update(room.render(look((-1.6, -0.6 + 0.1 * i, 1.5), (1.6, 0.0, 0.6)), i * 0.2))
+    scene.refresh()
+    return [o for o in scene.snapshot().present if o.label == label]
+
+
+@pytest.mark.parametrize(
+    ("label", "gap", "count"),
+    [
+        ("bed", 0.2, 1),  # together 2 m: no two beds have room there
+        ("bed", 0.8, 2),  # too far apart
+        ("chair", 0.2, 2),  # 2 m of chair are two
+        ("cabinet", 0.2, 2),  # cabinets come side by side
+    ],
+)
+def test_parts_are_one_if_they_are_near_and_no_longer_than_one_is(label: str, gap: float, count: int) -> None:
+    sides = [Thing(label, (1.6, side * (0.45 + gap / 2), 0.3), (0.8, 0.9, 0.6)) for side in (-1, 1)]
+    things = found(sides, label)
+    assert len(things) == count
+    if count == 1:
+        assert sorted(things[0].box.size) == pytest.approx([0.6, 0.8, 1.8 + gap], abs=0.1)
+
+
+def test_crumbs_of_a_wrong_name_are_not_joined_to_what_has_it_by_right() -> None:
+    """A speaker beside a television, with a strip of that name down its middle."""
+    television = Thing("tv", (2.0, -0.3, 0.9), (0.2, 1.2, 0.7))
+    speaker = Thing("speaker", (2.0, 0.6, 0.5), (0.3, 0.28, 1.0))
+    strip = Thing("tv", (1.845, 0.6, 0.5), (0.02, 0.04, 0.95))
+    (tv,) = found([television, speaker, strip], "tv")
+    assert tv.box.size[2] == pytest.approx(0.7, abs=0.08)
+    assert max(tv.box.size[:2]) == pytest.approx(1.2, abs=0.08)
+    (beside,) = found([television, speaker, strip], "speaker")
+    assert beside.box.size[2] == pytest.approx(1.0, abs=0.08)
+
+
+def test_a_patch_of_rug_is_none() -> None:
+    assert not found([Thing("rug", (0.8, 0.0, 0.005), (0.3, 0.3, 0.01))], "rug")
+    assert found([Thing("rug", (0.8, 0.0, 0.005), (1.2, 0.8, 0.01))], "rug")
