@@ -41,6 +41,8 @@ _FLOOR_STANDING = frozenset({
 
 _ON_A_POLE = frozenset({"floor lamp", "standing lamp", "coat rack", "coat stand"})
 
+_ON_A_FOOT = frozenset({"tv", "television", "tvmonitor", "monitor", "screen"})
+
 _HANGING = frozenset({"curtain", "curtains", "drapes", "shower curtain", "towel", "blind", "blinds"})
 
 _ROUND = frozenset({
@@ -88,6 +90,7 @@ _MOST_LENGTH = {  # m
     2.4: {"bed", "sofa", "couch", "dining table", "diningtable", "window", "whiteboard", "blackboard"},
 }
 # fmt: on
+_TOPS = {"door": 2.0, "doorway": 2.0, "curtain": 2.1}
 _MOST = {name: length for length, names in _MOST_LENGTH.items() for name in names}
 _LEAST = {name: length for length, names in _LEAST_LENGTH.items() for name in names}
 _UNKNOWN_LEAST = 0.08  # m
@@ -118,6 +121,16 @@ def is_round(name: str) -> bool:
     return name in _ROUND
 
 
+def stands_on_a_foot(name: str) -> bool:
+    """Whether such things are thin and stand on a foot that is not."""
+    return name in _ON_A_FOOT
+
+
+def is_folding(name: str) -> bool:
+    """Whether such things stand open with one half flat on what they stand on."""
+    return name == "laptop"
+
+
 def is_leafy(name: str) -> bool:
     """Whether little of such things is where they end."""
     return "plant" in name
@@ -126,6 +139,11 @@ def is_leafy(name: str) -> bool:
 def is_sheet(name: str) -> bool:
     """Whether such things are thinner than a depth camera can tell."""
     return not _SHEETS.isdisjoint((name, *name.split()[-1:]))
+
+
+def least_top(name: str) -> float:
+    """Metres above the floor that such things reach at least: who looks at them from near by does not see their top."""
+    return _TOPS.get(name, 0.0)
 
 
 def most_length(name: str) -> float:

@@ -13,11 +13,14 @@ from proxy3d_core.scene.labels import (
     GROUND_COVERS,
     STRUCTURE,
     hidden_feet,
+    is_folding,
     is_hanging,
     is_leafy,
     is_round,
     is_sheet,
     least_surface,
+    least_top,
+    stands_on_a_foot,
 )
 from proxy3d_core.scene.segmentation import Candidate, Segmentation
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL
@@ -34,6 +37,12 @@ _PARALLEL = 0.98  # cosine between a box's edge and the normal of the wall that 
 _BEHIND = 0.25  # m between what is seen of a thing and the wall behind it
 _HIDDEN_END = 0.5  # m that a wall goes on behind what stands at it, in a corner for instance
 _BACK_SEEN = 0.05  # of its voxels face that wall: its back was seen, and ends where it was seen
+_FOOT = 0.22  # m deep is what a screen stands on
+_LEAF = 0.05  # m that leaves reach farther than what is seen of them: at their rim a camera looks past them
+_OPEN = 0.95  # of its width is the depth of an open laptop
+_LID = 0.1  # m high at least
+_FROM_HERE = 1.0  # m above the floor ends what is seen of a thing whose top may be out of view
+_INTO_WALL = 0.02  # m, more than noise
 _TRIM = 0.005  # share of the sight of a thing that strays outside its box at each end
 _LEAFY_TRIM = 0.002  # of what has leaves: little of it is far out
 _HANGING_TRIM = 0.1  # of the points of a curtain before and behind it: what hangs there shows through and beside it
@@ -149,16 +158,27 @@ def _tight_box(surface: Surface, members: NDArray[np.int64], structure: Structur
     box = OrientedBox.around(points, trim, face_direction(normals), weights=surface.seen[members])
     if is_sheet(label) or is_hanging(label):
         box = _thinned(box, points, 0.5 if is_sheet(label) else _HANGING_TRIM)
+    if is_leafy(label):
+        box = OrientedBox(box.center, box.size + np.array([2 * _LEAF, 2 * _LEAF, 0.0]), box.rotation)
+    if is_folding(label):
+        box = _unfolded(box, points)
     if is_round(label):
         box = _as_deep_as_wide(box, normals)
-    for wall in structure.walls:
-        box = _up_to(wall, box, normals)
+    foot = _on_its_foot(box, points) if stands_on_a_foot(label) else None
+    if foot is not None and not any(_reaches_into(wall, foot) for wall in structure.walls):
+        box = foot
+    else:
+        for wall in structure.walls:
+            box = _up_to(wall, box, normals)
     box = OrientedBox(box.center, np.maximum(box.size, _LEAST_EDGE), box.rotation)
     floor = structure.floor
-    if floor is None or not floor < box.bottom < floor + hidden_feet(label):
+    if floor is None:
         return box
-    rise = np.array([0.0, 0.0, box.bottom - floor])
-    return OrientedBox(box.center - rise / 2, box.size + rise, box.rotation)
+    bottom = floor if floor < box.bottom < floor + hidden_feet(label) else box.bottom
+    # A camera at eye level that passes near a door sees its handle, not its lintel.
+    top = max(box.top, floor + least_top(label)) if box.top > floor + _FROM_HERE else box.top
+    center = np.array([*box.center[:2], (bottom + top) / 2])
+    return OrientedBox(center, np.array([*box.size[:2], top - bottom]), box.rotation)
 
 
 def _as_deep_as_wide(box: OrientedBox, normals: NDArray[np.float32]) -> OrientedBox:
@@ -172,6 +192,36 @@ def _as_deep_as_wide(box: OrientedBox, normals: NDArray[np.float32]) -> Oriented
     size = box.size.copy()
     size[short] += lack
     return OrientedBox(box.center - np.sign(ahead - behind) * axis * lack / 2, size, box.rotation)
+
+
+def _on_its_foot(box: OrientedBox, points: NDArray[np.float32]) -> OrientedBox:
+    """The box of a screen with its foot, as far before the panel as behind it; of the foot a camera sees little."""
+    thin = int(box.size[:2].argmin())
+    axis, size = box.rotation[:, thin], box.size.copy()
+    panel = float(np.median(points @ axis))
+    size[thin] = max(_FOOT, 0.0)
+    return OrientedBox(box.center + axis * (panel - box.center @ axis), size, box.rotation)
+
+
+def _reaches_into(wall: WallPlane, box: OrientedBox) -> bool:
+    """Whether a box before a wall reaches into it by more than noise: there is no room for what it says."""
+    middle = box.center[:2]
+    along = float(np.array([-wall.normal[1], wall.normal[0]]) @ middle)
+    nearest = float((box.corners[:, :2] @ wall.normal).min()) - wall.offset
+    return wall.start < along < wall.end and nearest < -_INTO_WALL and float(wall.normal @ middle) > wall.offset
+
+
+def _unfolded(box: OrientedBox, points: NDArray[np.float32]) -> OrientedBox:
+    """The box of an open laptop with its keys, which lie flat on the table and are taken for it: the lid leans away."""
+    short = int(box.size[:2].argmin())
+    axis, lack = box.rotation[:, short], float(_OPEN * box.size[:2].max() - box.size[short])
+    if lack <= 0 or box.size[2] < _LID:
+        return box
+    low, high = np.quantile(points[:, 2], [0.3, 0.7])
+    lean = float((points[points[:, 2] >= high].mean(axis=0) - points[points[:, 2] <= low].mean(axis=0)) @ axis)
+    size = box.size.copy()
+    size[short] += lack
+    return OrientedBox(box.center - np.sign(lean) * axis * lack / 2, size, box.rotation)
 
 
 def _up_to(wall: WallPlane, box: OrientedBox, normals: NDArray[np.float32]) -> OrientedBox:
