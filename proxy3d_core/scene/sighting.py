@@ -38,6 +38,7 @@ _BEHIND = 0.25  # m between what is seen of a thing and the wall behind it
 _HIDDEN_END = 0.5  # m that a wall goes on behind what stands at it, in a corner for instance
 _BACK_SEEN = 0.05  # of its voxels face that wall: its back was seen, and ends where it was seen
 _FOOT = 0.22  # m deep is what a screen stands on
+_TUBE = 0.4  # m deep is a screen that is not flat
 _LEAF = 0.05  # m that leaves reach farther than what is seen of them: at their rim a camera looks past them
 _OPEN = 0.95  # of its width is the depth of an open laptop
 _LID = 0.1  # m high at least
@@ -197,9 +198,11 @@ def _as_deep_as_wide(box: OrientedBox, normals: NDArray[np.float32]) -> Oriented
 def _on_its_foot(box: OrientedBox, points: NDArray[np.float32]) -> OrientedBox:
     """The box of a screen with its foot, as far before the panel as behind it; of the foot a camera sees little."""
     thin = int(box.size[:2].argmin())
+    if box.size[thin] > _TUBE:
+        return box
     axis, size = box.rotation[:, thin], box.size.copy()
     panel = float(np.median(points @ axis))
-    size[thin] = max(_FOOT, 0.0)
+    size[thin] = _FOOT
     return OrientedBox(box.center + axis * (panel - box.center @ axis), size, box.rotation)
 
 
