@@ -90,7 +90,7 @@ def test_a_door_is_as_high_as_doors_are(label: str, top: float) -> None:
 def test_leaves_reach_farther_than_they_are_seen() -> None:
     thing = Thing("potted plant", (1.2, 0.0, 0.4), (0.5, 0.5, 0.8))
     leafy, plain = found(thing).box, found(Thing("box", thing.center, thing.size)).box
-    assert leafy.size == pytest.approx(plain.size + [0.1, 0.1, 0.0], abs=0.04)
+    assert leafy.size == pytest.approx(np.add(plain.size, (0.1, 0.1, 0.0)), abs=0.04)
 
 
 @pytest.mark.parametrize("toward", [-1, 1])
