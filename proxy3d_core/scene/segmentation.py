@@ -234,7 +234,23 @@ def _cut(surface: Surface, part: NDArray[np.int64], instances: InstanceEvidence 
     position = surface.position[part]
     of_voxel[~known] = of_voxel[known][cKDTree(position[known]).query(position[~known])[1]]
     # Groups that never touched may share a number: the first and the third chair of a row.
-    return [whole for p in range(piece.max() + 1) for whole in _whole(surface, part[of_voxel == p])]
+    cut = [whole for p in range(piece.max() + 1) for whole in _whole(surface, part[of_voxel == p])]
+    return _disjoint(surface, cut)
+
+
+def _disjoint(surface: Surface, pieces: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Pieces that lie in each other are one: of a window whose middle nobody sees, views show now this, now that part."""
+    apart: list[NDArray[np.int64]] = []
+    for piece in sorted(pieces, key=lambda members: -len(members)):
+        points = surface.position[piece]
+        margin = min(_FRAGMENT_GAP, 0.2 * float(np.ptp(points, axis=0).max()))  # a pane lies before its frame
+        for i, other in enumerate(apart):
+            if OrientedBox.around(surface.position[other], _STRAY).contains(points, margin).mean() > _INSIDE:
+                apart[i] = np.sort(np.concatenate([other, piece]))
+                break
+        else:
+            apart.append(piece)
+    return apart
 
 
 def _solid(surface: Surface, part: NDArray[np.int64]) -> bool:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from rooms import Room, Thing, look, plain_scene
 
+from proxy3d_core.scene.segmentation import _disjoint
 from proxy3d_core.scene.snapshot import SceneObject
+from proxy3d_core.scene.surface import Surface
+from proxy3d_core.scene.voxels import VoxelMap
 
 
 def found(things: list[Thing], label: str) -> list[SceneObject]:
@@ -48,3 +54,15 @@ def test_crumbs_of_a_wrong_name_are_not_joined_to_what_has_it_by_right() -> None
 def test_a_patch_of_rug_is_none() -> None:
     assert not found([Thing("rug", (0.8, 0.0, 0.005), (0.3, 0.3, 0.01))], "rug")
     assert found([Thing("rug", (0.8, 0.0, 0.005), (1.2, 0.8, 0.01))], "rug")
+
+
+def test_pieces_that_lie_in_each_other_are_one() -> None:
+    """A window whose frame and panes were seen as several things, and one beside it."""
+    grid = np.stack(np.meshgrid([0.0, 0.05], np.arange(0, 1, 0.04), np.arange(0, 1, 0.04)), axis=-1).reshape(-1, 3)
+    frame, panes, other = grid[::2], grid[1::2] + np.array([0.04, 0.0, 0.0]), grid + np.array([0.0, 1.1, 0.0])
+    points = np.concatenate([frame, panes, other]).astype(np.float32)
+    empty = VoxelMap(0.04, 10)
+    surface = replace(Surface.of(empty, 0.0), position=points)
+    ends = np.cumsum([len(frame), len(panes), len(other)])
+    whole = _disjoint(surface, np.split(np.arange(len(points)), ends[:-1]))
+    assert sorted(map(len, whole)) == [len(frame) + len(panes), len(other)]
