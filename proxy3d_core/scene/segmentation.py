@@ -239,7 +239,7 @@ def _cut(surface: Surface, part: NDArray[np.int64], instances: InstanceEvidence 
 
 
 def _disjoint(surface: Surface, pieces: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """Pieces that lie in each other are one: of a window whose middle nobody sees, views show now this, now that part."""
+    """Pieces that lie in each other are one: of a window whose middle nobody sees, views show now this, now that."""
     apart: list[NDArray[np.int64]] = []
     for piece in sorted(pieces, key=lambda members: -len(members)):
         points = surface.position[piece]
