@@ -362,15 +362,12 @@ def _object_gap(a: NDArray[np.float32], b: NDArray[np.float32], most: float) -> 
     apart = np.maximum(a.min(axis=0) - b.max(axis=0), b.min(axis=0) - a.max(axis=0))
     if apart.max() > _STACK_HEIGHT:
         return np.inf
-    near = apart.max() < _HALVES_GAP
-    if near and OrientedBox.around(np.concatenate([a, b]), _STRAY).size[:2].max() <= most:
-        gap = float(cKDTree(a).query(b)[0].min())
-        if gap < _HALVES_GAP:
-            return gap
-    if len(b) < _FRAGMENT * len(a):
-        gap = float(cKDTree(a).query(b)[0].min())
-        if gap < (_CRUMB_GAP if len(b) < _CRUMB * len(a) else _FRAGMENT_GAP):
-            return gap
+    one = apart.max() < _HALVES_GAP and OrientedBox.around(np.concatenate([a, b]), _STRAY).size[:2].max() <= most
+    piece = _CRUMB_GAP if len(b) < _CRUMB * len(a) else _FRAGMENT_GAP if len(b) < _FRAGMENT * len(a) else 0.0
+    reach = max(_HALVES_GAP if one else 0.0, piece)
+    gap = float(cKDTree(a).query(b)[0].min()) if reach else np.inf
+    if gap < reach:
+        return gap
     shared = min(a[:, 2].max(), b[:, 2].max()) - max(a[:, 2].min(), b[:, 2].min())
     if shared > _STACK_OVERLAP * min(np.ptp(a[:, 2]), np.ptp(b[:, 2])):
         return np.inf  # side by side: two of a kind
