@@ -290,7 +290,8 @@ class VlmAnswerer:
             if scene.is_of(snapshot, references, names):
                 return scene
         begin = time.perf_counter()
-        tokens = SceneTokens.of(snapshot.proxies, references, self._codes, names, snapshot.floor.height)
+        floor = snapshot.floor
+        tokens = SceneTokens.of(snapshot.proxies, references, self._codes, names, floor.height, floor.area)
         prefix = ScenePrefix(self._model, self._prompts, tokens, markers=references.object_of)
         scene = Scene(snapshot, references, names, tokens, prefix)
         self.scenes_read += 1

@@ -34,11 +34,13 @@ class SceneTokens:
         features: (K, C) float32, codes of referenced objects added.
         positions: (K, 3) float32 metres from the scene's origin, z up; None = not told.
         groups: (K,) int64 of which object each one is.
+        area: of the floor, square metres; None = not known.
     """
 
     features: NDArray[np.float32]
     positions: NDArray[np.float32] | None
     groups: NDArray[np.int64]
+    area: float | None = None
 
     @classmethod
     def of(
@@ -48,6 +50,7 @@ class SceneTokens:
         codes: ReferenceCodes | None = None,
         labels: Mapping[int, str] | None = None,
         floor: float | None = None,
+        area: float | None = None,
     ) -> SceneTokens:
         """Proxy3D's steps 6 to 8, up to what is learned.
 
@@ -57,6 +60,7 @@ class SceneTokens:
             codes: of the proxies' own encoder.
             labels: category by object id, if categories are to be told (``names_of``).
             floor: height of the floor, metres; None = that of the lowest proxy.
+            area: of the floor, square metres, if it is known.
 
         Raises:
             BadInput: references or labels without codes, or codes of another encoder.
@@ -69,7 +73,7 @@ class SceneTokens:
         origin = scene_origin(proxies, floor)
         order = serialise(proxies, origin)
         positions = (proxies.positions - origin).astype(np.float32)
-        return cls(features[order].astype(np.float32), positions[order], proxies.groups[order])
+        return cls(features[order].astype(np.float32), positions[order], proxies.groups[order], area)
 
     def __len__(self) -> int:
         return len(self.features)

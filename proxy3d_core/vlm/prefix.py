@@ -63,7 +63,7 @@ class ScenePrefix:
         known = prompts.markers.items()
         absent = [token for index, token in known if markers is not None and index not in markers]
         self._absent = torch.tensor(absent, dtype=torch.long, device=model.device)
-        self._ids = prompts.prefix(0 if scene is None else len(scene))
+        self._ids = prompts.prefix(0) if scene is None else prompts.prefix(len(scene), scene.area)
         self.length = len(self._ids)
         inputs: dict[str, Any] = {} if scene is None or not len(scene) else collate([scene], model.device)
         if latents is not None:

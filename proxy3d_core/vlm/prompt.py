@@ -3,12 +3,14 @@
     <|im_start|>system
     You are a helpful assistant.<|im_end|>
     <|im_start|>user
+    Floor area: 21.3 square meters.
     <|vision_start|><|image_pad|> x K <|vision_end|>How many chairs are there?<|im_end|>
     <|im_start|>assistant
     Four.<|im_end|>
 
-the chat format of Qwen2.5-VL, with a token for each proxy. Its parts are tokenised one by one and end at special
-tokens, so that the joined tokens are those of the joined text.
+the chat format of Qwen2.5-VL, with a token for each proxy, and how large the map's floor is, where that is known: it
+follows from no proxy alone. Its parts are tokenised one by one and end at special tokens or with a line, so that the
+joined tokens are those of the joined text.
 """
 
 from __future__ import annotations
@@ -59,13 +61,19 @@ class PromptFormat:
         added: dict[str, int] = tokenizer.get_added_vocab()
         self.markers = {index: added[marker(index)] for index in range(MARKERS) if marker(index) in added}
         newline = self._text("\n")
-        self._user = [self.end, *newline, self._start, *self._text("user\n")]
-        self._system = [self._start, *self._text(f"system\n{system}"), *self._user, self._scene_start]
+        user = [self.end, *newline, self._start, *self._text("user\n")]
+        self._system = [self._start, *self._text(f"system\n{system}"), *user]
         self._assistant = [self.end, *newline, self._start, *self._text("assistant\n")]
 
-    def prefix(self, proxies: int) -> list[int]:
-        """System and scene: all that questions on a scene share. ``proxies``: how many; 0 = no scene (blind)."""
-        return [*self._system, *[self.proxy] * proxies, self._scene_end]
+    def prefix(self, proxies: int, area: float | None = None) -> list[int]:
+        """System and scene: all that questions on a scene share.
+
+        Args:
+            proxies: how many; 0 = no scene (blind).
+            area: of the floor, square metres; None = not known.
+        """
+        told = [] if area is None else self._text(f"Floor area: {area:.1f} square meters.\n")
+        return [*self._system, *told, self._scene_start, *[self.proxy] * proxies, self._scene_end]
 
     def question(self, text: str, regions: int = 0) -> list[int]:
         """The question and the opening of its answer. Names of special tokens in it are read as plain text.

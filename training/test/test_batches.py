@@ -122,18 +122,39 @@ def test_drills_ask_in_an_order_of_their_own() -> None:
         (41, 3, 12): "@210@315", (41, 12, 3): "@255@045", (3, 41, 12): "@180@105", (3, 12, 41): "@075@255",
         (12, 41, 3): "@000@330", (12, 3, 41): "@030@030",
     }  # fmt: skip
+    names, apart = {41: "dining table", 3: "ball", 12: "ball"}, {(3, 41): 3.2, (12, 41): 4.7, (3, 12): 3.6}
     said: set[str] = set()
-    for seed in range(120):
+    chosen: set[str] = set()
+    for seed in range(160):
         drilled = drill(tokens, things, True, 0.0, np.random.default_rng(seed))
         assert drilled is not None
         question, answer = drilled
         asked = find_markers(question) or [41]
+        if question.startswith("Which is"):
+            anchor, *others = asked
+            gaps = [apart[min(anchor, other), max(anchor, other)] for other in others]
+            best = (min if "nearest" in question else max)(gaps)
+            so_far = [(gaps[0], others[0]), (best, others[gaps.index(best)])]
+            steps = [
+                f"{names[other]}<OBJ{other:03d}><OBJ{anchor:03d}>{gap}>{value}<OBJ{index:03d}>"
+                for other, gap, (value, index) in zip(others, gaps, so_far, strict=True)
+            ]
+            assert answer == " ".join(steps)
+            chosen.add(question[:13])
+            continue
         assert list(dict.fromkeys(find_markers(answer))) == asked
         parts = answer.split("; ") if "; " in answer or len(asked) == 1 else re.findall(r"<.*?[^>](?=<|$)", answer)
         said |= {re.sub(r"(@\d+)@\d+", r"\1", part) for part in parts}
         if question.startswith("Standing"):
             assert turned_by[tuple(asked)] in answer
-    assert said == right
+    assert said == right and chosen == {"Which is near", "Which is fart"}
+    rooms = [drill(tokens, things, False, 0.0, np.random.default_rng(seed)) or ("", "") for seed in range(60)]
+    longest = [answer for question, answer in rooms if question.startswith("How long")]
+    assert longest and {part for answer in longest for part in re.findall(r"<OBJ\d+>[\d.]+", answer)} == {
+        f"{table}0.1",
+        f"{ball}0.1",
+        f"{other}0.1",
+    }
     turned = {drill(tokens, things, True, np.pi / 2, np.random.default_rng(seed)) for seed in range(120)}
     assert any(f"{table}{ball}@345" in answer for _, answer in filter(None, turned))  # 255 + 90
     assert drill(tokens, {8: things[8]}, True, 0.0, np.random.default_rng(0)) is None

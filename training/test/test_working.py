@@ -54,11 +54,12 @@ def test_compared_distances_are_said_one_by_one_as_they_are_read() -> None:
     asked = sample(
         "object_rel_distance", question, [4, 2, 5, 3, 1], options=options, answer=ChoiceAnswer(text="C", letter="C")
     )
-    pairs = [("tv", 2, "3.0"), ("lamp", 3, "2.0"), ("chair", 4, "1.4"), ("chair", 5, "2.8")]
-    assert working(asked) == " ".join(f"{label}{named(m)}{named(1)}{gap}" for label, m, gap in pairs) + " chair"
+    steps = [("tv", 2, "3.0>3.0", 2), ("lamp", 3, "2.0>2.0", 3), ("chair", 4, "1.4>1.4", 4), ("chair", 5, "2.8>1.4", 4)]
+    said = [f"{label}{named(m)}{named(1)}{gaps}{named(best)}" for label, m, gaps, best in steps]
+    assert working(asked) == " ".join(said) + " chair"
     other = working(dealt(asked, np.arange(100)[::-1]))
     assert other.index(named(94)) < other.index(named(95))  # of one category in the order of their markers
-    assert other.startswith(f"tv{named(97)}{named(98)}3.0 lamp{named(96)}{named(98)}2.0")
+    assert other.startswith(f"tv{named(97)}{named(98)}3.0>3.0{named(97)} lamp{named(96)}{named(98)}2.0>2.0{named(96)}")
 
 
 def test_symbols_are_as_far_apart_as_their_centres() -> None:
@@ -86,7 +87,8 @@ def test_directions_are_ways_in_the_scene_and_turns_from_what_is_faced(
     side = sample("side_of", "Standing at <OBJ001> and facing <OBJ002>, is <OBJ003> on the left?", [3, 1, 2])
     assert working(side, yaw) == working(left, yaw)
     nearer = sample("situated_closer", "What is closer to me, the lamp or the tv?", [3, 2, 1, 5], situation=situation)
-    assert working(nearer, yaw) == "lamp<OBJ003><OBJ001>2.0 tv<OBJ002><OBJ001>3.0"  # as near, however one looks
+    said = "lamp<OBJ003><OBJ001>2.0>2.0<OBJ003> tv<OBJ002><OBJ001>3.0>2.0<OBJ003>"
+    assert working(nearer, yaw) == said  # as near, however one looks
 
 
 def test_sizes_are_said_before_they_are_compared() -> None:
@@ -105,7 +107,14 @@ def test_descriptions_by_distance_compare_all_of_the_name() -> None:
         "grounding_multiple", question, [5, 4, 2], description="the chair closest to the tv",
         answer=IdAnswer(text="<OBJ005>.", objects=(5,)),
     )  # fmt: skip
-    assert working(found) == f"chair<OBJ004><OBJ002>{math.hypot(5, 1):.1f} chair<OBJ005><OBJ002>2.0"
+    far = f"{math.hypot(5, 1):.1f}"
+    assert working(found) == f"chair<OBJ004><OBJ002>{far}>{far}<OBJ004> chair<OBJ005><OBJ002>2.0>2.0<OBJ005>"
+    assert workable(found)
+    farthest = found.model_copy(update={"description": "the chair farthest from the tv"})
+    assert working(farthest) == f"chair<OBJ004><OBJ002>{far}>{far}<OBJ004> chair<OBJ005><OBJ002>2.0>{far}<OBJ004>"
+    assert not workable(farthest)  # where they are, another one is the farthest than the answer says
+    near = found.model_copy(update={"description": "the chair near the tv"})
+    assert working(near) == f"chair<OBJ004><OBJ002>{far} chair<OBJ005><OBJ002>2.0"  # nothing is chosen
     plain = found.model_copy(update={"description": "the green chair"})
     assert working(plain) == "<OBJ002><OBJ004>"  # what it rests on, nothing measured
 
@@ -154,8 +163,14 @@ def test_a_map_has_its_own_things_of_a_name() -> None:
     )  # fmt: skip
     more = as_seen(asked, objects)
     assert more is not None and workable(more)
-    said = [("tv", 2, "3.0"), ("chair", 4, "1.4"), ("chair", 5, "2.8"), ("chair", 7, "2.0")]
-    assert working(more) == " ".join(f"{label}{named(m)}<OBJ001>{gap}" for label, m, gap in said) + " chair"
+    steps = [
+        ("tv", 2, "3.0>3.0", 2),
+        ("chair", 4, "1.4>1.4", 4),
+        ("chair", 5, "2.8>1.4", 4),
+        ("chair", 7, "2.0>1.4", 4),
+    ]
+    said = [f"{label}{named(m)}<OBJ001>{gaps}{named(best)}" for label, m, gaps, best in steps]
+    assert working(more) == " ".join(said) + " chair"
     ghost = as_seen(asked, [*objects, seen(8, "tv", -1.5)])
     assert ghost is not None and not workable(ghost)  # half a metre away
     count = sample("count", "How many chairs are there?", [4, 5])
@@ -198,7 +213,7 @@ def test_what_the_map_has_not_is_left_out() -> None:
     lost = sample("situated_left_right", "Is the lamp to my left or right?", [3, 1, None], situation=situation)
     assert working(lost) == "<OBJ001><OBJ003>"  # no direction without what is faced
     some = sample("situated_closer", "What is closer to me, the lamp or the plant?", [3, None, 1, 2])
-    assert working(some) == "lamp<OBJ003><OBJ001>2.0"
+    assert working(some) == "lamp<OBJ003><OBJ001>2.0>2.0<OBJ003>"
     assert working(sample("existence", "Is there a plant?", [])) == ""
     assert not workable(lost) and not workable(sample("situated_side", "Where is the plant?", [None, 1, 2]))
     assert workable(some) and workable(

@@ -93,7 +93,7 @@ def synthetic_scenes(folder: Path, count: int, channels: int, budget: int = 450)
     )
     for number in range(count):
         name = f"scene-{number:05d}"
-        about = About(name, maker, (0.0, 0.0, 1.0), 0.0, (320, 240), (235.0, 235.0, 159.5, 119.5), objects)
+        about = About(name, maker, (0.0, 0.0, 1.0), 0.0, 20.0, (320, 240), (235.0, 235.0, 159.5, 119.5), objects)
         proxies = ProxySet(
             rng.uniform(0, 5, (budget, 3)).astype(np.float32),
             rng.normal(size=(budget, channels)).astype(np.float16),

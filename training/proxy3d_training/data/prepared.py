@@ -28,7 +28,7 @@ from proxy3d_core.scene.snapshot import BACKGROUND, ProxySet
 from proxy3d_training.data.schema import Box
 
 FORMAT = "proxy3d_prepared"
-VERSION = 1
+VERSION = 2
 INDEX = "index.json"
 
 
@@ -64,6 +64,7 @@ class About:
         name: of the recording, as samples call it.
         maker: what made it: encoder, settings, versions. Scenes of one folder have the same.
         up, floor: of the recording's world; arrays lie in the scene's frame, which has z up.
+        area: of the floor, square metres, or None: not known.
         size: width, height of the frames in pixels.
         intrinsics: fx, fy, cx, cy in pixels.
         objects: of the map at the end.
@@ -74,6 +75,7 @@ class About:
     maker: Mapping[str, Any]
     up: tuple[float, ...]
     floor: float | None
+    area: float | None
     size: tuple[int, int]
     intrinsics: tuple[float, ...]
     objects: tuple[Seen, ...]

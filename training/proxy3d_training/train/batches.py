@@ -24,9 +24,11 @@ from proxy3d_training.data.dataset import Item
 from proxy3d_training.data.drawn import DrawnScene
 from proxy3d_training.data.prepared import PreparedScene
 from proxy3d_training.data.schema import MARKER, Box, IdAnswer, Sample, Thing, id_text
-from proxy3d_training.train.working import apart, as_seen, turns, ways, workable, working
+from proxy3d_training.train.working import Choice, apart, as_seen, compared, sizes, turns, ways, workable, working
 
 Ints = NDArray[np.int64]
+
+_CHOICES: dict[str, Choice] = {"nearest to": min, "farthest from": max}
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class Collator:
             if drilled is not None:
                 pairs.append((self.prompts.question(drilled[0]), self.prompts.answer(drilled[1])))
             questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
-        packed = pack([self.prompts.prefix(len(scene)) for scene in scenes], questions, self.prompts.pad)
+        prefixes = [self.prompts.prefix(len(scene), scene.area) for scene in scenes]
+        packed = pack(prefixes, questions, self.prompts.pad)
         return vars(packed) | (collate(scenes) if any(map(len, scenes)) else {})
 
     def _asked(self, rows: Sequence[Item]) -> list[Sample]:
@@ -149,15 +152,16 @@ def drill(
         rng: what is asked of which.
     """
     shown = [group for group in np.unique(scene.groups).tolist() if group in things]
-    kind = rng.choice(
-        ["name", "find"] if scene.positions is None else ["name", "find", "place", "apart", "way", "turn"]
-    )
+    kinds = ["name", "find"]
+    if scene.positions is not None:
+        kinds += ["place", "apart", "way", "turn", "nearest to", "farthest from"] + ([] if symbolic else ["long"])
+    kind = rng.choice(kinds)
     if kind == "find":  # what there is one of
         count = Counter(things[group].label for group in shown)
         shown = [group for group in shown if count[things[group].label] == 1]
-    if len(shown) < {"apart": 2, "way": 2, "turn": 3}.get(kind, 1):
+    if len(shown) < {"apart": 2, "way": 2, "turn": 3, "nearest to": 3, "farthest from": 3}.get(kind, 1):
         return None
-    asked = rng.permutation(shown)[: 6 if kind == "place" else 10].tolist()
+    asked = rng.permutation(shown)[: 6 if kind == "place" else 8 if kind in _CHOICES else 10].tolist()
     some = [things[group] for group in asked]
     markers, labels = [marker(thing.marker or 0) for thing in some], [thing.label or "" for thing in some]
     if kind == "find":
@@ -174,6 +178,12 @@ def drill(
             f"Standing at {markers[0]} and facing {markers[1]}, how far are they turned: {' '.join(markers[2:])}?"
         )
         return question, "".join(turns(some[0], some[1], some[2:], yaw))
+    if kind in _CHOICES:
+        anchor, *others = some
+        steps = compared(others, anchor, _CHOICES[kind], symbolic)
+        return f"Which is {kind} {markers[0]}: {' '.join(markers[1:])}?", "".join(steps).strip()
+    if kind == "long":
+        return f"How long is the longest side of {' '.join(markers)}?", "".join(sizes("object_size_estimation", some))
     if kind == "apart":
         steps = apart(some[:-1], some[1:], symbolic)
         return f"How far is each from the next: {' '.join(markers)}?", "".join(steps)
@@ -245,7 +255,7 @@ def drawn_tokens(
     """A room by its truth: proxies on its true boxes, which are nothing but the codes of marker and category."""
     proxies = scene.draw(budget, codes.identifiers([0]).shape[1], rng)
     references = References({int(deal[m]): thing for thing, m in scene.marker_of_true.items()})
-    return SceneTokens.of(proxies, references, codes, scene.labels, floor=0.0)
+    return SceneTokens.of(proxies, references, codes, scene.labels, 0.0, sum(room.area for room in scene.rooms))
 
 
 def scene_tokens(
@@ -271,11 +281,11 @@ def scene_tokens(
     proxies = _shown(scene, variant)
     if variant.scene != "proxies":  # in the order of the frames, without places
         return SceneTokens(codes.add(proxies, references, labels), None, proxies.groups)
-    tokens = SceneTokens.of(proxies, references, codes, labels, scene.about.floor)
+    tokens = SceneTokens.of(proxies, references, codes, labels, scene.about.floor, scene.about.area)
     if variant.shuffled:
         order = (rng or np.random.default_rng(0)).permutation(len(tokens))
         places = None if tokens.positions is None else tokens.positions[order]
-        tokens = SceneTokens(tokens.features[order], places, tokens.groups[order])
+        tokens = replace(tokens, features=tokens.features[order], positions=places, groups=tokens.groups[order])
     return tokens if variant.placed else replace(tokens, positions=None)
 
 

@@ -55,6 +55,7 @@ class VisionTraining(BaseModel):
     epochs: float = Field(2.0, gt=0, description="How often every view is seen after that.")
     batch: int = Field(16, ge=2, description="Views in a step.")
     rate: float = Field(2e-3, gt=0, description="Highest learning rate.")
+    muon: float = Field(0.0, ge=0, description="Kernels of the body learn by Muon, at so many times the rate.")
     warmup: float = Field(0.03, ge=0, lt=1, description="Share of the steps on the way up to it.")
     decay: float = Field(0.02, ge=0, description="Weight decay.")
     average: float = Field(
@@ -84,8 +85,7 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
     steps = max(1, coarse + fine)
     average = AveragedModel(network, avg_fn=partial(_running_mean, keep=config.average), use_buffers=True)
     trained = cast(VisionNetwork, average.module)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+    optimizer = _Optimizer(network, config)
     config.out.mkdir(parents=True, exist_ok=True)
     order = np.zeros(0, np.int64)
     begin = time.perf_counter()
@@ -99,9 +99,7 @@ def train_vision(config: VisionTraining, quiet: bool = False) -> Path:
             total = torch.stack(list(losses.values())).sum()
             total.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            schedule.step()
+            optimizer.step(_rate(step, steps, config.warmup))
             average.update_parameters(network)
             if step % 20 == 0 or step == steps - 1:
                 seconds = time.perf_counter() - begin
@@ -129,6 +127,47 @@ def save(network: VisionNetwork, folder: Path) -> None:
         for name, value in network.state_dict().items()
     }
     save_file({name: value.contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
+
+
+class _Optimizer:
+    """AdamW and, for the kernels of convolutions with a normalisation behind them, Muon where it is wanted.
+
+    To Muon (Jordan et al. 2024) a kernel is a matrix from all it looks at to its outputs; its rate is scaled to steps
+    as long as AdamW's (arXiv 2502.16982).
+    """
+
+    def __init__(self, network: VisionNetwork, config: VisionTraining) -> None:
+        self._config = config
+        inner = [p for name, p in network.named_parameters() if not name.startswith(("features", "votes"))]
+        self._kernels = [parameter for parameter in inner if parameter.ndim == 4 and config.muon]
+        # the same memory, seen as matrices
+        self._matrices = [torch.nn.Parameter(_as_matrix(kernel.detach())) for kernel in self._kernels]
+        taken = {id(kernel) for kernel in self._kernels}
+        others = [parameter for parameter in network.parameters() if id(parameter) not in taken]
+        self._parts: list[tuple[torch.optim.Optimizer, float]] = [
+            (torch.optim.AdamW(others, lr=config.rate, weight_decay=config.decay), 1.0)
+        ]
+        if self._matrices:
+            muon = torch.optim.Muon(
+                self._matrices, lr=config.rate, weight_decay=config.decay, adjust_lr_fn="match_rms_adamw"
+            )
+            self._parts.append((muon, config.muon))
+
+    def step(self, share: float) -> None:
+        """One step at this share of the rates; then gradients are none."""
+        for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
+            assert kernel.grad is not None
+            matrix.grad, kernel.grad = _as_matrix(kernel.grad), None
+        for optimizer, times in self._parts:
+            for group in optimizer.param_groups:
+                group["lr"] = self._config.rate * share * times
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+
+def _as_matrix(kernel: Tensor) -> Tensor:
+    """(outputs, h * w * inputs), of kernels whose channels lie last in memory."""
+    return kernel.permute(0, 2, 3, 1).flatten(1)
 
 
 class _Task:

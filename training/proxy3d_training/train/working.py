@@ -14,6 +14,8 @@ of numbers.
 * A size is a height, a longest side, or the edge of a cube as big, metres.
 * What is compared or counted by its name is named before each marker: what comes next is then one word, and one thing
   to look up: ``chair<OBJ004><OBJ007>2.6 lamp<OBJ012><OBJ007>1.1``. What is counted is numbered: ``chair<OBJ004>1``.
+* Where the nearest or farthest is asked for, each step ends with the best so far, so that no more than two numbers are
+  compared at a time: ``chair<OBJ004><OBJ007>2.6>2.6<OBJ004> lamp<OBJ012><OBJ007>1.1>1.1<OBJ012>``.
 * What something stands on is named before its marker is given; so is all that stands on something.
 * What is asked about by its name is named, too: ``trash can<OBJ011>`` before its colour, ``door<OBJ003> desk<OBJ004>``
   before what is nearest to the door.
@@ -37,6 +39,9 @@ from proxy3d_training.data.questions.geometry import off
 from proxy3d_training.data.questions.situated import ELSEWHERE, PHRASES, PLAINLY, SIDES
 from proxy3d_training.data.schema import MARKER, ChoiceAnswer, IdAnswer, Sample, TextAnswer, Thing
 
+Choice = Callable[[Sequence[float]], float]
+"""Of distances the one that counts: ``min`` or ``max``."""
+
 _MEASURED = frozenset({"centers_apart", "is_on", "object_abs_distance"})
 _COMPARED = frozenset({"closer_of", "closer", "object_rel_distance", "situated_closer"})
 _SIZES: dict[str, Callable[[tuple[float, float, float]], float]] = {
@@ -45,6 +50,7 @@ _SIZES: dict[str, Callable[[tuple[float, float, float]], float]] = {
     "object_size_estimation": max,
 }
 _REFERRED = re.compile(r"\b(closest to|farthest from|near|on) the\b")
+_BEST: dict[str, Choice] = {"closest to": min, "farthest from": max}
 _SIDES = frozenset({"side_of", *(f"object_rel_direction_{kind}" for kind in ("easy", "medium", "hard"))})
 _SITUATED = "situated_"
 _COUNTED = frozenset({"count", "count_on", "object_counting"})
@@ -84,7 +90,7 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
 def workable(sample: Sample) -> bool:
     """Whether the answer follows from what is there: who learns to answer without, learns to guess.
 
-    Of several things that are compared the right one is enough, if it is the nearest of those that are there.
+    Of several things that are compared the right one is enough, if it is the best of those that are there.
     """
     kind, things = sample.kind, _asked(sample)
     if kind in _SIZES or _is_route(sample) or _counts(sample) or _is_by_name(sample):
@@ -96,9 +102,11 @@ def workable(sample: Sample) -> bool:
         return True
     if _compares_names(sample):
         right = sample.objects[0]
-        return all(map(_known, [*from_, right])) and (
-            kind not in _COMPARED or _nearest(from_[0], to).label == right.label
-        )
+        if not all(map(_known, [*from_, right])):
+            return False
+        choose = _choice(sample)
+        best = right if choose is None else best_of([*filter(_known, to)], from_[0], choose)[-1]
+        return best.label == right.label if kind in _COMPARED else best.marker == right.marker
     if not all(map(_known, [*from_, *to])):
         return False
     return kind not in _ON_A_SIDE or _agrees(sample, sum(_on_side(sample, from_, to)))
@@ -161,6 +169,28 @@ def apart(first: Sequence[Thing], second: Sequence[Thing], symbolic: bool) -> li
     return [f"{_pair(*pair)}{gap:.1f}" for *pair, gap in zip(first, second, gaps, strict=True)]
 
 
+def best_of(things: Sequence[Thing], anchor: Thing, choose: Choice, symbolic: bool = False) -> list[Thing]:
+    """The nearest to a thing, or the farthest, of the first one, the first two, and so on; by tenths of metres."""
+    gaps = [round(gap, 1) for gap in _gaps(things, [anchor] * len(things), symbolic)]
+    return [things[gaps.index(choose(gaps[:end]))] for end in range(1, len(things) + 1)]
+
+
+def compared(things: Sequence[Thing], anchor: Thing, choose: Choice | None, symbolic: bool = False) -> list[str]:
+    """How far things are from another one, each named before its marker, and the best one so far if one is chosen."""
+    anchors = [anchor] * len(things)
+    said = [f" {t.label}{gap}" for t, gap in zip(things, apart(things, anchors, symbolic), strict=True)]
+    if choose is None:
+        return said
+    best = best_of(things, anchor, choose, symbolic)
+    gaps = _gaps(best, anchors, symbolic)
+    return [f"{text}>{gap:.1f}{_name(t)}" for text, gap, t in zip(said, gaps, best, strict=True)]
+
+
+def sizes(kind: str, things: Sequence[Thing]) -> list[str]:
+    """What questions of this kind compare of things: ``<OBJ004>1.7``."""
+    return [f"{_name(thing)}{_SIZES[kind](thing.box.size):.1f}" for thing in things if thing.box]
+
+
 def ways(first: Sequence[Thing], second: Sequence[Thing], yaw: float) -> list[str]:
     """Directions from things to others in a scene that is turned by ``yaw`` radians: ``<OBJ004><OBJ007>@045``."""
     return [f"{_pair(a, b)}@{_way(a, b, yaw):03d}" for a, b in zip(first, second, strict=True)]
@@ -199,18 +229,10 @@ def _gaps(first: Sequence[Thing], second: Sequence[Thing], symbolic: bool) -> li
     return gaps
 
 
-def _nearest(anchor: Thing, things: Sequence[Thing]) -> Thing:
-    """Of those whose places are known."""
-    there = [*filter(_known, things)]
-    gaps = _gaps([anchor] * len(there), there, symbolic=False)
-    return there[gaps.index(min(gaps))]
-
-
 def _measured(sample: Sample, yaw: float) -> str:
     """Numbers; nothing if the answer does not follow from such, or where one is is not known."""
     if sample.kind in _SIZES:
-        said = [(_name(thing), _SIZES[sample.kind](thing.box.size)) for thing in _asked(sample) if thing.box]
-        return "".join(f"{name}{size:.1f}" for name, size in said)
+        return "".join(sizes(sample.kind, _asked(sample)))
     if _is_route(sample):
         goal, *stops = sample.objects
         return "".join(route([*stops, goal], yaw)) if all(map(_known, sample.objects)) else ""
@@ -224,7 +246,7 @@ def _measured(sample: Sample, yaw: float) -> str:
     if len(from_) == 2:
         return "".join(turns(from_[0], from_[1], to, yaw))
     if _compares_names(sample):
-        return "".join(f" {thing.label}{gap}" for thing, gap in zip(to, apart(to, from_ * len(to), False), strict=True))
+        return "".join(compared(to, from_[0], _choice(sample)))
     return "".join(apart(from_ * len(to), to, sample.view == "symbols"))
 
 
@@ -280,6 +302,12 @@ def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
         *others, anchor = things
         return [anchor], _as_read(others, sample.question)
     return [], []
+
+
+def _choice(sample: Sample) -> Choice | None:
+    """What is chosen of the things that a sample compares by their names; None = nothing, they are only measured."""
+    found = None if sample.description is None else _REFERRED.search(sample.description)
+    return min if sample.kind in _COMPARED else _BEST.get(found[1]) if found else None
 
 
 def _counts(sample: Sample) -> bool:
