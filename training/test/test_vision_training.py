@@ -23,7 +23,7 @@ from proxy3d_training.simulation.generate import Settings
 from proxy3d_training.simulation.truth import Truth
 from proxy3d_training.train.config import checked, read_config
 from proxy3d_training.train.vision import VisionTraining, save, train_vision
-from proxy3d_training.train.vision_data import COLORS, NAMES, UNKNOWN, load_examples, recordings
+from proxy3d_training.train.vision_data import COLORS, MATERIALS, NAMES, UNKNOWN, load_examples, recordings
 from proxy3d_training.train.vision_score import score
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -93,6 +93,31 @@ def test_a_few_steps_learn_and_what_is_saved_is_what_was_trained(rooms: Path, tm
     assert entries[0]["category"] < 0.8 * log[0]["category"]  # it goes on, it does not begin anew
     # Codes keep what they were: at first they are the same, but for half precision; they have unit mean square.
     assert entries[0]["kept"] < 0.01 and entries[-1]["kept"] < 0.1 and "kept" not in log[0]
+
+
+def test_kernels_learn_by_muon_where_it_is_wanted(rooms: Path, tmp_path: Path) -> None:
+    """The first step of AdamW is as long for every weight; that of Muon is as long in every direction of a kernel.
+
+    Five Newton-Schulz iterations bring singular values to between 0.7 and 1.2; rates are scaled by 0.2 times the root
+    of the longer side.
+    """
+    torch.manual_seed(0)
+    save(VisionNetwork(VisionSettings(NAMES, COLORS, MATERIALS)), tmp_path / "start")
+    before = Checkpoint(tmp_path / "start").tensors(("",))
+    rate, kernel = 0.02, "stages.1.1.first.0.weight"
+    for muon in (0.0, 2.0):
+        config = VisionTraining(
+            kind="vision", rooms=[rooms], start=tmp_path / "start", out=tmp_path / f"muon-{muon}", coarse=0,
+            epochs=0.01, batch=4, threads=1, rate=rate, muon=muon, decay=0, precision="float32",
+        )  # fmt: skip
+        after = Checkpoint(train_vision(config, quiet=True)).tensors(("",))
+        step = {name: after[name].float() - before[name].float() for name in (kernel, "features.weight")}
+        assert (step["features.weight"].abs() / rate).median() == pytest.approx(1, rel=0.01)
+        if muon:
+            singular = torch.linalg.svdvals(step[kernel].flatten(1)) / (muon * rate * 0.2 * (48 * 9) ** 0.5)
+            assert singular.min() > 0.6 and singular.max() < 1.3
+        else:
+            assert (step[kernel].abs() / rate).median() == pytest.approx(1, rel=0.01)
 
 
 def test_the_shipped_network_sees_rooms_it_never_saw(rooms: Path) -> None:
