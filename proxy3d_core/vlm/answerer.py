@@ -292,7 +292,9 @@ class VlmAnswerer:
         begin = time.perf_counter()
         floor = snapshot.floor
         tokens = SceneTokens.of(snapshot.proxies, references, self._codes, names, floor.height, floor.area)
-        prefix = ScenePrefix(self._model, self._prompts, tokens, markers=references.object_of)
+        there = {o.id for o in snapshot.present}
+        called = {index: names.get(o, "") if o in there else "" for index, o in references.object_of.items()}
+        prefix = ScenePrefix(self._model, self._prompts, tokens, markers=called)
         scene = Scene(snapshot, references, names, tokens, prefix)
         self.scenes_read += 1
         self._reading = time.perf_counter() - begin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -48,7 +48,7 @@ class ScenePrefix:
         prompts: PromptFormat,
         scene: SceneTokens | None = None,
         latents: Tensor | None = None,
-        markers: Collection[int] | None = None,
+        markers: Mapping[int, str] | None = None,
     ) -> None:
         """Reads the scene.
 
@@ -57,12 +57,17 @@ class ScenePrefix:
             prompts: of the same model.
             scene: None = no scene (the blind model).
             latents: (M, D) of the scene (Spa3R), for a model with ``latent_channels``.
-            markers: those that stand for an object; where each is one token, no others are said. None = any.
+            markers: what the objects that markers stand for are called, "" = nobody knows; where each marker is one
+                token, no others are said. None = any.
         """
         self._model, self._prompts = model, prompts
         known = prompts.markers.items()
         absent = [token for index, token in known if markers is not None and index not in markers]
         self._absent = torch.tensor(absent, dtype=torch.long, device=model.device)
+        self._called: dict[str, set[int]] = {}
+        for index, name in (markers or {}).items():
+            if name and index in prompts.markers:
+                self._called.setdefault(name.lower(), set()).add(prompts.markers[index])
         self._ids = prompts.prefix(0) if scene is None else prompts.prefix(len(scene), scene.area)
         self.length = len(self._ids)
         inputs: dict[str, Any] = {} if scene is None or not len(scene) else collate([scene], model.device)
@@ -132,8 +137,8 @@ class ScenePrefix:
     ) -> list[Reply]:
         """The most probable next token, again and again, for all questions at once.
 
-        Where markers are tokens, only those of the scene are said, and what is listed is listed once: behind the same
-        word or marker no marker comes twice.
+        Where markers are tokens, only those of the scene are said, and none twice: in the answer itself, or behind the
+        same word of what it is worked out from. Behind a name come those of the objects that are called so, if any are.
 
         Args:
             questions: at least one.
@@ -146,7 +151,7 @@ class ScenePrefix:
         """
         inputs = self.inputs(questions, regions)
         chosen = _Probability()
-        grounded = _Grounded(self._prompts, self._absent, inputs["input_ids"].shape[1])
+        grounded = _Grounded(self._prompts, self._absent, self._called, inputs["input_ids"].shape[1])
         model: Any = self._model  # its own stubs do not let generate be called on it
         ids = model.generate(
             **inputs,
@@ -194,18 +199,27 @@ class ScenePrefix:
 class _Grounded(LogitsProcessor):
     """Keeps a small model to the objects of the scene, and from listing one of them again and again."""
 
-    def __init__(self, prompts: PromptFormat, absent: Tensor, start: int) -> None:
-        """``absent`` (A,) tokens are never said; answers begin at place ``start``."""
+    def __init__(self, prompts: PromptFormat, absent: Tensor, called: Mapping[str, set[int]], start: int) -> None:
+        """``absent`` (A,) tokens are never said; ``called``: markers by name; answers begin at place ``start``."""
         self._names, self._markers = prompts.names, frozenset(prompts.markers.values())
-        self._absent, self._start = absent, start
+        self._absent, self._called, self._start = absent, called, start
+        self._open, self._close = prompts.tokenizer.convert_tokens_to_ids(["[", "]"])
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         scores = scores.index_fill(1, self._absent, -torch.inf)
-        for row, said in enumerate(input_ids[:, self._start :].tolist()):
-            if said and (last := self._names.get(said[-1])):
-                listed = [b for a, b in pairwise(said) if b in self._markers and self._names.get(a) == last]
-                scores[row, listed] = -torch.inf
+        for row, said in enumerate(input_ids[:, self._start :].tolist() if self._markers else ()):
+            scores[row, list(self._unsayable(said))] = -torch.inf
         return scores
+
+    def _unsayable(self, said: list[int]) -> frozenset[int]:
+        """Markers that must not come next."""
+        if self._open not in said[:1] or self._close in said:
+            answer = said[said.index(self._close) :] if self._open in said[:1] else said
+            return self._markers.intersection(answer)
+        last = self._names.get(said[-1], "")
+        listed = {b for a, b in pairwise(said) if last and self._names.get(a) == last}
+        others = self._markers - self._called[last] if last in self._called else frozenset()
+        return others | self._markers.intersection(listed)
 
 
 class _Probability(LogitsProcessor):

@@ -137,6 +137,14 @@ def test_what_is_counted_is_numbered() -> None:
     on = sample("count_on", "How many chairs are on the tv?", [4, 5, 2])
     assert working(on) == "<OBJ002> chair<OBJ004>1 chair<OBJ005>2"
     assert not workable(sample("count", "How many plants are there?", [4, None]))
+    both = IdAnswer(text="<OBJ004> and <OBJ005>.", objects=(4, 5))
+    assert working(sample("find_category", "Find all chairs.", [5, 4], answer=both)) == working(chairs)
+    question = 'Is "chairs" true of some objects here? If yes, give each ID.'
+    any_ = sample("grounding_any", question, [5, 4], answer=both, description="chairs")
+    assert working(any_) == working(chairs)
+    assert working(any_.model_copy(update={"description": "red chairs"})) == ""  # of which it is not said which are red
+    nothing = IdAnswer(text="No.", objects=())
+    assert working(sample("grounding_any", question, [], answer=nothing, description="chairs")) == ""
 
 
 def test_what_stands_by_is_only_asked_where_it_is_plain() -> None:

@@ -98,11 +98,41 @@ def test_markers_are_those_of_the_scene_and_none_is_listed_twice() -> None:
         return out.zero_().index_copy(-1, torch.tensor(wanted), torch.arange(1.0, len(wanted) + 1).expand(1, 1, -1))
 
     model.lm_head.register_forward_hook(head)
-    for markers, said in ((None, "The<OBJ007> the<OBJ003> the<OBJ009> the"), ({7, 3}, "The<OBJ007> the<OBJ003> the")):
+    everything: tuple[tuple[Any, str], ...] = (
+        (None, "The<OBJ007> the<OBJ003> the<OBJ009> the"),
+        ({7: "", 3: ""}, "The<OBJ007> the<OBJ003> the"),
+    )
+    for markers, said in everything:
         prefix = ScenePrefix(model, words, scene(40), markers=markers)
         turn.clear()
         reply = prefix.answer(["Far?"])[0]
         assert (reply.text, reply.complete) == (said, True)
+
+
+def test_what_is_listed_behind_a_name_is_called_so() -> None:
+    """A model that wants <OBJ007>, a window, behind every name, else <OBJ003> or <OBJ009>, which are tables."""
+    model, words = tiny_vlm(), prompts()
+    opened, table, room = (
+        words.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("[", " table", " room")
+    )
+    seven, end = [words.markers[7]], [words.end]
+    wanted = [*end, words.markers[9], words.markers[3]]  # from the least probable on
+    turn: list[int] = []
+    texts: list[list[list[int]]] = [[]]
+
+    def head(_: Any, inputs: Any, out: Any) -> Any:
+        said = [*wanted, *texts[0][len(turn)]]
+        turn.append(0)
+        return out.zero_().index_copy(-1, torch.tensor(said), torch.arange(1.0, 5.0).expand(1, 1, -1))
+
+    prefix = ScenePrefix(model, words, scene(40), markers={3: "Table", 7: "window", 9: "table"})
+    model.lm_head.register_forward_hook(head)
+    for texts[0], said in (
+        ([opened, table, seven, table, seven, table, seven], "[ table<OBJ003> table<OBJ009> table"),  # no more of them
+        ([opened, room, seven, end], "[ room<OBJ007>"),  # nothing is called a room, so anything may be one
+    ):
+        turn.clear()
+        assert prefix.answer(["Far?"])[0].text == said
 
 
 @torch.no_grad()

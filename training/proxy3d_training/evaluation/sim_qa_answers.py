@@ -18,7 +18,7 @@ from proxy3d_core.proxies.references import ReferenceCodes, References
 from proxy3d_core.reasoning.answer import Answer, Status
 from proxy3d_core.reasoning.choices import split_options
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
-from proxy3d_core.scene.snapshot import ObjectState, SceneObject, Snapshot
+from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject, Snapshot
 from proxy3d_core.sequences import open_sequence
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prefix import Reply, ScenePrefix
@@ -26,7 +26,7 @@ from proxy3d_core.vlm.prompt import PromptFormat, split_evidence
 from proxy3d_core.vlm.replies import heard
 from proxy3d_core.vlm.wording import Wording
 from proxy3d_training.data.check import REGION, as_question, same_words
-from proxy3d_training.data.prepared import PreparedScene, PreparedScenes
+from proxy3d_training.data.prepared import PreparedScene, PreparedScenes, Seen
 from proxy3d_training.data.schema import MARKER, IdAnswer, NumberAnswer, Sample, TextAnswer, marker
 from proxy3d_training.evaluation.perception import in_world
 from proxy3d_training.evaluation.sim_qa import LEFT_OUT, Row, Said, put, reachable, scored
@@ -78,7 +78,10 @@ class VlmInRooms:
         """See ``RoomAnswerer``; ``folder`` is not read."""
         tokens = scene_tokens(scene, self._codes, self._variant, rng=np.random.default_rng(0))
         references = References({o.marker: o.id for o in scene.about.objects if o.marker is not None})
-        prefix = ScenePrefix(self._model, self._prompts, tokens, markers=references.object_of)
+        called = {
+            o.marker: _called(o) if self._variant.named else "" for o in scene.about.objects if o.marker is not None
+        }
+        prefix = ScenePrefix(self._model, self._prompts, tokens, markers=called)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # alike long together: little padding
         replies: dict[int, Reply] = {}
         for start in range(0, len(order), self._batch):
@@ -87,6 +90,11 @@ class VlmInRooms:
             replies |= dict(zip(some, found, strict=True))
         objects = _objects(scene)
         return [_said(replies[i], sample, objects, references) for i, sample in enumerate(samples)]
+
+
+def _called(thing: Seen) -> str:
+    """What a model that is told names is told of an object; nothing of what is gone or has no name."""
+    return "" if thing.state == ObjectState.GONE.value or thing.label == UNKNOWN_LABEL else thing.label
 
 
 def _objects(scene: PreparedScene) -> Snapshot:

@@ -13,7 +13,8 @@ of numbers.
   how far that is turned from the one before.
 * A size is a height, a longest side, or the edge of a cube as big, metres.
 * What is compared or counted by its name is named before each marker: what comes next is then one word, and one thing
-  to look up: ``chair<OBJ004><OBJ007>2.6 lamp<OBJ012><OBJ007>1.1``. What is counted is numbered: ``chair<OBJ004>1``.
+  to look up: ``chair<OBJ004><OBJ007>2.6 lamp<OBJ012><OBJ007>1.1``. What is counted, or listed by its name alone, is
+  numbered: ``chair<OBJ004>1``.
 * Where the nearest or farthest is asked for, each step ends with the best so far, so that no more than two numbers are
   compared at a time: ``chair<OBJ004><OBJ007>2.6>2.6<OBJ004> lamp<OBJ012><OBJ007>1.1>1.1<OBJ012>``.
 * What something stands on is named before its marker is given; so is all that stands on something.
@@ -251,9 +252,10 @@ def _measured(sample: Sample, yaw: float) -> str:
 
 
 def _counted(sample: Sample) -> str:
-    """What a question counts, named and numbered; before it what carries them, if that is said."""
+    """What a question counts or lists, named and numbered; before it what carries them, if that is said."""
     order = {index: place for place, index in enumerate(rests_on(sample))}
-    things = sorted(filter(_known, sample.objects), key=lambda thing: order[thing.marker or 0])
+    last = len(order)  # what the answer lists, in the order of the markers
+    things = sorted(filter(_known, sample.objects), key=lambda t: (order.get(t.marker or 0, last), t.marker))
     first = 1 if sample.kind == "count_on" else 0
     said = [_name(thing) for thing in things[:first]] + [f" {thing.label}{_name(thing)}" for thing in things[first:]]
     return _numbered(said, [place >= first for place in range(len(said))])
@@ -311,7 +313,12 @@ def _choice(sample: Sample) -> Choice | None:
 
 
 def _counts(sample: Sample) -> bool:
-    return sample.kind in _COUNTED and sample.source == "Simulated"
+    """Whether all of one name are counted or listed, and nothing else is asked of them."""
+    plainly = sample.description is not None and all(
+        len((thing.label or "").split()) == len(sample.description.split()) for thing in sample.objects
+    )
+    listed = sample.kind == "find_category" or (sample.kind == "grounding_any" and plainly)
+    return (sample.kind in _COUNTED or listed) and sample.source == "Simulated"
 
 
 def _is_by_name(sample: Sample) -> bool:
