@@ -98,7 +98,20 @@ def test_sizes_are_said_before_they_are_compared() -> None:
     bigger = sample("bigger", "Of <OBJ002> and <OBJ001>, which one is larger?", [2, 1])
     assert working(bigger.model_copy(update={"objects": (thing(2), wardrobe)})) == "<OBJ002>1.0<OBJ001>1.0"  # cubic
     longest = sample("object_size_estimation", "How long is the longest side of the wardrobe, in centimeters?", [])
-    assert working(longest.model_copy(update={"objects": (wardrobe,)})) == "<OBJ001>2.0"
+    assert working(longest.model_copy(update={"objects": (wardrobe,)})) == "sofa<OBJ001>2.0"
+
+
+def test_what_is_measured_by_name_is_named_first() -> None:
+    """In the order of the question; who sits on the sofa and faces the tv has the lamp 90 degrees to the left."""
+    far = sample("object_abs_distance", "What is the distance between the tv and the sofa?", [1, 2])
+    assert working(far) == "tv<OBJ002> sofa<OBJ001><OBJ001><OBJ002>3.0"
+    asked = "If I stand by the sofa and face the tv, is the lamp to my left or to my right?"
+    options = {"options": ("A. left", "B. right"), "answer": ChoiceAnswer(text="A", letter="A")}
+    left = sample("object_rel_direction_easy", asked, [3, 1, 2], **options)
+    steps = "<OBJ001><OBJ002>@000<OBJ001><OBJ003>@090@090"
+    assert working(left) == f"sofa<OBJ001> tv<OBJ002> lamp<OBJ003>{steps} left"
+    lost = left.model_copy(update={"objects": (thing(None, "plant"), *left.objects[1:])})
+    assert working(lost) == "<OBJ002><OBJ001> left"  # what is left to rest on
 
 
 def test_descriptions_by_distance_compare_all_of_the_name() -> None:

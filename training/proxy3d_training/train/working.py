@@ -19,7 +19,8 @@ of numbers.
   compared at a time: ``chair<OBJ004><OBJ007>2.6>2.6<OBJ004> lamp<OBJ012><OBJ007>1.1>1.1<OBJ012>``.
 * What something stands on is named before its marker is given; so is all that stands on something.
 * What is asked about by its name is named, too: ``trash can<OBJ011>`` before its colour, ``door<OBJ003> desk<OBJ004>``
-  before what is nearest to the door.
+  before what is nearest to the door, ``sofa<OBJ002> tv<OBJ005>`` before how far one is from the other,
+  ``shelf<OBJ006>1.0`` for its longest side.
 * The right option of a choice is said in words before its letter.
 """
 
@@ -59,6 +60,7 @@ _ON_A_SIDE = frozenset({"situated_count", "situated_parity", "situated_is"})
 _BESIDE = (PLAINLY + ELSEWHERE) / 2  # degrees from a side's middle; between the two is nothing that is asked about
 _ROUTE = "route_planning"
 _BY_NAME = frozenset({"color", "material", "shape", "nearest", "what_on", "where_on"})
+_INTRODUCED = _SIDES | {"object_abs_distance"}
 _TO = re.compile(r"\bto <OBJ(\d{3})>")
 
 
@@ -76,7 +78,7 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
         things = sorted(sample.objects, key=lambda thing: (thing.label or "") not in sample.question)
         said = "".join(f" {thing.label}{_name(thing)}" for thing in things)
     else:
-        said = _measured(sample, yaw) or "".join(marker(index) for index in rests_on(sample))
+        said = _introduced(sample) + _measured(sample, yaw) or "".join(marker(index) for index in rests_on(sample))
     if sample.kind == "carried_by" and isinstance(sample.answer, IdAnswer):
         said += "".join(f" {thing.label}" for thing in sample.objects if thing.id in sample.answer.objects)
     if sample.kind == "carries" and isinstance(sample.answer, IdAnswer):
@@ -230,10 +232,21 @@ def _gaps(first: Sequence[Thing], second: Sequence[Thing], symbolic: bool) -> li
     return gaps
 
 
+def _introduced(sample: Sample) -> str:
+    """What a question names by words, before it is measured; nothing where it has markers, or something is missing."""
+    things = sample.objects
+    by_name = sample.source == "Simulated" and not MARKER.search(sample.question)
+    if sample.kind not in _INTRODUCED or not by_name or not all(map(_known, things)):
+        return ""
+    return "".join(f" {thing.label}{_name(thing)}" for thing in _as_read(things, sample.question))
+
+
 def _measured(sample: Sample, yaw: float) -> str:
     """Numbers; nothing if the answer does not follow from such, or where one is is not known."""
     if sample.kind in _SIZES:
-        return "".join(sizes(sample.kind, _asked(sample)))
+        things = [thing for thing in _asked(sample) if thing.box]
+        names = [f" {thing.label}" if thing.label and not MARKER.search(sample.question) else "" for thing in things]
+        return "".join(map("".join, zip(names, sizes(sample.kind, things), strict=True)))
     if _is_route(sample):
         goal, *stops = sample.objects
         return "".join(route([*stops, goal], yaw)) if all(map(_known, sample.objects)) else ""
