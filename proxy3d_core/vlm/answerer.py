@@ -38,6 +38,8 @@ RECENT = 20.0
 """Scenes are read ahead while the last question is no longer ago than this, seconds."""
 QUICK = 0.25
 """Scenes are read ahead only where that takes no longer than this, seconds."""
+FRESH = 1_000_000_000
+"""A scene that is older by so much, nanoseconds, answers for the same objects still: the robot maps on meanwhile."""
 _KEPT = 2  # scenes whose keys and values are kept: the newest, and the one that questions still wait on
 _NICE = 5  # how far the model's thread steps back behind those that map
 
@@ -62,8 +64,15 @@ class Scene:
 
     def is_of(self, snapshot: Snapshot, references: References, names: dict[int, str]) -> bool:
         """Whether a snapshot reads the same: proxies are made anew far less often than snapshots."""
-        same = self.snapshot.proxies is snapshot.proxies
-        return same and self.references == references and self.names == names
+        return self.snapshot.proxies is snapshot.proxies and self._names_the_same(references, names)
+
+    def answers_for(self, snapshot: Snapshot, references: References, names: dict[int, str]) -> bool:
+        """Whether questions about a snapshot need not wait for its own proxies: this one is not much older."""
+        age = snapshot.stamp_ns - self.snapshot.stamp_ns
+        return self.is_of(snapshot, references, names) or (0 < age <= FRESH and self._names_the_same(references, names))
+
+    def _names_the_same(self, references: References, names: dict[int, str]) -> bool:
+        return self.references == references and self.names == names
 
 
 @dataclass(eq=False)
@@ -239,7 +248,7 @@ class VlmAnswerer:
         while (batch := self._next()) is not None:
             if isinstance(batch, Snapshot):
                 with suppress(Exception):  # who asks about it will be told
-                    self._scene(batch, self.references(batch))
+                    self._read(batch, self.references(batch))
                 continue
             try:
                 scene = self._scene(batch[0].snapshot, batch[0].references)
@@ -284,8 +293,17 @@ class VlmAnswerer:
         return asked.unwanted and asked.reply.cancel()
 
     def _scene(self, snapshot: Snapshot, references: References) -> Scene:
+        """What questions about a snapshot are answered from, the newest that is known; read now if there is none."""
+        names = self._names(snapshot)
+        known = (scene for scene in reversed(self._scenes) if scene.answers_for(snapshot, references, names))
+        return next(known, None) or self._read(snapshot, references)
+
+    def _names(self, snapshot: Snapshot) -> dict[int, str]:
+        return names_of(snapshot.objects) if self._model.config.category_codes else {}
+
+    def _read(self, snapshot: Snapshot, references: References) -> Scene:
         """What the model reads of a snapshot, read now if it has not been."""
-        names = names_of(snapshot.objects) if self._model.config.category_codes else {}
+        names = self._names(snapshot)
         for scene in self._scenes:
             if scene.is_of(snapshot, references, names):
                 return scene

@@ -60,12 +60,26 @@ def test_a_scene_is_read_once(vlm: VlmAnswerer) -> None:
     """Snapshots that share their proxies share what was read, however many there are; other proxies are read anew."""
     first = room(CHANNELS)
     for number in range(3):
-        vlm.answer(Question("How many chairs are there?"), replace(first, stamp_ns=number))
+        vlm.answer(Question("How many chairs are there?"), replace(first, stamp_ns=first.stamp_ns + number))
     assert vlm.scenes_read == 1
     fewer = ProxySet(*(getattr(first.proxies, name)[2:] for name in vars(first.proxies)))
     vlm.answer(Question("How many chairs are there?"), replace(first, proxies=fewer))
     vlm.answer(Question("How many chairs are there?"), first)
     assert vlm.scenes_read == 2
+
+
+def test_a_robot_that_maps_on_is_answered_from_what_was_just_read(vlm: VlmAnswerer) -> None:
+    """Proxies that are newer by up to a second do not wait to be read; other objects do, and what comes later."""
+    first = room(CHANNELS)
+    ask = Question("How many chairs are there?")
+    vlm.answer(ask, replace(first, stamp_ns=10**10))
+    newer = replace(first, proxies=ProxySet(*(array.copy() for array in vars(first.proxies).values())))
+    for seconds, read in ((0.9, 1), (1.1, 2), (0.0, 3)):
+        proxies = replace(newer.proxies, weights=newer.proxies.weights.copy())
+        vlm.answer(ask, replace(newer, proxies=proxies, stamp_ns=10**10 + int(seconds * 1e9)))
+        assert vlm.scenes_read == read, seconds
+    fewer = replace(newer, objects=newer.objects[1:], stamp_ns=10**10 + 1_200_000_000)
+    assert vlm.answer(ask, fewer).status is Status.OK and vlm.scenes_read == 4
 
 
 def test_a_model_that_is_told_names_reads_new_ones(vlm: VlmAnswerer) -> None:
