@@ -187,6 +187,7 @@ def test_questions_of_a_room_without_pictures(tmp_path: Path) -> None:
         item = dataset[i]
         batch = Collator(prompts, codes, augment=i)([item])
         assert 150 <= batch["features"].shape[1] <= 300
+        assert "Floor area: 37.4 square meters." in prompts.tokenizer.decode(batch["input_ids"][0])  # room.json: 37.44
         learned = batch["labels"][0][batch["labels"][0] >= 0]
         (named,) = find_markers(prompts.tokenizer.decode(learned))
         code = codes.identifiers([named])[0] + codes.categories([labels[item.sample.answer.objects[0]]])[0]  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from taught_vlm import SHORT
 
 from proxy3d_core.proxies.references import ReferenceCodes
 from proxy3d_core.reasoning.answer import Question, Status
-from proxy3d_core.scene.snapshot import ProxySet
+from proxy3d_core.scene.snapshot import FloorPlan, ProxySet
 from proxy3d_core.vlm.answerer import VlmAnswerer
 from proxy3d_core.vlm.attention import ProxyAttention
 from proxy3d_core.vlm.calibration import Calibration
@@ -54,6 +54,15 @@ def test_the_viewpoint_is_told_in_words(vlm: VlmAnswerer) -> None:
     assert vlm.answer(Question("What is on my left?"), room(CHANNELS, robot_pose=pose)).text == "Chair"
     away = vlm.answer(Question("What is on my left?"), room(CHANNELS, robot_pose=None))
     assert away.status is Status.NOT_FOUND and "where the asker stands" in away.message
+
+
+def test_the_model_is_told_how_large_the_floor_is(vlm: VlmAnswerer) -> None:
+    read: list[list[int]] = []
+    vlm._model.register_forward_pre_hook(
+        lambda _, __, given: read.append(given["input_ids"][0].tolist()), with_kwargs=True
+    )
+    vlm.answer(Question("How many chairs are there?"), room(CHANNELS, floor=FloorPlan(height=0.0, area=30.04)))
+    assert "Floor area: 30.0 square meters." in vlm._prompts.tokenizer.decode(read[0])
 
 
 def test_a_scene_is_read_once(vlm: VlmAnswerer) -> None:

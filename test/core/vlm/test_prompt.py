@@ -25,6 +25,8 @@ def test_the_format_is_qwens() -> None:
     )
     assert make.tokenizer.decode(ids) == text
     assert make.tokenizer(text)["input_ids"] == ids
+    told = text.replace("<|vision_start|>", "Floor area: 21.3 square meters.\n<|vision_start|>")
+    assert make.tokenizer(told)["input_ids"] == make.prefix(2, 21.34) + make.question("How many?") + make.answer("12")
 
 
 def test_regions_get_their_token() -> None:
