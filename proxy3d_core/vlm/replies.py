@@ -21,6 +21,8 @@ KINDS: Final[tuple[Kind, ...]] = ("text", "id", "number", "choice")
 _MARKER = re.compile(r"<OBJ\d{3}>")
 _STEP = re.compile(r"(<OBJ\d{3}>)(<OBJ\d{3}>)?(?:(\d+\.\d)|@\d{3}(?:@(\d{3}))?)")
 """One of the numbers that nano works an answer out from: a distance or a size, or a way and how far it is turned."""
+_BEST = re.compile(r">\d+\.\d(<OBJ\d{3}>)")
+"""The best so far of things whose distances are compared; each was named before its marker."""
 _UNITS = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
@@ -108,8 +110,13 @@ def _answer(said: str, wording: Wording, snapshot: Snapshot, references: Referen
 
 
 def _chosen(said: str, options: tuple[Option, ...], evidence: str) -> Heard:
-    """An option by its words at the end of what was worked out, which a small model is surer of than of its letter."""
-    worded = [o for o in options if f" {_plain(evidence)}".endswith(f" {_plain(o.text)}")]
+    """An option by what was worked out, which a small model is surer of than of its letter.
+
+    That is what the best of a comparison was named, or else the words at its end.
+    """
+    best = _BEST.findall(evidence)
+    worked_out = evidence[: evidence.index(best[-1])] if best else evidence
+    worded = [o for o in options if f" {_plain(worked_out)}".endswith(f" {_plain(o.text)}")]
     letters = {o.letter: o for o in options}
     found = _LETTER.fullmatch(said)
     option = max(worded, key=lambda o: len(o.text), default=None)
