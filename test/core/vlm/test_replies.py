@@ -93,7 +93,8 @@ def test_options_by_letter_or_text(reply: str, letter: str) -> None:
 
 def test_of_a_comparison_the_best_is_chosen() -> None:
     """What was named before the marker of the best one, whatever the last words and the letter are."""
-    steps = "left<OBJ001><OBJ000>2.0>2.0<OBJ001> tv stand<OBJ003><OBJ000>1.1>1.1<OBJ003> left<OBJ002><OBJ000>3.0>1.1<OBJ003>"
+    first = "left<OBJ001><OBJ000>2.0>2.0<OBJ001> tv stand<OBJ003><OBJ000>1.1>1.1<OBJ003>"
+    steps = f"{first} left<OBJ002><OBJ000>3.0>1.1<OBJ003>"
     for end in (" left", " tv stand", ""):
         assert hear(f"[{steps}{end}] C", options=OPTIONS).text == "B"
 
