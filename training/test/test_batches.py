@@ -28,7 +28,8 @@ from proxy3d_training.data.questions.rooms import read_room
 from proxy3d_training.data.schema import Box as SeenBox
 from proxy3d_training.data.schema import Thing as SeenThing
 from proxy3d_training.simulation.truth import Box, Room, Thing, Truth
-from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, drill, scene_tokens
+from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, scene_tokens
+from proxy3d_training.train.drills import drills
 
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 BUDGET, CHANNELS = 60, 48
@@ -125,10 +126,13 @@ def test_drills_ask_in_an_order_of_their_own() -> None:
     names, apart = {41: "dining table", 3: "ball", 12: "ball"}, {(3, 41): 3.2, (12, 41): 4.7, (3, 12): 3.6}
     said: set[str] = set()
     chosen: set[str] = set()
-    for seed in range(160):
-        drilled = drill(tokens, things, True, 0.0, np.random.default_rng(seed))
-        assert drilled is not None
-        question, answer = drilled
+
+    def drilled(scene: SceneTokens, symbolic: bool, yaw: float, seeds: int) -> list[tuple[str, str]]:
+        each = [drills(scene, things, {}, symbolic, yaw, np.random.default_rng(seed)) for seed in range(seeds)]
+        assert all(len(pairs) == 2 and pairs[0] != pairs[1] for pairs in each)
+        return [pair for pairs in each for pair in pairs]
+
+    for question, answer in drilled(tokens, True, 0.0, 80):
         asked = find_markers(question) or [41]
         if question.startswith("Which is"):
             anchor, *others = asked
@@ -148,25 +152,48 @@ def test_drills_ask_in_an_order_of_their_own() -> None:
         if question.startswith("Standing"):
             assert turned_by[tuple(asked)] in answer
     assert said == right and chosen == {"Which is near", "Which is fart"}
-    rooms = [drill(tokens, things, False, 0.0, np.random.default_rng(seed)) or ("", "") for seed in range(60)]
-    longest = [answer for question, answer in rooms if question.startswith("How long")]
+    longest = [answer for question, answer in drilled(tokens, False, 0.0, 30) if question.startswith("How long")]
     assert longest and {part for answer in longest for part in re.findall(r"<OBJ\d+>[\d.]+", answer)} == {
         f"{table}0.1",
         f"{ball}0.1",
         f"{other}0.1",
     }
-    turned = {drill(tokens, things, True, np.pi / 2, np.random.default_rng(seed)) for seed in range(120)}
-    assert any(f"{table}{ball}@345" in answer for _, answer in filter(None, turned))  # 255 + 90
-    assert drill(tokens, {8: things[8]}, True, 0.0, np.random.default_rng(0)) is None
-    unplaced = replace(tokens, positions=None)
-    answers = [drill(unplaced, things, True, 0.0, np.random.default_rng(n)) for n in range(40)]
-    assert not any(re.search(r"\(|@|\d\.\d", " ".join(answer or ())) for answer in answers)
+    assert any(f"{table}{ball}@345" in answer for _, answer in drilled(tokens, True, np.pi / 2, 60))  # 255 + 90
+    assert drills(tokens, {8: things[8]}, {}, True, 0.0, np.random.default_rng(0)) == []
+    unplaced = drilled(replace(tokens, positions=None), True, 0.0, 20)
+    assert not any(re.search(r"\(|@|\d\.\d", answer) for _, answer in unplaced)
+
+
+def test_drills_of_colors_and_floors() -> None:
+    """Of three chairs and a table only the table is asked for by name; the one red thing is always among the first."""
+    groups = np.arange(1, 5)
+    tokens = SceneTokens(np.zeros((4, CHANNELS), np.float32), None, groups, 23.14)
+    box = SeenBox(center=(0, 0, 0), size=(1, 1, 1))
+    labels = {1: "chair", 2: "chair", 3: "chair", 4: "table"}
+    things = {group: SeenThing(id=group, marker=group, label=label, box=box) for group, label in labels.items()}
+    colors = {1: "white", 2: "white", 3: "red"}
+    said = {
+        pair for seed in range(60) for pair in drills(tokens, things, colors, True, 0.0, np.random.default_rng(seed))
+    }
+    assert ("How large is the floor?", "23.1") in said
+    asked = [answer for question, answer in said if question.startswith("What colors")]
+    assert asked and all(answer.split("; ").index("<OBJ003> red") < 2 for answer in asked)
+    assert all(sorted(answer.split("; ")) == ["<OBJ001> white", "<OBJ002> white", "<OBJ003> red"] for answer in asked)
+    of_table = {
+        pair
+        for seed in range(60)
+        for pair in drills(tokens, things, {4: "blue"}, True, 0.0, np.random.default_rng(seed))
+    }
+    assert {
+        ("What colors have these: table?", "table<OBJ004> blue"),
+        ("What colors have <OBJ004>?", "<OBJ004> blue"),
+    } <= of_table
 
 
 def test_drills_come_with_every_row(data: SpaceSpan, prompts: PromptFormat) -> None:
     items, codes = [data[i] for i in range(4)], ReferenceCodes(pixels)
     plain, drilled = (Collator(prompts, codes, augment=5, drills=d)(items) for d in (False, True))
-    assert (drilled["segments"].max(dim=1).values == plain["segments"].max(dim=1).values + 1).all()
+    assert (drilled["segments"].max(dim=1).values == plain["segments"].max(dim=1).values + 2).all()
 
 
 def test_questions_of_a_room_without_pictures(tmp_path: Path) -> None:

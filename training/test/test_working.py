@@ -10,9 +10,19 @@ import numpy as np
 import pytest
 
 from proxy3d_training.data.prepared import Seen
-from proxy3d_training.data.schema import Box, ChoiceAnswer, IdAnswer, Sample, Scene, Situation, TextAnswer, Thing
+from proxy3d_training.data.schema import (
+    Box,
+    ChoiceAnswer,
+    IdAnswer,
+    NumberAnswer,
+    Sample,
+    Scene,
+    Situation,
+    TextAnswer,
+    Thing,
+)
 from proxy3d_training.train.batches import dealt
-from proxy3d_training.train.working import as_seen, rests_on, workable, working
+from proxy3d_training.train.working import as_seen, rests_on, workable, worked_out, working
 
 PLACES = {  # marker: label, centre, size; yaw 0
     1: ("sofa", (0, 0, 0.5), (1, 1, 1)),
@@ -56,7 +66,7 @@ def test_compared_distances_are_said_one_by_one_as_they_are_read() -> None:
     )
     steps = [("tv", 2, "3.0>3.0", 2), ("lamp", 3, "2.0>2.0", 3), ("chair", 4, "1.4>1.4", 4), ("chair", 5, "2.8>1.4", 4)]
     said = [f"{label}{named(m)}{named(1)}{gaps}{named(best)}" for label, m, gaps, best in steps]
-    assert working(asked) == " ".join(said) + " chair"
+    assert working(asked) == " ".join(said) + "; chair"
     other = working(dealt(asked, np.arange(100)[::-1]))
     assert other.index(named(94)) < other.index(named(95))  # of one category in the order of their markers
     assert other.startswith(f"tv{named(97)}{named(98)}3.0>3.0{named(97)} lamp{named(96)}{named(98)}2.0>2.0{named(96)}")
@@ -81,11 +91,13 @@ def test_directions_are_ways_in_the_scene_and_turns_from_what_is_faced(
     situation = Situation(text="I sit on the sofa and look toward the tv.")
     left = sample("situated_left_right", "Is the lamp to my left or right?", [3, 1, 2], situation=situation)
     ahead = f"<OBJ001><OBJ002>@{faced:03d}"
-    assert working(left, yaw) == f"{ahead}<OBJ001><OBJ003>@{ways[0]:03d}@090"
+    assert working(left, yaw) == f"sofa<OBJ001> tv<OBJ002> lamp<OBJ003>{ahead}<OBJ001><OBJ003>@{ways[0]:03d}@090"
     count = sample("situated_count", "How many chairs are behind me?", [4, 5, 1, 2], situation=situation)
-    assert working(count, yaw) == f"{ahead}<OBJ001><OBJ004>@{ways[1]:03d}@2251<OBJ001><OBJ005>@{ways[2]:03d}@045"
+    introduced = "sofa<OBJ001> tv<OBJ002> chair<OBJ004> chair<OBJ005>"
+    steps = f"{ahead}<OBJ001><OBJ004>@{ways[1]:03d}@2251<OBJ001><OBJ005>@{ways[2]:03d}@045"
+    assert working(count, yaw) == introduced + steps
     side = sample("side_of", "Standing at <OBJ001> and facing <OBJ002>, is <OBJ003> on the left?", [3, 1, 2])
-    assert working(side, yaw) == working(left, yaw)
+    assert f"sofa<OBJ001> tv<OBJ002> lamp<OBJ003>{working(side, yaw)}" == working(left, yaw)
     nearer = sample("situated_closer", "What is closer to me, the lamp or the tv?", [3, 2, 1, 5], situation=situation)
     said = "lamp<OBJ003><OBJ001>2.0>2.0<OBJ003> tv<OBJ002><OBJ001>3.0>2.0<OBJ003>"
     assert working(nearer, yaw) == said  # as near, however one looks
@@ -109,9 +121,9 @@ def test_what_is_measured_by_name_is_named_first() -> None:
     options = {"options": ("A. left", "B. right"), "answer": ChoiceAnswer(text="A", letter="A")}
     left = sample("object_rel_direction_easy", asked, [3, 1, 2], **options)
     steps = "<OBJ001><OBJ002>@000<OBJ001><OBJ003>@090@090"
-    assert working(left) == f"sofa<OBJ001> tv<OBJ002> lamp<OBJ003>{steps} left"
+    assert working(left) == f"sofa<OBJ001> tv<OBJ002> lamp<OBJ003>{steps}; left"
     lost = left.model_copy(update={"objects": (thing(None, "plant"), *left.objects[1:])})
-    assert working(lost) == "<OBJ002><OBJ001> left"  # what is left to rest on
+    assert working(lost) == "<OBJ002><OBJ001>; left"  # what is left to rest on
 
 
 def test_descriptions_by_distance_compare_all_of_the_name() -> None:
@@ -136,11 +148,12 @@ def test_of_a_route_each_turn_is_said() -> None:
     """From the sofa along x to the tv, back to the chair at (3, 3), which is 108 degrees left of that, on to the lamp,
     72 degrees more: 15-degree steps make 0, 105, 180 and turns of 105 and 75."""
     asked = sample(
-        "route_planning", "You are a robot beginning at the sofa and facing the tv.", [3, 1, 2, 5],
+        "route_planning", "From the sofa, facing the tv, go to the tv, the chair, and the lamp.", [3, 1, 2, 5],
         options=("A. Turn Left, Turn Left", "B. Turn Right, Turn Left"), answer=ChoiceAnswer(text="A", letter="A"),
     )  # fmt: skip
+    stops = "sofa<OBJ001> tv<OBJ002> chair<OBJ005> lamp<OBJ003>"
     legs = "<OBJ001><OBJ002>@000<OBJ002><OBJ005>@105@105<OBJ005><OBJ003>@180@075"
-    assert working(asked) == f"{legs} Turn Left, Turn Left" and workable(asked)
+    assert working(asked) == f"{stops}{legs}; Turn Left, Turn Left" and workable(asked)
     assert not workable(asked.model_copy(update={"objects": (*asked.objects[:3], thing(None, "plant"))}))
 
 
@@ -170,6 +183,23 @@ def test_what_stands_by_is_only_asked_where_it_is_plain() -> None:
         assert workable(sample(kind, "How about chairs behind me?", [4, 5, 1, 2], answer=given)) == right
 
 
+def test_a_longest_side_is_as_exact_as_it_is_worked_out() -> None:
+    shelf = thing(1).model_copy(update={"box": Box(center=(0, 0, 1), size=(0.2, 0.5, 1.43))})
+    asked = sample("object_size_estimation", "How long is the longest side of the shelf, in centimeters?", [])
+    asked = asked.model_copy(update={"objects": (shelf,), "answer": NumberAnswer(text="143", value=143, unit="cm")})
+    assert worked_out(asked) == "[sofa<OBJ001>1.4] 140"
+    unseen = shelf.model_copy(update={"marker": None, "box": None})
+    assert worked_out(asked.model_copy(update={"objects": (unseen,)})) == "143"
+
+
+def test_the_area_is_the_one_that_is_told() -> None:
+    given = NumberAnswer(text="23.1", value=23.1, unit="m^2")
+    asked = sample("room_size_estimation", "How large is this room, in square meters?", [], answer=given)
+    told = as_seen(asked, [], 22.66)
+    assert told is not None and worked_out(told) == "22.7" and workable(told)
+    assert as_seen(asked, [], None) == asked
+
+
 def seen(marker: int, label: str, x: float) -> Seen:
     return Seen(marker, marker, label, 1.0, Box(center=(x, 0, 0.5), size=(1, 1, 1)), "present")
 
@@ -191,7 +221,7 @@ def test_a_map_has_its_own_things_of_a_name() -> None:
         ("chair", 7, "2.0>1.4", 4),
     ]
     said = [f"{label}{named(m)}<OBJ001>{gaps}{named(best)}" for label, m, gaps, best in steps]
-    assert working(more) == " ".join(said) + " chair"
+    assert working(more) == " ".join(said) + "; chair"
     ghost = as_seen(asked, [*objects, seen(8, "tv", -1.5)])
     assert ghost is not None and not workable(ghost)  # half a metre away
     count = sample("count", "How many chairs are there?", [4, 5])

@@ -56,11 +56,12 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class TrueObject:
-    """What a map object may be: id, label and box in the recording's world."""
+    """What a map object may be: id, label and box in the recording's world; its colour in words, if it is known."""
 
     id: int
     label: str
     box: OrientedBox
+    color: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def jobs(folders: Sequence[Path], boxes: Path | None = None) -> list[Job]:
         for path in here:
             if (path / simulated.FILE).is_file():
                 truth = simulated.Truth.load(path)
-                things = tuple(TrueObject(t.id, t.label.lower(), t.box.oriented()) for t in truth.present())
+                things = tuple(TrueObject(t.id, t.label.lower(), t.box.oriented(), t.color) for t in truth.present())
                 job = Job(truth.name, path, things)
             else:
                 name = path.resolve().name
@@ -398,8 +399,10 @@ def _objects(snapshot: Snapshot, drive: Drive, true: Sequence[TrueObject], first
         one = by_id.get(matched.get(o.id, -1))
         iou = 0.0 if one is None else round(boxes[o.id].iou(one.box), 4)
         state, own = o.state.value, o.id - first + 1
-        true_id = None if one is None else one.id
-        seen.append(Seen(own, markers.get(o.id), o.label, round(o.score, 4), Box.of(boxes[o.id]), state, true_id, iou))
+        true_id, color = (None, "") if one is None else (one.id, one.color)
+        seen.append(
+            Seen(own, markers.get(o.id), o.label, round(o.score, 4), Box.of(boxes[o.id]), state, true_id, iou, color)
+        )
     return tuple(seen)
 
 

@@ -44,6 +44,7 @@ class Seen:
         state: present, moved or gone.
         true_id: of the true object that it is, or None.
         iou: with that one's box.
+        color: of that one, in words; empty where it is not known.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Seen:
     state: str
     true_id: int | None = None
     iou: float = 0.0
+    color: str = ""
 
 
 @dataclass(frozen=True)

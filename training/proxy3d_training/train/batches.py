@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -19,16 +18,15 @@ from proxy3d_core.proxies.references import MARKERS, ReferenceCodes, References,
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ProxySet
 from proxy3d_core.vlm.inputs import SceneTokens, collate, names_of
 from proxy3d_core.vlm.packing import pack
-from proxy3d_core.vlm.prompt import PromptFormat, with_evidence
+from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_training.data.dataset import Item
 from proxy3d_training.data.drawn import DrawnScene
 from proxy3d_training.data.prepared import PreparedScene
 from proxy3d_training.data.schema import MARKER, Box, IdAnswer, Sample, Thing, id_text
-from proxy3d_training.train.working import Choice, apart, as_seen, compared, sizes, turns, ways, workable, working
+from proxy3d_training.train.drills import drills
+from proxy3d_training.train.working import as_seen, workable, worked_out
 
 Ints = NDArray[np.int64]
-
-_CHOICES: dict[str, Choice] = {"nearest to": min, "farthest from": max}
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,8 @@ class Collator:
         budgets: how many proxies a drawn scene has, at least and at most.
         evidence: answers begin with what they are worked out from (``working``); what cannot be worked out from what is
             seen is left out.
-        drills: every row also asks of many objects at once what they are, which they are or where they are: each is one
-            more thing to look up, for a fraction of the tokens of a question.
+        drills: every row also asks twice of many objects at once what they are, which they are, where they are...: each
+            is one more thing to look up, for a fraction of the tokens of a question.
     """
 
     prompts: PromptFormat
@@ -99,9 +97,9 @@ class Collator:
             scenes.append(scene)
             asked = [dealt(sample, deal) for sample in self._asked(rows)]
             pairs = [self._pair(sample, yaw) for sample in asked]
-            drilled = drill(scene, things_seen(rows, deal), symbolic, yaw, rng) if self.drills else None
-            if drilled is not None:
-                pairs.append((self.prompts.question(drilled[0]), self.prompts.answer(drilled[1])))
+            if self.drills:
+                drilled = drills(scene, things_seen(rows, deal), _colors(rows[0].scene), symbolic, yaw, rng)
+                pairs += [(self.prompts.question(asked), self.prompts.answer(said)) for asked, said in drilled]
             questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
         prefixes = [self.prompts.prefix(len(scene), scene.area) for scene in scenes]
         packed = pack(prefixes, questions, self.prompts.pad)
@@ -113,8 +111,9 @@ class Collator:
         if not self.evidence:
             return samples
         scene = rows[0].scene
-        seen = [as_seen(s, scene.about.objects) if isinstance(scene, PreparedScene) else s for s in samples]
-        return [sample for sample in seen if sample is not None and workable(sample)] or samples[:1]
+        if isinstance(scene, PreparedScene):
+            samples = [s for s in (as_seen(s, scene.about.objects, scene.about.area) for s in samples) if s]
+        return [sample for sample in samples if workable(sample)] or [rows[0].sample]
 
     def _random(self, rows: Sequence[Item]) -> np.random.Generator:
         """The same for the same samples, so that a run that was stopped goes on as it would have."""
@@ -122,9 +121,7 @@ class Collator:
         return np.random.default_rng((self.augment or 0, zlib.crc32(names.encode())))
 
     def _pair(self, sample: Sample, yaw: float) -> tuple[list[int], list[int]]:
-        answer = sample.answer.text
-        if self.evidence:
-            answer = with_evidence(working(sample, yaw), answer)
+        answer = worked_out(sample, yaw) if self.evidence else sample.answer.text
         return self.prompts.question(sample.prompt()), self.prompts.answer(answer)
 
     def _scene(self, item: Item, deal: Ints, rng: np.random.Generator) -> SceneTokens:
@@ -139,59 +136,11 @@ class Collator:
         return tokens if self.placed else replace(tokens, positions=None)
 
 
-def drill(
-    scene: SceneTokens, things: Mapping[int, Thing], symbolic: bool, yaw: float, rng: np.random.Generator
-) -> tuple[str, str] | None:
-    """A question of many objects at once, in an order that it gives, and its answer; None where there is none to ask.
-
-    Args:
-        scene: as the model sees it.
-        things: named and marked, by group.
-        symbolic: they are symbols.
-        yaw: by which the scene is turned, radians.
-        rng: what is asked of which.
-    """
-    shown = [group for group in np.unique(scene.groups).tolist() if group in things]
-    kinds = ["name", "find"]
-    if scene.positions is not None:
-        kinds += ["place", "apart", "way", "turn", "nearest to", "farthest from"] + ([] if symbolic else ["long"])
-    kind = rng.choice(kinds)
-    if kind == "find":  # what there is one of
-        count = Counter(things[group].label for group in shown)
-        shown = [group for group in shown if count[things[group].label] == 1]
-    if len(shown) < {"apart": 2, "way": 2, "turn": 3, "nearest to": 3, "farthest from": 3}.get(kind, 1):
-        return None
-    asked = rng.permutation(shown)[: 6 if kind == "place" else 8 if kind in _CHOICES else 10].tolist()
-    some = [things[group] for group in asked]
-    markers, labels = [marker(thing.marker or 0) for thing in some], [thing.label or "" for thing in some]
-    if kind == "find":
-        return f"Which objects are these: {', '.join(labels)}?", _paired(labels, markers)
-    if kind == "name":
-        return f"What are {' '.join(markers)}?", _paired(markers, labels)
-    if kind == "place":
-        assert scene.positions is not None
-        middles = [scene.positions[scene.groups == group].mean(axis=0) + 0.0 for group in asked]
-        places = ["({:.1f}, {:.1f}, {:.1f})".format(*middle) for middle in middles]
-        return f"Where are {' '.join(markers)}?", _paired(markers, places)
-    if kind == "turn":
-        question = (
-            f"Standing at {markers[0]} and facing {markers[1]}, how far are they turned: {' '.join(markers[2:])}?"
-        )
-        return question, "".join(turns(some[0], some[1], some[2:], yaw))
-    if kind in _CHOICES:
-        anchor, *others = some
-        steps = compared(others, anchor, _CHOICES[kind], symbolic)
-        return f"Which is {kind} {markers[0]}: {' '.join(markers[1:])}?", "".join(steps).strip()
-    if kind == "long":
-        return f"How long is the longest side of {' '.join(markers)}?", "".join(sizes("object_size_estimation", some))
-    if kind == "apart":
-        steps = apart(some[:-1], some[1:], symbolic)
-        return f"How far is each from the next: {' '.join(markers)}?", "".join(steps)
-    return f"Which way is it from each to the next: {' '.join(markers)}?", "".join(ways(some[:-1], some[1:], yaw))
-
-
-def _paired(first: Sequence[str], second: Sequence[str]) -> str:
-    return "; ".join(f"{one} {other}" for one, other in zip(first, second, strict=True))
+def _colors(scene: PreparedScene | DrawnScene | None) -> dict[int, str]:
+    """Of the objects of the map whose colour is known, by group; of drawn ones nobody sees it."""
+    if not isinstance(scene, PreparedScene):
+        return {}
+    return {o.id: o.color for o in scene.about.objects if o.color}
 
 
 def things_seen(rows: Sequence[Item], deal: Ints) -> dict[int, Thing]:

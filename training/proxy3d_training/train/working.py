@@ -19,9 +19,10 @@ of numbers.
   compared at a time: ``chair<OBJ004><OBJ007>2.6>2.6<OBJ004> lamp<OBJ012><OBJ007>1.1>1.1<OBJ012>``.
 * What something stands on is named before its marker is given; so is all that stands on something.
 * What is asked about by its name is named, too: ``trash can<OBJ011>`` before its colour, ``door<OBJ003> desk<OBJ004>``
-  before what is nearest to the door, ``sofa<OBJ002> tv<OBJ005>`` before how far one is from the other,
-  ``shelf<OBJ006>1.0`` for its longest side.
-* The right option of a choice is said in words before its letter.
+  before what is nearest to the door, ``sofa<OBJ002> tv<OBJ005>`` before how far one is from the other, or before the
+  ways from where one stands, ``shelf<OBJ006>1.0`` for its longest side.
+* The right option of a choice is said in words before its letter, behind a semicolon: a name without one is one more
+  thing to look up.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ import numpy as np
 
 from proxy3d_core.geometry.boxes import OrientedBox, box_distances
 from proxy3d_core.proxies.references import marker
+from proxy3d_core.vlm.prompt import with_evidence
 from proxy3d_core.vlm.tokenizer import TURN
 from proxy3d_training.data.prepared import Seen
 from proxy3d_training.data.questions.geometry import off
@@ -46,10 +48,11 @@ Choice = Callable[[Sequence[float]], float]
 
 _MEASURED = frozenset({"centers_apart", "is_on", "object_abs_distance"})
 _COMPARED = frozenset({"closer_of", "closer", "object_rel_distance", "situated_closer"})
+_LONGEST = "object_size_estimation"
 _SIZES: dict[str, Callable[[tuple[float, float, float]], float]] = {
     "taller": lambda size: size[2],
     "bigger": lambda size: math.prod(size) ** (1 / 3),
-    "object_size_estimation": max,
+    _LONGEST: max,
 }
 _REFERRED = re.compile(r"\b(closest to|farthest from|near|on) the\b")
 _BEST: dict[str, Choice] = {"closest to": min, "farthest from": max}
@@ -60,7 +63,8 @@ _ON_A_SIDE = frozenset({"situated_count", "situated_parity", "situated_is"})
 _BESIDE = (PLAINLY + ELSEWHERE) / 2  # degrees from a side's middle; between the two is nothing that is asked about
 _ROUTE = "route_planning"
 _BY_NAME = frozenset({"color", "material", "shape", "nearest", "what_on", "where_on"})
-_INTRODUCED = _SIDES | {"object_abs_distance"}
+_INTRODUCED = _SIDES | {"object_abs_distance", _ROUTE}
+_AREA = "room_size_estimation"
 _TO = re.compile(r"\bto <OBJ(\d{3})>")
 
 
@@ -86,8 +90,20 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
         said += "".join(f" {label}{name}" for name, label in sorted(carried.items()) if name in sample.answer.text)
     if isinstance(sample.answer, ChoiceAnswer):
         letters = [option[:1] for option in sample.options]
-        said += f" {sample.options[letters.index(sample.answer.letter)][3:]}"
-    return said.strip()
+        said += f"; {sample.options[letters.index(sample.answer.letter)][3:]}"
+    return said.strip(" ;")
+
+
+def worked_out(sample: Sample, yaw: float = 0.0) -> str:
+    """The working and the answer, as they are learned; a longest side is as exact as it is worked out: ``[1.4] 140``.
+
+    Args:
+        sample, yaw: as for ``working``.
+    """
+    answer, box = sample.answer.text, next((thing.box for thing in sample.objects), None)
+    if sample.kind == _LONGEST and sample.source == "Simulated" and box is not None:
+        answer = f"{100 * round(max(box.size), 1):.0f}"
+    return with_evidence(working(sample, yaw), answer)
 
 
 def workable(sample: Sample) -> bool:
@@ -115,14 +131,15 @@ def workable(sample: Sample) -> bool:
     return kind not in _ON_A_SIDE or _agrees(sample, sum(_on_side(sample, from_, to)))
 
 
-def as_seen(sample: Sample, objects: Sequence[Seen]) -> Sample | None:
+def as_seen(sample: Sample, objects: Sequence[Seen], area: float | None = None) -> Sample | None:
     """A sample about things by their names, as who sees a map has to take it: of a name is what the map takes for such.
 
-    What the map has more of a name joins what is compared.
+    What the map has more of a name joins what is compared. The area of the floor is the one that is told.
 
     Args:
         sample: with the markers of the map.
         objects: of the map; those that are gone are not there.
+        area: of its floor, square metres, if that is told.
 
     Returns:
         None where the map has more of what is counted, or takes some of it for something else.
@@ -130,6 +147,9 @@ def as_seen(sample: Sample, objects: Sequence[Seen]) -> Sample | None:
     taken = {o.marker: o for o in objects if o.marker is not None and o.state != "gone"}
     if sample.source != "Simulated":
         return sample
+    if sample.kind == _AREA and area is not None:
+        told = sample.answer.model_copy(update={"text": f"{area:.1f}", "value": round(area, 1)})
+        return sample.model_copy(update={"answer": told})
     if _counts(sample) or sample.kind in _ON_A_SIDE:
         counted = sample.objects[: -2 if sample.kind in _ON_A_SIDE else -1 if sample.kind == "count_on" else None]
         names = {thing.label for thing in counted}
@@ -236,9 +256,10 @@ def _introduced(sample: Sample) -> str:
     """What a question names by words, before it is measured; nothing where it has markers, or something is missing."""
     things = sample.objects
     by_name = sample.source == "Simulated" and not MARKER.search(sample.question)
-    if sample.kind not in _INTRODUCED or not by_name or not all(map(_known, things)):
+    stands = sample.kind.startswith(_SITUATED) and sample.kind not in _COMPARED
+    if not (sample.kind in _INTRODUCED or stands) or not by_name or not all(map(_known, things)):
         return ""
-    return "".join(f" {thing.label}{_name(thing)}" for thing in _as_read(things, sample.question))
+    return "".join(f" {thing.label}{_name(thing)}" for thing in _as_read(things, sample.prompt()))
 
 
 def _measured(sample: Sample, yaw: float) -> str:
