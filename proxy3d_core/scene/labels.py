@@ -45,6 +45,8 @@ _ON_A_FOOT = frozenset({"tv", "television", "tvmonitor", "monitor", "screen"})
 
 _HANGING = frozenset({"curtain", "curtains", "drapes", "shower curtain", "towel", "blind", "blinds"})
 
+_ON_WALLS = frozenset({"radiator"})  # with a gap over the floor
+
 _ROUND = frozenset({
     "trash can", "trash bin", "bin", "bucket", "stool", "floor lamp", "standing lamp", "table lamp", "lamp", "fan",
     "potted plant", "pottedplant", "plant", "vase", "mug", "cup", "glass", "bottle", "bowl", "plate", "pot", "ball",
@@ -90,7 +92,7 @@ _MOST_LENGTH = {  # m
     2.4: {"bed", "sofa", "couch", "dining table", "diningtable", "window", "whiteboard", "blackboard"},
 }
 # fmt: on
-_TOPS = {"door": 2.0, "doorway": 2.0, "curtain": 2.1}
+_TOPS = {"door": 2.1, "doorway": 2.1, "window": 2.0, "curtain": 2.1}
 _MOST = {name: length for length, names in _MOST_LENGTH.items() for name in names}
 _LEAST = {name: length for length, names in _LEAST_LENGTH.items() for name in names}
 _UNKNOWN_LEAST = 0.08  # m
@@ -108,7 +110,7 @@ def stands_on_floor(name: str) -> bool:
 
 def hidden_feet(name: str) -> float:
     """How much of such a thing may be hidden between what was seen of it and the floor, metres."""
-    return 1.5 if name in _ON_A_POLE else 0.8 if stands_on_floor(name) else 0.15
+    return 1.5 if name in _ON_A_POLE else 0.8 if stands_on_floor(name) else 0.0 if name in _ON_WALLS else 0.15
 
 
 def is_hanging(name: str) -> bool:

@@ -82,9 +82,20 @@ def test_a_screen_stands_on_a_foot(label: str, x: float, ends: tuple[float, floa
     assert (box.corners[:, 0].min(), box.corners[:, 0].max()) == pytest.approx(ends, abs=0.035)
 
 
-@pytest.mark.parametrize(("label", "top"), [("door", 2.0), ("doorway", 2.0), ("cabinet", 1.5)])
+@pytest.mark.parametrize(("label", "top"), [("door", 2.1), ("doorway", 2.1), ("window", 2.0), ("cabinet", 1.5)])
 def test_a_door_is_as_high_as_doors_are(label: str, top: float) -> None:
     assert found(Thing(label, (2.9, 0.0, 0.75), (0.1, 1.0, 1.5))).box.top == pytest.approx(top, abs=0.05)
+
+
+@pytest.mark.parametrize(("label", "bottom"), [("radiator", 0.12), ("box", 0.0)])
+def test_a_radiator_hangs_over_the_floor(label: str, bottom: float) -> None:
+    """Of what ends so low on the floor the lowest part was not seen."""
+    assert found(Thing(label, (2.5, 0.0, 0.42), (0.1, 0.9, 0.6))).box.bottom == pytest.approx(bottom, abs=0.03)
+
+
+def test_a_rug_is_a_centimetre_thick() -> None:
+    box = found(Thing("rug", (1.5, 0.0, 0.005), (1.2, 1.6, 0.01))).box
+    assert box.size[2] == pytest.approx(0.01, abs=0.006)
 
 
 def test_leaves_reach_farther_than_they_are_seen() -> None:
