@@ -72,7 +72,7 @@ class StageConfig(ReadConfig):
     warmup: float | None = Field(None, ge=0, le=1, description="Share of the steps on the way up to it.")
     steps: int | None = Field(None, ge=1, description="So many steps instead of whole epochs.")
     minutes: float | None = Field(None, gt=0, description="Ends after this time at the latest; the rate falls with it.")
-    drills: bool = Field(False, description="Every scene is also asked of many objects at once (Collator).")
+    drills: bool = Field(False, description="Every scene is also asked twice of many objects at once (drills.py).")
     replay: tuple[ReplayConfig, ...] = Field((), description="What else is read.")
 
     def resolved(self) -> Stage:
