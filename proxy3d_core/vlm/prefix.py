@@ -15,6 +15,7 @@ from proxy3d_core.errors import BadInput
 from proxy3d_core.vlm.inputs import SceneTokens, collate
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat, mentioned_regions
+from proxy3d_core.vlm.tokenizer import DIRECTIONS, LENGTHS
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class ScenePrefix:
             max_new_tokens=max_new_tokens,
             eos_token_id=self._prompts.end,
             pad_token_id=self._prompts.pad,
-            logits_processor=LogitsProcessorList([grounded, chosen]),
+            logits_processor=LogitsProcessorList([grounded, _Measured(self._prompts), chosen]),
             stopping_criteria=StoppingCriteriaList([] if stop is None else [_Stop(stop)]),
         )[:, inputs["input_ids"].shape[1] :]
         probability = torch.stack(chosen.steps, dim=1)
@@ -220,6 +221,41 @@ class _Grounded(LogitsProcessor):
         listed = {b for a, b in pairwise(said) if last and self._names.get(a) == last}
         others = self._markers - self._called[last] if last in self._called else frozenset()
         return others | self._markers.intersection(listed)
+
+
+class _Measured(LogitsProcessor):
+    """What is measured, a length or a direction right behind a marker, is the median of what it may be.
+
+    Tokens beside the right one are nearly as right: which of them is the most probable is chance, their median is not.
+    """
+
+    def __init__(self, prompts: PromptFormat) -> None:
+        self._markers = frozenset(prompts.markers.values())
+        added: dict[str, int] = prompts.tokenizer.get_added_vocab()
+        self._lengths, self._ways = (
+            [added[text] for text in texts if text in added] for texts in (LENGTHS, DIRECTIONS)
+        )
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        top = scores.argmax(dim=1).tolist()
+        for row, (last, best) in enumerate(zip(input_ids[:, -1].tolist(), top, strict=True)):
+            tokens, median = (self._lengths, _median) if best in self._lengths else (self._ways, _circular_median)
+            if last in self._markers and best in tokens:
+                likely = scores[row, tokens].float().softmax(dim=0)
+                other = tokens[median(likely)]
+                scores[row, [best, other]] = scores[row, [other, best]]
+        return scores
+
+
+def _median(likely: Tensor) -> int:
+    return int((likely.cumsum(dim=0) < 0.5).sum().clamp(max=len(likely) - 1))
+
+
+def _circular_median(likely: Tensor) -> int:
+    """The direction from which the others are least far, on average."""
+    steps = torch.arange(len(likely), device=likely.device)
+    apart = (steps[:, None] - steps).abs()
+    return int((torch.minimum(apart, len(likely) - apart) * likely).sum(dim=1).argmin())
 
 
 class _Probability(LogitsProcessor):

@@ -135,6 +135,34 @@ def test_what_is_listed_behind_a_name_is_called_so() -> None:
         assert prefix.answer(["Far?"])[0].text == said
 
 
+@pytest.mark.parametrize(
+    ("likely", "median"),
+    [
+        ({"1.0": 0.3, "1.1": 0.25, "1.2": 0.25, "1.3": 0.2}, "1.1"),
+        ({"@000": 0.4, "@345": 0.3, "@315": 0.3}, "@345"),  # from the others 1.0 steps of 15 degrees; @000 1.2
+    ],
+)
+def test_what_is_measured_behind_a_marker_is_the_median(likely: dict[str, float], median: str) -> None:
+    """Behind anything else it is the most probable one, which may be one that was said before."""
+    model, words = tiny_vlm(), prompts()
+    quantities = words.tokenizer.convert_tokens_to_ids(list(likely))
+    begin: list[int] = []
+    turn: list[int] = []
+
+    def head(_: Any, inputs: Any, out: Any) -> Any:
+        turn.append(0)
+        steps = [(begin, [1.0]), (quantities, [*likely.values()]), ([words.end], [1.0])]
+        next_, weights = steps[len(turn) - 1]
+        return out.fill_(-30.0).index_copy(-1, torch.tensor(next_), torch.tensor(weights).log().expand(1, 1, -1))
+
+    prefix = ScenePrefix(model, words, scene(40))
+    model.lm_head.register_forward_hook(head)
+    (the,) = words.tokenizer("The", add_special_tokens=False)["input_ids"]
+    for begin[:], said in (([words.markers[3]], f"<OBJ003>{median}"), ([the], f"The{next(iter(likely))}")):
+        turn.clear()
+        assert prefix.answer(["Far?"])[0].text == said
+
+
 @torch.no_grad()
 def test_without_a_scene_and_with_regions_and_latents() -> None:
     """The blind model; regions that questions name, in the order they name them; latents of the scene."""
