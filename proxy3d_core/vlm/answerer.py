@@ -41,7 +41,7 @@ QUICK = 0.25
 FRESH = 1_000_000_000
 """A scene that is older by so much, nanoseconds, answers for the same objects still: the robot maps on meanwhile."""
 _KEPT = 2  # scenes whose keys and values are kept: the newest, and the one that questions still wait on
-_NICE = 5  # how far the model's thread steps back behind those that map
+_NICE = 1  # how far the model's thread steps back behind those that map
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +243,8 @@ class VlmAnswerer:
     def _work(self) -> None:
         if sys.platform == "linux":  # elsewhere a nice value is the whole process's
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+                thread = threading.get_native_id()
+                os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)
         torch.set_num_threads(max(1, torch.get_num_threads() // 2))  # holds for this thread
         while (batch := self._next()) is not None:
             if isinstance(batch, Snapshot):
