@@ -227,6 +227,7 @@ class _Measured(LogitsProcessor):
     """What is measured, a length or a direction right behind a marker, is the median of what it may be.
 
     Tokens beside the right one are nearly as right: which of them is the most probable is chance, their median is not.
+    It takes that one's place, and with it its probability.
     """
 
     def __init__(self, prompts: PromptFormat) -> None:
@@ -237,6 +238,8 @@ class _Measured(LogitsProcessor):
         )
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if not self._markers:
+            return scores
         top = scores.argmax(dim=1).tolist()
         for row, (last, best) in enumerate(zip(input_ids[:, -1].tolist(), top, strict=True)):
             tokens, median = (self._lengths, _median) if best in self._lengths else (self._ways, _circular_median)

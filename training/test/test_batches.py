@@ -29,7 +29,7 @@ from proxy3d_training.data.schema import Box as SeenBox
 from proxy3d_training.data.schema import Thing as SeenThing
 from proxy3d_training.simulation.truth import Box, Room, Thing, Truth
 from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, scene_tokens
-from proxy3d_training.train.drills import drills
+from proxy3d_training.train.drills import Drilled, drills
 
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 BUDGET, CHANNELS = 60, 48
@@ -128,7 +128,8 @@ def test_drills_ask_in_an_order_of_their_own() -> None:
     chosen: set[str] = set()
 
     def drilled(scene: SceneTokens, symbolic: bool, yaw: float, seeds: int) -> list[tuple[str, str]]:
-        each = [drills(scene, things, {}, symbolic, yaw, np.random.default_rng(seed)) for seed in range(seeds)]
+        about = Drilled(scene, things, {}, symbolic, yaw)
+        each = [drills(about, np.random.default_rng(seed)) for seed in range(seeds)]
         assert all(len(pairs) == 2 and pairs[0] != pairs[1] for pairs in each)
         return [pair for pairs in each for pair in pairs]
 
@@ -159,7 +160,7 @@ def test_drills_ask_in_an_order_of_their_own() -> None:
         f"{other}0.1",
     }
     assert any(f"{table}{ball}@345" in answer for _, answer in drilled(tokens, True, np.pi / 2, 60))  # 255 + 90
-    assert drills(tokens, {8: things[8]}, {}, True, 0.0, np.random.default_rng(0)) == []
+    assert drills(Drilled(tokens, {8: things[8]}, {}, True), np.random.default_rng(0)) == []
     unplaced = drilled(replace(tokens, positions=None), True, 0.0, 20)
     assert not any(re.search(r"\(|@|\d\.\d", answer) for _, answer in unplaced)
 
@@ -173,7 +174,9 @@ def test_drills_of_colors_and_floors() -> None:
     things = {group: SeenThing(id=group, marker=group, label=label, box=box) for group, label in labels.items()}
     colors = {1: "white", 2: "white", 3: "red"}
     said = {
-        pair for seed in range(60) for pair in drills(tokens, things, colors, True, 0.0, np.random.default_rng(seed))
+        pair
+        for seed in range(60)
+        for pair in drills(Drilled(tokens, things, colors, True), np.random.default_rng(seed))
     }
     assert ("How large is the floor?", "23.1") in said
     asked = [answer for question, answer in said if question.startswith("What colors")]
@@ -182,7 +185,7 @@ def test_drills_of_colors_and_floors() -> None:
     of_table = {
         pair
         for seed in range(60)
-        for pair in drills(tokens, things, {4: "blue"}, True, 0.0, np.random.default_rng(seed))
+        for pair in drills(Drilled(tokens, things, {4: "blue"}, True), np.random.default_rng(seed))
     }
     assert {
         ("What colors have these: table?", "table<OBJ004> blue"),

@@ -23,7 +23,7 @@ from proxy3d_training.data.dataset import Item
 from proxy3d_training.data.drawn import DrawnScene
 from proxy3d_training.data.prepared import PreparedScene
 from proxy3d_training.data.schema import MARKER, Box, IdAnswer, Sample, Thing, id_text
-from proxy3d_training.train.drills import drills
+from proxy3d_training.train.drills import Drilled, drills
 from proxy3d_training.train.working import as_seen, workable, worked_out
 
 Ints = NDArray[np.int64]
@@ -98,8 +98,10 @@ class Collator:
             asked = [dealt(sample, deal) for sample in self._asked(rows)]
             pairs = [self._pair(sample, yaw) for sample in asked]
             if self.drills:
-                drilled = drills(scene, things_seen(rows, deal), _colors(rows[0].scene), symbolic, yaw, rng)
-                pairs += [(self.prompts.question(asked), self.prompts.answer(said)) for asked, said in drilled]
+                about = Drilled(scene, things_seen(rows, deal), _colors(rows[0].scene), symbolic, yaw)
+                pairs += [
+                    (self.prompts.question(asked), self.prompts.answer(said)) for asked, said in drills(about, rng)
+                ]
             questions.append(sorted(pairs, key=lambda pair: sum(map(len, pair))))  # alike long together: fewer grids
         prefixes = [self.prompts.prefix(len(scene), scene.area) for scene in scenes]
         packed = pack(prefixes, questions, self.prompts.pad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -18,41 +19,38 @@ DRILLS = 2
 _CHOICES: dict[str, Choice] = {"nearest to": min, "farthest from": max}
 
 
-def drills(
-    scene: SceneTokens,
-    things: Mapping[int, Thing],
-    colors: Mapping[int, str],
-    symbolic: bool,
-    yaw: float,
-    rng: np.random.Generator,
-) -> list[tuple[str, str]]:
-    """Questions of many objects at once, in an order that they give, and their answers; at most ``DRILLS`` of them.
+@dataclass(frozen=True, eq=False)
+class Drilled:
+    """What drills are about.
 
-    Args:
+    Attributes:
         scene: as the model sees it.
         things: named and marked, by group.
         colors: of those whose colour is known, by group.
         symbolic: they are symbols.
         yaw: by which the scene is turned, radians.
-        rng: what is asked of which.
     """
+
+    scene: SceneTokens
+    things: Mapping[int, Thing]
+    colors: Mapping[int, str]
+    symbolic: bool = False
+    yaw: float = 0.0
+
+
+def drills(about: Drilled, rng: np.random.Generator) -> list[tuple[str, str]]:
+    """Questions of many objects at once, in an order that they give, and their answers; at most ``DRILLS`` of them."""
+    scene, symbolic = about.scene, about.symbolic
     kinds = ["name", "find", "color"] + (["area"] if scene.area is not None else [])
     if scene.positions is not None:
         kinds += ["place", "apart", "way", "turn", *_CHOICES] + ([] if symbolic else ["long"])
-    asked = (_drill(kind, scene, things, colors, symbolic, yaw, rng) for kind in rng.permutation(kinds))
+    asked = (_drill(kind, about, rng) for kind in rng.permutation(kinds))
     return list(islice((pair for pair in asked if pair is not None), DRILLS))
 
 
-def _drill(
-    kind: str,
-    scene: SceneTokens,
-    things: Mapping[int, Thing],
-    colors: Mapping[int, str],
-    symbolic: bool,
-    yaw: float,
-    rng: np.random.Generator,
-) -> tuple[str, str] | None:
+def _drill(kind: str, about: Drilled, rng: np.random.Generator) -> tuple[str, str] | None:
     """One of a kind; None where there is nothing to ask."""
+    scene, things, colors, yaw = about.scene, about.things, about.colors, about.yaw
     if kind == "area":
         return "How large is the floor?", f"{scene.area:.1f}"
     shown = [group for group in np.unique(scene.groups).tolist() if group in things]
@@ -92,12 +90,12 @@ def _drill(
         return question, "".join(turns(some[0], some[1], some[2:], yaw))
     if kind in _CHOICES:
         anchor, *others = some
-        steps = compared(others, anchor, _CHOICES[kind], symbolic)
+        steps = compared(others, anchor, _CHOICES[kind], about.symbolic)
         return f"Which is {kind} {markers[0]}: {' '.join(markers[1:])}?", "".join(steps).strip()
     if kind == "long":
         return f"How long is the longest side of {' '.join(markers)}?", "".join(sizes("object_size_estimation", some))
     if kind == "apart":
-        steps = apart(some[:-1], some[1:], symbolic)
+        steps = apart(some[:-1], some[1:], about.symbolic)
         return f"How far is each from the next: {' '.join(markers)}?", "".join(steps)
     return f"Which way is it from each to the next: {' '.join(markers)}?", "".join(ways(some[:-1], some[1:], yaw))
 
