@@ -126,6 +126,9 @@ class MapConfig(_Section):
     update_period: float = Field(
         0.5, ge=0.02, le=60, description="Objects are extracted anew this often [s of input time]."
     )
+    complete: bool = Field(
+        True, description="Boxes reach as far as things of their kind do; false = as far as they were seen."
+    )
     robot_height: float = Field(1.0, ge=0.1, le=3, description="Free floor needs this much room above it [m].")
 
 

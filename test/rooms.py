@@ -102,9 +102,9 @@ def walk(room: Room, seconds: float = 6.0, start: float = 0.0, radius: float = 1
 
 
 def plain_scene(**settings: object) -> SceneState:
-    """A scene without a model: boxes of one colour mean nothing to it."""
+    """A scene without models: boxes of one colour mean nothing to it, nor are things of a kind as large as at home."""
     named = {name.replace("__", "."): value for name, value in settings.items()}
-    return SceneState(Config.from_flat({"encoder.source": "appearance", **named}))
+    return SceneState(Config.from_flat({"encoder.source": "appearance", "map.complete": False, **named}))
 
 
 def see(room: Room, scene: SceneState | None = None, **kwargs: float) -> SceneState:

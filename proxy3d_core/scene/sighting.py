@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.boxes import OrientedBox
+from proxy3d_core.scene.completion import LEAST_EDGE, Completion, Outline
 from proxy3d_core.scene.labels import (
     GROUND_COVERS,
     STRUCTURE,
@@ -31,7 +32,6 @@ _DOUBT = 0.7  # a second of "no class" counts this much against a name (less for
 _NAMED_SHARE_POWER = 0.25
 _SURE_AFTER = 0.15  # s of votes per voxel, to about two thirds
 _IN_FRAME = 12  # voxels that a frame must have shown first or last, or a tenth of them
-_LEAST_EDGE = 0.01  # m; nothing is thinner
 _ROUND_ENOUGH = 0.15  # of its width, that a round thing may seem less deep
 _PARALLEL = 0.98  # cosine between a box's edge and the normal of the wall that it stands at
 _BEHIND = 0.25  # m between what is seen of a thing and the wall behind it
@@ -81,6 +81,7 @@ def describe(
     segmentation: Segmentation,
     vocabulary: list[str],
     looks: Mapping[int, float],
+    completion: Completion,
 ) -> Sighting:
     """Describe a candidate.
 
@@ -90,6 +91,7 @@ def describe(
         segmentation: that the candidate is of.
         vocabulary: label names by index.
         looks: seconds of looking that each of the latest frames stands for, by stamp.
+        completion: of the box of what has a name, where there is a floor to count heights from.
     """
     members = candidate.members
     # Parts that no mask covered (legs, a shaded seat) joined by touch; they say little against the class.
@@ -111,13 +113,18 @@ def describe(
         settled = 1 - np.exp(-float(seconds[best]) / len(voters) / _SURE_AFTER)
         score = float(share * settled * (len(voters) / len(members)) ** _NAMED_SHARE_POWER)
     label = vocabulary[best] if best >= 0 else UNKNOWN_LABEL
+    structure = segmentation.structure
+    box = _tight_box(surface, members, structure, label)
+    if best >= 0 and structure.floor is not None:
+        points, normals = surface.position[members], surface.normal[members]
+        box = completion(Outline.of(label, box, points, normals, structure.floor, structure.walls))
     owners, counts = np.unique(surface.owner[members], return_counts=True)
     red, green, blue = (float(c) for c in surface.color[members].mean(axis=0))
     return Sighting(
         owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
         voxels=len(members),
         seen_s=max(float(surface.seen[members].mean()), _looked(surface, members, looks) if best >= 0 else 0.0),
-        box=_tight_box(surface, members, segmentation.structure, label),
+        box=box,
         label=label,
         score=score,
         votes={vocabulary[i]: round(float(seconds[i]) / max(total, 1e-6), 4) for i in np.flatnonzero(seconds)},
@@ -171,7 +178,7 @@ def _tight_box(surface: Surface, members: NDArray[np.int64], structure: Structur
     else:
         for wall in structure.walls:
             box = _up_to(wall, box, normals)
-    box = OrientedBox(box.center, np.maximum(box.size, _LEAST_EDGE), box.rotation)
+    box = OrientedBox(box.center, np.maximum(box.size, LEAST_EDGE), box.rotation)
     floor = structure.floor
     if floor is None:
         return box

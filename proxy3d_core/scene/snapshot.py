@@ -37,7 +37,8 @@ class SceneObject:
         id: stable and never reused.
         label: the name with most votes, lower case, or ``object``.
         score: confidence in the label, 0..1.
-        box: tight box in the fixed frame (the last known one if gone).
+        box: tight box in the fixed frame (the last known one if gone), around the whole thing as far as its kind and
+            what was seen of it tell (``completion``).
         votes: share of each label among the votes.
         color: mean colour (r, g, b), 0..255, or None.
         state: present, moved or gone.

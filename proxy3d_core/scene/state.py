@@ -24,6 +24,7 @@ from proxy3d_core.perception.patch_points import patch_points
 from proxy3d_core.perception.vision import Sight, VisionModel, load_vision
 from proxy3d_core.proxies.streaming import Atoms, Occupied, ProxyMap
 from proxy3d_core.proxies.triplets import Triplets
+from proxy3d_core.scene.completion import Completion, as_seen, shipped
 from proxy3d_core.scene.floorplan import floor_plan
 from proxy3d_core.scene.instances import InstanceMap
 from proxy3d_core.scene.labels import GROUND_COVERS, STRUCTURE, least_surface, normalise
@@ -60,7 +61,8 @@ class SceneState:
     sees a frame whenever it is free, and the frames in between give geometry only. The small vision model sees every
     frame; its labels count where ``input.semantics`` lets them: what the robot says of its frames goes first.
 
-    With ``read_only`` it takes no frames, only saved maps, and needs no encoder for them.
+    With ``read_only`` it takes no frames, only saved maps, and needs no encoder for them. With ``map.complete`` the
+    network of the package completes boxes, unless another ``completion`` is given.
 
     Changes take a lock; ``snapshot`` may be called from any thread at any time and costs nothing.
 
@@ -71,10 +73,16 @@ class SceneState:
     """
 
     def __init__(
-        self, config: Config | None = None, frame_id: str = "map", background: bool = False, read_only: bool = False
+        self,
+        config: Config | None = None,
+        frame_id: str = "map",
+        background: bool = False,
+        read_only: bool = False,
+        completion: Completion | None = None,
     ) -> None:
         self._config = config or Config()
         self._frame_id = frame_id
+        self._completion = completion or (shipped() if self._config.map.complete else as_seen)
         self._lock = threading.RLock()  # voxels and tracks
         self._extracting = threading.Lock()  # one extraction at a time; taken before _lock
         self._background = ThreadPoolExecutor(1, thread_name_prefix="extract") if background else None
@@ -382,7 +390,10 @@ class SceneState:
                 looks = dict(self._looks)
             with self.times.measure("segment"):
                 segmentation = segment(surface, vocabulary, settings.min_size, height, instances)
-                sightings = [describe(surface, c, segmentation, vocabulary, looks) for c in segmentation.candidates]
+                sightings = [
+                    describe(surface, c, segmentation, vocabulary, looks, self._completion)
+                    for c in segmentation.candidates
+                ]
             with self._lock, self.times.measure("track"):
                 if voxels is not self._voxels:
                     return  # the map was reset or replaced meanwhile

@@ -18,6 +18,7 @@ from proxy3d_core.frame import Frame
 from proxy3d_core.geometry import OrientedBox
 from proxy3d_core.geometry.transforms import robot_from_camera
 from proxy3d_core.perception.level import Level, estimate_up
+from proxy3d_core.scene.completion import Completion
 from proxy3d_core.scene.state import SceneState
 from proxy3d_core.sequences import Sequence, frames
 from proxy3d_core.timing import StageTimes
@@ -133,9 +134,9 @@ class ReusedScene(SceneState):
         times: of its stages, over all sequences.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, completion: Completion | None = None) -> None:
         """Raises MissingExtra, ModelError, BadInput as ``SceneState``."""
-        super().__init__(config)
+        super().__init__(config, completion=completion)
         self.config = config
         self.times: StageSums = StageSums()
 

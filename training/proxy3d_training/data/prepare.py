@@ -26,6 +26,7 @@ from proxy3d_core.perception.patch_points import patch_points
 from proxy3d_core.perception.vision import NANO
 from proxy3d_core.proxies.references import References
 from proxy3d_core.proxies.serialise import serialise
+from proxy3d_core.scene.completion import NANO as BOXES
 from proxy3d_core.scene.snapshot import SceneObject, Snapshot
 from proxy3d_core.sequences import Sequence as Recording
 from proxy3d_core.sequences import open_sequence
@@ -170,7 +171,7 @@ def _oriented(entry: dict[str, Any]) -> OrientedBox:
 
 
 def maker(config: Config) -> dict[str, Any]:
-    """What the content of prepared scenes depends on: the encoder with its weights, settings, versions."""
+    """What the content of prepared scenes depends on: encoder and completion with their weights, settings, versions."""
     from proxy3d_core import __version__ as core
 
     source = NANO if config.encoder.source == "nano" else Path(config.encoder.source)
@@ -178,6 +179,8 @@ def maker(config: Config) -> dict[str, Any]:
     if config.encoder.source and source.is_dir():
         for path in sorted([*source.glob("*.json"), *source.glob("*.safetensors")]):
             weights[path.name] = digest(path.read_bytes())
+    for path in sorted(BOXES.glob("*.safetensors")):
+        weights[f"{BOXES.name}/{path.name}"] = digest(path.read_bytes())
     sections = ("perception", "encoder", "map", "proxies")
     settings = {k: v for k, v in config.flat().items() if k.partition(".")[0] in sections and "device" not in k}
     settings["input.semantics"] = config.input.semantics

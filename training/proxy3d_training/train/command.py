@@ -39,6 +39,7 @@ def _train(
 
 def _run(path: Path, settings: list[str], out: Path | None, quiet: bool) -> int:
     try:
+        from proxy3d_training.train.boxes import BoxTraining, train_boxes
         from proxy3d_training.train.config import TrainConfig, checked, read_config
         from proxy3d_training.train.run import Run, Stopped
         from proxy3d_training.train.vision import VisionTraining, train_vision
@@ -48,6 +49,9 @@ def _run(path: Path, settings: list[str], out: Path | None, quiet: bool) -> int:
     tree = read_config(path, settings) | ({} if out is None else {"out": str(out)})
     if tree.get("kind") == "vision":
         train_vision(checked(VisionTraining, tree), quiet)
+        return 0
+    if tree.get("kind") == "boxes":
+        train_boxes(checked(BoxTraining, tree), quiet)
         return 0
     try:
         Run(checked(TrainConfig, tree), quiet)()
