@@ -3,18 +3,20 @@
     <|im_start|>system
     You are a helpful assistant.<|im_end|>
     <|im_start|>user
-    Floor area: 21.3 square meters.
+    Floor: as large as a square of 4.6 m, 21.3 square meters.
     <|vision_start|><|image_pad|> x K <|vision_end|>How many chairs are there?<|im_end|>
     <|im_start|>assistant
     Four.<|im_end|>
 
 the chat format of Qwen2.5-VL, with a token for each proxy, and how large the map's floor is, where that is known: it
-follows from no proxy alone. Its parts are tokenised one by one and end at special tokens or with a line, so that the
-joined tokens are those of the joined text.
+follows from no proxy alone. It is told as a length, too, which nano reads at once (``tokenizer``). The parts of all
+this are tokenised one by one and end at special tokens or with a line, so that the joined tokens are those of the
+joined text.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cached_property
 from typing import Any
@@ -39,6 +41,7 @@ _EVIDENCE = re.compile(r"\[((?=[^\[\]]*<OBJ\d{3}>)[^\[\]]+|[^\[\]]+(?=\] ?\S))\]
 LARGE = 20_000
 """Vocabularies of this size come from published language models."""
 
+_FLOOR = "Floor: as large as a square of {:.1f} m, {:.1f} square meters.\n"
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MENTION = re.compile(r"Region \[(\d+)\]")
 
@@ -72,7 +75,7 @@ class PromptFormat:
             proxies: how many; 0 = no scene (blind).
             area: of the floor, square metres; None = not known.
         """
-        told = [] if area is None else self._text(f"Floor area: {area:.1f} square meters.\n")
+        told = [] if area is None else self._text(_FLOOR.format(square_edge(area), area))
         return [*self._system, *told, self._scene_start, *[self.proxy] * proxies, self._scene_end]
 
     def question(self, text: str, regions: int = 0) -> list[int]:
@@ -141,6 +144,11 @@ class PromptFormat:
 def mentioned_regions(text: str) -> list[int]:
     """Which region each region token of a question stands for: ``[1, 0, 1]``, in the order of the text."""
     return [int(digits) for digits in _MENTION.findall(text)]
+
+
+def square_edge(area: float) -> float:
+    """Of a square with this area: m^2 to metres, in tenths."""
+    return round(math.sqrt(area), 1)
 
 
 def with_evidence(evidence: str, answer: str) -> str:

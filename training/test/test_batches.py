@@ -29,7 +29,7 @@ from proxy3d_training.data.schema import Box as SeenBox
 from proxy3d_training.data.schema import Thing as SeenThing
 from proxy3d_training.simulation.truth import Box, Room, Thing, Truth
 from proxy3d_training.train.batches import Collator, Variant, drawn_tokens, scene_tokens
-from proxy3d_training.train.drills import Drilled, drills
+from proxy3d_training.train.drills import DRILLS, Drilled, drills
 
 DEMO = Path(__file__).resolve().parents[2] / "proxy3d_ros" / "demo" / "room"
 BUDGET, CHANNELS = 60, 48
@@ -130,7 +130,7 @@ def test_drills_ask_in_an_order_of_their_own() -> None:
     def drilled(scene: SceneTokens, symbolic: bool, yaw: float, seeds: int) -> list[tuple[str, str]]:
         about = Drilled(scene, things, {}, symbolic, yaw)
         each = [drills(about, np.random.default_rng(seed)) for seed in range(seeds)]
-        assert all(len(pairs) == 2 and pairs[0] != pairs[1] for pairs in each)
+        assert all(1 < len(set(pairs)) == len(pairs) <= DRILLS for pairs in each)
         return [pair for pairs in each for pair in pairs]
 
     for question, answer in drilled(tokens, True, 0.0, 80):
@@ -178,7 +178,7 @@ def test_drills_of_colors_and_floors() -> None:
         for seed in range(60)
         for pair in drills(Drilled(tokens, things, colors, True), np.random.default_rng(seed))
     }
-    assert ("How large is the floor?", "23.1") in said
+    assert ("How large is the floor?", "[4.8] 23.0") in said  # 4.8 m x 4.8 m = 23.04 m^2
     asked = [answer for question, answer in said if question.startswith("What colors")]
     assert asked and all(answer.split("; ").index("<OBJ003> red") < 2 for answer in asked)
     assert all(sorted(answer.split("; ")) == ["<OBJ001> white", "<OBJ002> white", "<OBJ003> red"] for answer in asked)
@@ -196,7 +196,7 @@ def test_drills_of_colors_and_floors() -> None:
 def test_drills_come_with_every_row(data: SpaceSpan, prompts: PromptFormat) -> None:
     items, codes = [data[i] for i in range(4)], ReferenceCodes(pixels)
     plain, drilled = (Collator(prompts, codes, augment=5, drills=d)(items) for d in (False, True))
-    assert (drilled["segments"].max(dim=1).values == plain["segments"].max(dim=1).values + 2).all()
+    assert (drilled["segments"].max(dim=1).values == plain["segments"].max(dim=1).values + DRILLS).all()
 
 
 def test_questions_of_a_room_without_pictures(tmp_path: Path) -> None:
@@ -217,7 +217,8 @@ def test_questions_of_a_room_without_pictures(tmp_path: Path) -> None:
         item = dataset[i]
         batch = Collator(prompts, codes, augment=i)([item])
         assert 150 <= batch["features"].shape[1] <= 300
-        assert "Floor area: 37.4 square meters." in prompts.tokenizer.decode(batch["input_ids"][0])  # room.json: 37.44
+        read = prompts.tokenizer.decode(batch["input_ids"][0])
+        assert "Floor: as large as a square of 6.1 m, 37.4 square meters." in read  # room.json: 37.44
         learned = batch["labels"][0][batch["labels"][0] >= 0]
         (named,) = find_markers(prompts.tokenizer.decode(learned))
         code = codes.identifiers([named])[0] + codes.categories([labels[item.sample.answer.objects[0]]])[0]  # type: ignore[union-attr]

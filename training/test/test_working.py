@@ -196,8 +196,15 @@ def test_the_area_is_the_one_that_is_told() -> None:
     given = NumberAnswer(text="23.1", value=23.1, unit="m^2")
     asked = sample("room_size_estimation", "How large is this room, in square meters?", [], answer=given)
     told = as_seen(asked, [], 22.66)
-    assert told is not None and worked_out(told) == "22.7" and workable(told)
+    assert told is not None and told.answer.text == "22.7" and workable(told)
     assert as_seen(asked, [], None) == asked
+
+
+def test_a_floor_is_worked_out_from_the_square_as_large() -> None:
+    """4.8 m x 4.8 m = 23.04 m^2, the nearest in tenths: 4.7 m are 22.09, 4.9 m 24.01."""
+    given = NumberAnswer(text="23.1", value=23.1, unit="m^2")
+    asked = sample("room_size_estimation", "How large is this room, in square meters?", [], answer=given)
+    assert worked_out(asked) == "[4.8] 23.0"
 
 
 def seen(marker: int, label: str, x: float) -> Seen:

@@ -62,7 +62,7 @@ def test_the_model_is_told_how_large_the_floor_is(vlm: VlmAnswerer) -> None:
         lambda _, __, given: read.append(given["input_ids"][0].tolist()), with_kwargs=True
     )
     vlm.answer(Question("How many chairs are there?"), room(CHANNELS, floor=FloorPlan(height=0.0, area=30.04)))
-    assert "Floor area: 30.0 square meters." in vlm._prompts.tokenizer.decode(read[0])
+    assert "Floor: as large as a square of 5.5 m, 30.0 square meters." in vlm._prompts.tokenizer.decode(read[0])
 
 
 def test_a_scene_is_read_once(vlm: VlmAnswerer) -> None:

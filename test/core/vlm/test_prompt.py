@@ -25,7 +25,8 @@ def test_the_format_is_qwens() -> None:
     )
     assert make.tokenizer.decode(ids) == text
     assert make.tokenizer(text)["input_ids"] == ids
-    told = text.replace("<|vision_start|>", "Floor area: 21.3 square meters.\n<|vision_start|>")
+    floor = "Floor: as large as a square of 4.6 m, 21.3 square meters.\n"
+    told = text.replace("<|vision_start|>", f"{floor}<|vision_start|>")
     assert make.tokenizer(told)["input_ids"] == make.prefix(2, 21.34) + make.question("How many?") + make.answer("12")
 
 

@@ -65,8 +65,8 @@ class Collator:
         budgets: how many proxies a drawn scene has, at least and at most.
         evidence: answers begin with what they are worked out from (``working``); what cannot be worked out from what is
             seen is left out.
-        drills: every row also asks twice of many objects at once what they are, which they are, where they are...: each
-            is one more thing to look up, for a fraction of the tokens of a question.
+        drills: every row also asks four times of many objects at once what they are, which they are, where they are...:
+            each is one more thing to look up, for a fraction of the tokens of a question.
     """
 
     prompts: PromptFormat

@@ -12,9 +12,9 @@ import numpy as np
 from proxy3d_core.proxies.references import marker
 from proxy3d_core.vlm.inputs import SceneTokens
 from proxy3d_training.data.schema import Thing
-from proxy3d_training.train.working import Choice, apart, compared, sizes, turns, ways
+from proxy3d_training.train.working import Choice, apart, compared, floor_size, sizes, turns, ways
 
-DRILLS = 2
+DRILLS = 4
 """Questions of many objects at once that a row has, at most."""
 _CHOICES: dict[str, Choice] = {"nearest to": min, "farthest from": max}
 
@@ -52,7 +52,7 @@ def _drill(kind: str, about: Drilled, rng: np.random.Generator) -> tuple[str, st
     """One of a kind; None where there is nothing to ask."""
     scene, things, colors, yaw = about.scene, about.things, about.colors, about.yaw
     if kind == "area":
-        return "How large is the floor?", f"{scene.area:.1f}"
+        return "How large is the floor?", floor_size(scene.area or 0.0)
     shown = [group for group in np.unique(scene.groups).tolist() if group in things]
     by_name = kind == "find" or (kind == "color" and bool(rng.integers(2)))
     if by_name:  # what there is one of

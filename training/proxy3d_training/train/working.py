@@ -11,7 +11,7 @@ of numbers.
   its x axis. Of one who stands at an object and faces another, that way is said first; then for each thing asked about
   the way there and how far that is turned from where one faces: 90 is to the left. Of a route it is each way on, and
   how far that is turned from the one before.
-* A size is a height, a longest side, or the edge of a cube as big, metres.
+* A size is a height, a longest side, or the edge of a cube as big, metres; of a floor the edge of a square as large.
 * What is compared or counted by its name is named before each marker: what comes next is then one word, and one thing
   to look up: ``chair<OBJ004><OBJ007>2.6 lamp<OBJ012><OBJ007>1.1``. What is counted, or listed by its name alone, is
   numbered: ``chair<OBJ004>1``.
@@ -36,12 +36,12 @@ import numpy as np
 
 from proxy3d_core.geometry.boxes import OrientedBox, box_distances
 from proxy3d_core.proxies.references import marker
-from proxy3d_core.vlm.prompt import with_evidence
+from proxy3d_core.vlm.prompt import square_edge, with_evidence
 from proxy3d_core.vlm.tokenizer import TURN
 from proxy3d_training.data.prepared import Seen
 from proxy3d_training.data.questions.geometry import off
 from proxy3d_training.data.questions.situated import ELSEWHERE, PHRASES, PLAINLY, SIDES
-from proxy3d_training.data.schema import MARKER, ChoiceAnswer, IdAnswer, Sample, TextAnswer, Thing
+from proxy3d_training.data.schema import MARKER, ChoiceAnswer, IdAnswer, NumberAnswer, Sample, TextAnswer, Thing
 
 Choice = Callable[[Sequence[float]], float]
 """Of distances the one that counts: ``min`` or ``max``."""
@@ -95,7 +95,7 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
 
 
 def worked_out(sample: Sample, yaw: float = 0.0) -> str:
-    """The working and the answer, as they are learned; a longest side is as exact as it is worked out: ``[1.4] 140``.
+    """The working and the answer, as they are learned; sizes are as exact as they are worked out: ``[1.4] 140``.
 
     Args:
         sample, yaw: as for ``working``.
@@ -103,7 +103,15 @@ def worked_out(sample: Sample, yaw: float = 0.0) -> str:
     answer, box = sample.answer.text, next((thing.box for thing in sample.objects), None)
     if sample.kind == _LONGEST and sample.source == "Simulated" and box is not None:
         answer = f"{100 * round(max(box.size), 1):.0f}"
+    if sample.kind == _AREA and sample.source == "Simulated" and isinstance(sample.answer, NumberAnswer):
+        return floor_size(sample.answer.value)
     return with_evidence(working(sample, yaw), answer)
+
+
+def floor_size(area: float) -> str:
+    """How large a floor is, square metres, behind the edge of a square as large: ``[4.6] 21.2``."""
+    edge = square_edge(area)
+    return with_evidence(f"{edge:.1f}", f"{edge**2:.1f}")
 
 
 def workable(sample: Sample) -> bool:
