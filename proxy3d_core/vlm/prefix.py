@@ -139,7 +139,8 @@ class ScenePrefix:
         """The most probable next token, again and again, for all questions at once.
 
         Where markers are tokens, only those of the scene are said, and none twice: in the answer itself, or behind the
-        same word of what it is worked out from. Behind a name come those of the objects that are called so, if any are.
+        same word of what it is worked out from. Behind a name come those of the objects that are called so, if any are;
+        when all of them are listed, the name is said as the answer alone.
 
         Args:
             questions: at least one.
@@ -204,7 +205,10 @@ class _Grounded(LogitsProcessor):
         """``absent`` (A,) tokens are never said; ``called``: markers by name; answers begin at place ``start``."""
         self._names, self._markers = prompts.names, frozenset(prompts.markers.values())
         self._absent, self._called, self._start = absent, called, start
-        self._open, self._close = prompts.tokenizer.convert_tokens_to_ids(["[", "]"])
+        self._open, self._close, self._then = prompts.tokenizer.convert_tokens_to_ids(["[", "]", ";"])
+        self._words: dict[str, set[int]] = {}
+        for token, name in self._names.items():
+            self._words.setdefault(name, set()).add(token)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         scores = scores.index_fill(1, self._absent, -torch.inf)
@@ -213,14 +217,19 @@ class _Grounded(LogitsProcessor):
         return scores
 
     def _unsayable(self, said: list[int]) -> frozenset[int]:
-        """Markers that must not come next."""
+        """Markers that must not come next, and names of which every object is listed: the list is at its end."""
         if self._open not in said[:1] or self._close in said:
             answer = said[said.index(self._close) :] if self._open in said[:1] else said
             return self._markers.intersection(answer)
         last = self._names.get(said[-1], "")
-        listed = {b for a, b in pairwise(said) if last and self._names.get(a) == last}
+        listed: dict[str, set[int]] = {}
+        for a, b in pairwise(said):
+            if a in self._names and b in self._markers:
+                listed.setdefault(self._names[a], set()).add(b)
         others = self._markers - self._called[last] if last in self._called else frozenset()
-        return others | self._markers.intersection(listed)
+        done = [name for name, some in listed.items() if self._called.get(name, self._markers) <= some]
+        again = [] if said[-1] == self._then else [self._words[name] for name in done]
+        return others.union(listed.get(last, ()), *again)
 
 
 class _Measured(LogitsProcessor):

@@ -112,8 +112,8 @@ def test_markers_are_those_of_the_scene_and_none_is_listed_twice() -> None:
 def test_what_is_listed_behind_a_name_is_called_so() -> None:
     """A model that wants <OBJ007>, a window, behind every name, else <OBJ003> or <OBJ009>, which are tables."""
     model, words = tiny_vlm(), prompts()
-    opened, table, room = (
-        words.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("[", " table", " room")
+    opened, table, room, then = (
+        words.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("[", " table", " room", ";")
     )
     seven, end = [words.markers[7]], [words.end]
     wanted = [*end, words.markers[9], words.markers[3]]  # from the least probable on
@@ -128,7 +128,9 @@ def test_what_is_listed_behind_a_name_is_called_so() -> None:
     prefix = ScenePrefix(model, words, scene(40), markers={3: "Table", 7: "window", 9: "table"})
     model.lm_head.register_forward_hook(head)
     for texts[0], said in (
-        ([opened, table, seven, table, seven, table, seven], "[ table<OBJ003> table<OBJ009> table"),  # no more of them
+        # no more of them: neither the name again, but as the answer, nor what is not called so
+        ([opened, table, seven, table, seven, table, end], "[ table<OBJ003> table<OBJ009><OBJ003>"),
+        ([opened, table, seven, table, seven, then, table, end], "[ table<OBJ003> table<OBJ009>; table"),
         ([opened, room, seven, end], "[ room<OBJ007>"),  # nothing is called a room, so anything may be one
     ):
         turn.clear()
