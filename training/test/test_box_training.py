@@ -67,6 +67,12 @@ def test_it_learns_what_kinds_hide(tmp_path: Path) -> None:
     assert score(completion, others["crate"])["completed"]["iou"] > 0.9  # type: ignore[index]
 
 
+def test_too_few_things_are_no_training(tmp_path: Path) -> None:
+    config = BoxTraining(kind="boxes", rooms=[tmp_path], out=tmp_path)
+    with pytest.raises(BadInput, match="of 1 things that were seen no kind came 10 times"):
+        fit([example("safe", np.random.default_rng(2), 0.5)], config)
+
+
 def test_a_run_plays_rooms(tmp_path: Path) -> None:
     simulation.make(0, Settings(seed=31337, frames=6, flats=0.0), tmp_path / "rooms")
     run = BoxTraining(

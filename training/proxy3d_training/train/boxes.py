@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from proxy3d_core.config import Config
+from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.models.checkpoint import WEIGHTS
 from proxy3d_core.scene.completion import LEAST_EDGE, TRAITS, BoxCompletion, Outline
@@ -91,7 +92,7 @@ def train_boxes(config: BoxTraining, quiet: bool = False) -> Path:
     """Play the rooms, train and save the network; returns ``config.out``, which ``BoxCompletion.load`` reads.
 
     Raises:
-        BadInput: no recordings, or incomplete ones.
+        BadInput: no recordings, incomplete ones, or too few things in them.
     """
     settings = config_of(config.settings)
     examples = list(_examples(recordings(config.rooms), settings, config, quiet))
@@ -130,23 +131,31 @@ class _Network(nn.Sequential):
 
 
 def fit(examples: Sequence[Example], config: BoxTraining) -> tuple[nn.Module, list[str]]:
-    """The network that moves faces so that boxes overlap true ones best, and the kinds that it knows."""
+    """The network that moves faces so that boxes overlap true ones best, and the kinds that it knows.
+
+    Raises:
+        BadInput: no kind was seen often enough.
+    """
     torch.manual_seed(config.seed)
     by_kind: dict[str, list[tuple[Outline, NDArray[np.float64]]]] = defaultdict(list)
     for example in examples:
         if (moves := example.moves()) is not None:
             by_kind[example.outline.label].append((example.outline, moves))
     names = sorted(name for name, some in by_kind.items() if len(some) >= config.least)
+    if not names:
+        raise BadInput(
+            f"of {len(examples)} things that were seen no kind came {config.least} times; give more rooms"
+        )
     pairs = [(index, *pair) for index, name in enumerate(names) for pair in by_kind[name]]
     kind = torch.tensor([index for index, _, _ in pairs], dtype=torch.long)
     traits = torch.tensor(np.array([outline.traits for _, outline, _ in pairs]).reshape(-1, TRAITS))
     wanted = torch.tensor(np.array([moves for _, _, moves in pairs]).reshape(-1, 6), dtype=torch.float32)
     size = traits[:, :3]
-    spread = traits.std(dim=0) if len(pairs) > 1 else torch.ones(TRAITS)
-    network = _Network(len(names), traits.mean(dim=0), spread.clamp(min=1e-3), config.dropout)
+    spread = traits.std(dim=0, correction=0).clamp(min=1e-3)
+    network = _Network(len(names), traits.mean(dim=0), spread, config.dropout)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
     steps = config.epochs * -(-len(pairs) // config.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(config.epochs):
         for chosen in torch.randperm(len(pairs)).split(config.batch):
             moves = network.moves(kind[chosen], traits[chosen])
