@@ -143,9 +143,7 @@ def fit(examples: Sequence[Example], config: BoxTraining) -> tuple[nn.Module, li
             by_kind[example.outline.label].append((example.outline, moves))
     names = sorted(name for name, some in by_kind.items() if len(some) >= config.least)
     if not names:
-        raise BadInput(
-            f"of {len(examples)} things that were seen no kind came {config.least} times; give more rooms"
-        )
+        raise BadInput(f"of {len(examples)} things that were seen no kind came {config.least} times; give more rooms")
     pairs = [(index, *pair) for index, name in enumerate(names) for pair in by_kind[name]]
     kind = torch.tensor([index for index, _, _ in pairs], dtype=torch.long)
     traits = torch.tensor(np.array([outline.traits for _, outline, _ in pairs]).reshape(-1, TRAITS))
