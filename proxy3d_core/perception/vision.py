@@ -31,12 +31,13 @@ NANO = Path(__file__).parents[1] / "weights" / "nano-vision"
 """The model of the package."""
 
 _BUILDING = ("floor", "wall", "ceiling")
-_SURE = 0.25  # probability below which a pixel is left without a category
+_SURE = 0.15  # probability below which a pixel is left without a category
 _COLOR_STEP = 40  # of red, green and blue together, that counts as much as a step in depth
-_APART = 0.2  # m between the centres that neighbouring cells vote for, if they are of two things
-_TOGETHER = 0.25  # m between the mean centres of two parts, if they are of one thing
-_SAME = 0.9  # Bhattacharyya coefficient of the categories that neighbouring cells of one thing see
-_SAME_PARTS = 0.7  # the same of two parts of one thing
+_APART = 0.1  # m between the centres that neighbouring cells vote for, if they are of two parts
+_TOGETHER = 0.2  # m between the mean centres of a part and its thing
+_REACH = 0.5  # of how far the part's cells are from their centre, more of that: a table's is known less well than a mug's
+_SAME = 0.95  # Bhattacharyya coefficient of the categories that neighbouring cells of one part see
+_SAME_THING = 0.7  # the same of a part and its thing
 _LEAST = 4  # cells of a mask
 _PICTURES = 32  # most images that go through the network at once
 
@@ -186,10 +187,12 @@ def alike_cells(image: WorkingImage) -> NDArray[np.int64]:
 def thing_masks(
     probabilities: NDArray[np.float32], votes: NDArray[np.float32], image: WorkingImage, things: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Single things, and the categories once the cells of each have agreed on one.
+    """Single things, and the categories once the cells of each have talked about them.
 
-    Neighbouring cells are of one thing if the surface goes on, they see the same categories in it and their votes
-    agree. Parts that something in front separates are joined where they vote for the same centre and see the same.
+    Neighbouring cells are of one part if the surface goes on, they see the same categories in it and their votes
+    agree. Parts are joined, the largest first, where they vote for the same centre and see the same as all that is
+    joined already: cells between two things vote for a place between their centres, and would lead from one to the
+    other if parts were compared with each other.
 
     Args:
         probabilities: (h, w, categories), the first one, none, being 0.
@@ -198,7 +201,8 @@ def thing_masks(
         things: by category: whether there are single things of it.
 
     Returns:
-        (h, w) int32 masks, 0 = none; and the probabilities, in each mask those of all its cells together.
+        (h, w) int32 masks, 0 = none; and the probabilities, in each mask the geometric mean of a cell's own and those
+        of all its cells together.
     """
     valid = image.valid[1::2, 1::2]
     depth = image.geometry[1::2, 1::2, 0] * 5
@@ -221,16 +225,43 @@ def thing_masks(
     graph = coo_array((np.ones(len(start), np.int8), (start, end)), (inside.size, inside.size))
     part = connected_components(graph, directed=False)[1][inside.reshape(-1)]
     part = np.unique(part, return_inverse=True)[1]
-    mean = _means(np.concatenate([centers, probabilities], axis=2)[inside], part)
-    near = np.linalg.norm(mean[:, None, :3] - mean[:, :3], axis=2) < _TOGETHER
-    root = np.sqrt(mean[:, 3:])
-    thing = connected_components(coo_array(near & (root @ root.T > _SAME_PARTS)), directed=False)[1][part]
+    reach = np.linalg.norm(votes[inside], axis=1)
+    thing = _things_of(
+        _means(centers[inside], part), _means(reach[:, None], part)[:, 0], _means(probabilities[inside], part), part
+    )[part]
     agreed = _means(probabilities[inside], thing)
     kept = (np.bincount(thing) >= _LEAST) & things[agreed.argmax(axis=1)]
     masks[inside] = np.where(kept, np.cumsum(kept), 0)[thing]
     pooled = probabilities.copy()
-    pooled[inside] = np.where(kept[thing, None], agreed[thing], probabilities[inside])
+    both = np.sqrt(probabilities[inside] * agreed[thing])
+    pooled[inside] = np.where(kept[thing, None], both / both.sum(axis=1, keepdims=True), probabilities[inside])
     return masks, pooled
+
+
+def _things_of(
+    center: NDArray[np.float32], reach: NDArray[np.float32], seen: NDArray[np.float32], part: NDArray[np.integer]
+) -> NDArray[np.int64]:
+    """(P,) thing of each part: the largest first, each joins the nearest that it agrees with, or begins one.
+
+    Args:
+        center, reach, seen: (P, 3), (P,), (P, categories) means over the cells of each part: the centre and how far
+            it is, metres, and the probabilities.
+        part: (cells,) of each cell.
+    """
+    size = np.bincount(part).astype(np.float32)
+    centers, views, weights = np.zeros_like(center), np.zeros_like(seen), np.zeros_like(size)
+    thing, count = np.zeros(len(size), np.int64), 0
+    for p in np.argsort(-size, kind="stable"):
+        off = np.linalg.norm(centers[:count] - center[p], axis=1)
+        alike = np.sqrt(views[:count]) @ np.sqrt(seen[p]) > _SAME_THING
+        off[~alike | (off > _TOGETHER + _REACH * reach[p])] = np.inf
+        thing[p] = off.argmin() if np.isfinite(off).any() else count
+        count = max(count, int(thing[p]) + 1)
+        weights[thing[p]] += size[p]
+        share = size[p] / weights[thing[p]]
+        centers[thing[p]] += share * (center[p] - centers[thing[p]])
+        views[thing[p]] += share * (seen[p] - views[thing[p]])
+    return thing
 
 
 def _means(values: NDArray[np.float32], group: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -56,9 +56,7 @@ class Sighting:
     Attributes:
         owner_counts: how many of its voxels belonged to which object at the last extraction.
         voxels: how many voxels it has.
-        seen_s: for how long it was seen, seconds: a voxel of it on average, or, if it has a name and that is more, in
-            the frames that began or ended the sight of some of it. Two keyframes from two sides show no voxel twice,
-            but the object; what nothing names may be two bits of background.
+        seen_s: for how long it was seen, seconds; see ``_seen_for``.
         first_ns, last_ns: stamps of its oldest and its newest hit.
         others: see SceneObject.
     """
@@ -123,7 +121,7 @@ def describe(
     return Sighting(
         owner_counts={int(o): int(n) for o, n in zip(owners, counts, strict=True) if o >= 0},
         voxels=len(members),
-        seen_s=max(float(surface.seen[members].mean()), _looked(surface, members, looks) if best >= 0 else 0.0),
+        seen_s=_seen_for(surface, members, looks, best >= 0),
         box=box,
         label=label,
         score=score,
@@ -132,6 +130,17 @@ def describe(
         first_ns=int(surface.first_ns[members].min()),
         last_ns=int(surface.last_ns[members].max()),
     )
+
+
+def _seen_for(surface: Surface, members: NDArray[np.int64], looks: Mapping[int, float], named: bool) -> float:
+    """Seconds for which a thing was seen.
+
+    What has a name: a voxel of it on average, or, if that is more, in the frames that began or ended the sight of some
+    of it: two keyframes from two sides show no voxel twice, but the object. What nothing names may be bits of
+    background, each seen once, and what they share with the next thing is seen for long: half of its voxels tell.
+    """
+    seen = surface.seen[members]
+    return max(float(seen.mean()), _looked(surface, members, looks)) if named else float(np.median(seen))
 
 
 def _looked(surface: Surface, members: NDArray[np.int64], looks: Mapping[int, float]) -> float:

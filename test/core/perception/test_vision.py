@@ -137,6 +137,24 @@ def test_touching_things_of_one_category_come_apart_by_their_votes() -> None:
     assert (masks[labels == 3] == 0).all()
 
 
+def test_cells_between_two_things_do_not_join_them() -> None:
+    """A network goes over from one thing to the next in several cells, each of which is like those beside it."""
+    image = flat(16, 24)
+    seen = sure(np.full((16, 24), 3))
+    centers = np.zeros((16, 24, 3), np.float32)
+    centers[..., 1] = 2
+    for column in range(2, 22):
+        table = min(max((column - 8) / 7, 0), 1)  # 0 up to column 8, 1 from column 15 on
+        seen[4:12, column] = (0, 0.95 - 0.9 * table, 0.05 + 0.9 * table, 0)
+        centers[:, column, 0] = -0.4 + 0.8 * table
+    masks, pooled = thing_masks(seen, centers - image.points[1::2, 1::2], image, THINGS)
+    assert masks[8, 2] != masks[8, 21]
+    assert (masks[4:12, 2:9] == masks[8, 2]).all()
+    assert (masks[4:12, 15:22] == masks[8, 21]).all()
+    assert (pooled[4:12, 2:9].argmax(axis=2) == 1).all()
+    assert (pooled[4:12, 15:22].argmax(axis=2) == 2).all()
+
+
 def test_one_thing_behind_another_stays_one() -> None:
     image = flat(16, 24)
     labels = np.full((16, 24), 1)
