@@ -243,6 +243,8 @@ def _things_of(
 ) -> NDArray[np.int64]:
     """(P,) thing of each part: the largest first, each joins the nearest that it agrees with, or begins one.
 
+    A single cell begins none, or a picture that is nothing but noise would have as many things as cells.
+
     Args:
         center, reach, seen: (P, 3), (P,), (P, categories) means over the cells of each part: the centre and how far
             it is, metres, and the probabilities.
@@ -250,17 +252,24 @@ def _things_of(
     """
     size = np.bincount(part).astype(np.float32)
     centers, views, weights = np.zeros_like(center), np.zeros_like(seen), np.zeros_like(size)
-    thing, count = np.zeros(len(size), np.int64), 0
+    thing, count = np.full(len(size), -1), 0
     for p in np.argsort(-size, kind="stable"):
         off = np.linalg.norm(centers[:count] - center[p], axis=1)
         alike = np.sqrt(views[:count]) @ np.sqrt(seen[p]) > _SAME_THING
         off[~alike | (off > _TOGETHER + _REACH * reach[p])] = np.inf
-        thing[p] = off.argmin() if np.isfinite(off).any() else count
-        count = max(count, int(thing[p]) + 1)
+        if np.isfinite(off).any():
+            thing[p] = off.argmin()
+        elif size[p] > 1:
+            thing[p] = count
+            count += 1
+        else:
+            continue
         weights[thing[p]] += size[p]
         share = size[p] / weights[thing[p]]
         centers[thing[p]] += share * (center[p] - centers[thing[p]])
         views[thing[p]] += share * (seen[p] - views[thing[p]])
+    alone = thing < 0
+    thing[alone] = count + np.arange(np.count_nonzero(alone))
     return thing
 
 
