@@ -140,7 +140,8 @@ class ScenePrefix:
 
         Where markers are tokens, only those of the scene are said, and none twice: in the answer itself, or behind the
         same word of what it is worked out from. Behind a name come those of the objects that are called so, if any are;
-        when all of them are listed, the name is said as the answer alone.
+        when all of them are listed, the name is said as the answer alone. Where the scene has none, nothing is worked
+        out: there is nothing to name, and a model that looks for it goes on and on.
 
         Args:
             questions: at least one.
@@ -217,7 +218,9 @@ class _Grounded(LogitsProcessor):
         return scores
 
     def _unsayable(self, said: list[int]) -> frozenset[int]:
-        """Markers that must not come next, and names of which every object is listed: the list is at its end."""
+        """What must not come next: markers, names of which every object is listed, a working with nothing to name."""
+        if not said and len(self._absent) == len(self._markers):
+            return frozenset([self._open])
         if self._open not in said[:1] or self._close in said:
             answer = said[said.index(self._close) :] if self._open in said[:1] else said
             return self._markers.intersection(answer)

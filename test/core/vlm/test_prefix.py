@@ -137,6 +137,19 @@ def test_what_is_listed_behind_a_name_is_called_so() -> None:
         assert prefix.answer(["Far?"])[0].text == said
 
 
+@pytest.mark.parametrize(("markers", "said"), [({}, "room"), ({7: "window"}, "["), (None, "[")])
+def test_nothing_is_worked_out_where_there_is_nothing_to_name(markers: dict[int, str] | None, said: str) -> None:
+    """A model that would begin with [ or else with "room"."""
+    model, words = tiny_vlm(), prompts()
+    (opened,), (room,) = (words.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("[", " room"))
+    wanted = torch.tensor([room, opened])
+    prefix = ScenePrefix(model, words, scene(40), markers=markers)
+    model.lm_head.register_forward_hook(
+        lambda _, __, out: out.zero_().index_copy(-1, wanted, torch.tensor([1.0, 2.0]).expand(1, 1, -1))
+    )
+    assert prefix.answer(["Far?"], max_new_tokens=1)[0].text.strip() == said
+
+
 @pytest.mark.parametrize(
     ("likely", "median"),
     [
