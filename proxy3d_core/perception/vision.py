@@ -225,10 +225,9 @@ def thing_masks(
     graph = coo_array((np.ones(len(start), np.int8), (start, end)), (inside.size, inside.size))
     part = connected_components(graph, directed=False)[1][inside.reshape(-1)]
     part = np.unique(part, return_inverse=True)[1]
-    reach = np.linalg.norm(votes[inside], axis=1)
-    thing = _things_of(
-        _means(centers[inside], part), _means(reach[:, None], part)[:, 0], _means(probabilities[inside], part), part
-    )[part]
+    reach = np.linalg.norm(votes[inside], axis=1, keepdims=True)
+    center, far, seen = (_means(values, part) for values in (centers[inside], reach, probabilities[inside]))
+    thing = _things_of(center, far[:, 0], seen, np.bincount(part))[part]
     agreed = _means(probabilities[inside], thing)
     kept = (np.bincount(thing) >= _LEAST) & things[agreed.argmax(axis=1)]
     masks[inside] = np.where(kept, np.cumsum(kept), 0)[thing]
@@ -239,7 +238,7 @@ def thing_masks(
 
 
 def _things_of(
-    center: NDArray[np.float32], reach: NDArray[np.float32], seen: NDArray[np.float32], part: NDArray[np.integer]
+    center: NDArray[np.float32], reach: NDArray[np.float32], seen: NDArray[np.float32], size: NDArray[np.integer]
 ) -> NDArray[np.int64]:
     """(P,) thing of each part: the largest first, each joins the nearest that it agrees with, or begins one.
 
@@ -248,14 +247,14 @@ def _things_of(
     Args:
         center, reach, seen: (P, 3), (P,), (P, categories) means over the cells of each part: the centre and how far
             it is, metres, and the probabilities.
-        part: (cells,) of each cell.
+        size: (P,) cells of each part.
     """
-    size = np.bincount(part).astype(np.float32)
-    centers, views, weights = np.zeros_like(center), np.zeros_like(seen), np.zeros_like(size)
+    centers, views, cells = np.zeros_like(center), np.zeros_like(seen), np.zeros_like(size)
+    roots, part_roots = np.zeros_like(seen), np.sqrt(seen)
     thing, count = np.full(len(size), -1), 0
     for p in np.argsort(-size, kind="stable"):
         off = np.linalg.norm(centers[:count] - center[p], axis=1)
-        alike = np.sqrt(views[:count]) @ np.sqrt(seen[p]) > _SAME_THING
+        alike = roots[:count] @ part_roots[p] > _SAME_THING
         off[~alike | (off > _TOGETHER + _REACH * reach[p])] = np.inf
         if np.isfinite(off).any():
             thing[p] = off.argmin()
@@ -264,10 +263,12 @@ def _things_of(
             count += 1
         else:
             continue
-        weights[thing[p]] += size[p]
-        share = size[p] / weights[thing[p]]
-        centers[thing[p]] += share * (center[p] - centers[thing[p]])
-        views[thing[p]] += share * (seen[p] - views[thing[p]])
+        home = thing[p]
+        cells[home] += size[p]
+        share = np.float32(size[p] / cells[home])
+        centers[home] += share * (center[p] - centers[home])
+        views[home] += share * (seen[p] - views[home])
+        roots[home] = np.sqrt(views[home])
     alone = thing < 0
     thing[alone] = count + np.arange(np.count_nonzero(alone))
     return thing
