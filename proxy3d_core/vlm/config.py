@@ -75,7 +75,7 @@ class ProxyVLMConfig(PreTrainedConfig):
 
     model_type = "proxy_vlm"
     sub_configs_defaults: ClassVar[dict[str, Any]] = {"text_config": Qwen2_5_VLTextConfig}
-    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["cache"]
 
     text_config: dict[str, Any] | PreTrainedConfig | None = None
     proxy_token_id: int = 151_655

@@ -44,7 +44,7 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = True
     _no_split_modules = ["Qwen2_5_VLDecoderLayer"]  # noqa: RUF012
-    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    _skip_keys_device_placement = ["cache"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
@@ -65,7 +65,7 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
@@ -88,10 +88,10 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
                 ``region_token_id`` once for each of its regions, in their order.
             attention_mask: (B, past + L) 1 for real tokens; pad on the left to generate.
             position_ids: (B, L); None = counted along the real tokens.
-            past_key_values: what was read before.
+            cache: what was read before.
             inputs_embeds: (B, L, hidden) instead of ``input_ids``; proxies and regions are then in it already.
             labels: (B, L) tokens to be learned, ``IGNORED`` elsewhere.
-            use_cache: return ``past_key_values``.
+            use_cache: return ``cache``.
             features: (B, K, C) of the proxies, reference codes included.
             positions: (B, K, 3) metres from the scene's origin, z up, float32; None = not told (stage I).
             proxy_mask: (B, K) True for real proxies; None = all.
@@ -120,7 +120,7 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
             inputs_embeds = self._with_regions(inputs_embeds, input_ids, regions, region_mask)
         mask: Any = attention_mask
         if segments is not None:
-            if attention_mask is not None or position_ids is not None or past_key_values is not None:
+            if attention_mask is not None or position_ids is not None or cache is not None:
                 raise BadInput("packed sequences make their own mask and positions and begin without a cache")
             position_ids = packed_positions(segments)
             apart = self.config._attn_implementation == packed_attention.NAME
@@ -135,7 +135,7 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
             inputs_embeds=inputs_embeds,
             attention_mask=mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache if labels is None else False,
             **kwargs,
         )
@@ -151,7 +151,7 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )

@@ -76,7 +76,7 @@ class ScenePrefix:
             inputs["latents"] = latents[None].to(model.device)
         ids = torch.tensor([self._ids], device=model.device)
         read = model(input_ids=ids, use_cache=True, logits_to_keep=1, **inputs)
-        self._states = [(layer.keys, layer.values) for layer in read.past_key_values.layers]
+        self._states = [(layer.keys, layer.values) for layer in read.cache.layers]
 
     def cache(self, questions: int = 1) -> DynamicCache:
         """A cache that holds the prefix for so many questions at once; what is added to it leaves the prefix alone."""
@@ -112,7 +112,7 @@ class ScenePrefix:
         inputs: dict[str, Any] = {
             "input_ids": ids,
             "attention_mask": mask,
-            "past_key_values": self.cache(len(rows)),
+            "cache": self.cache(len(rows)),
         }
         used = [
             features[mentioned_regions(text)] if features is not None else None
@@ -140,8 +140,9 @@ class ScenePrefix:
 
         Where markers are tokens, only those of the scene are said, and none twice: in the answer itself, or behind the
         same word of what it is worked out from. Behind a name come those of the objects that are called so, if any are;
-        when all of them are listed, the name is said as the answer alone. Where the scene has none, nothing is worked
-        out: there is nothing to name, and a model that looks for it goes on and on.
+        when all of them are listed, the name is said as the answer alone, and a model that would say it again goes on
+        with what else the question names, or ends the list. Where the scene has none, nothing is worked out: there is
+        nothing to name, and a model that looks for it goes on and on.
 
         Args:
             questions: at least one.
@@ -188,7 +189,7 @@ class ScenePrefix:
         try:
             read = self._model(
                 input_ids=torch.tensor([asked + said], device=self._model.device),
-                past_key_values=self.cache(),
+                cache=self.cache(),
                 output_attentions=True,
                 logits_to_keep=1,
             )
@@ -206,16 +207,31 @@ class _Grounded(LogitsProcessor):
         """``absent`` (A,) tokens are never said; ``called``: markers by name; answers begin at place ``start``."""
         self._names, self._markers = prompts.names, frozenset(prompts.markers.values())
         self._absent, self._called, self._start = absent, called, start
-        self._open, self._close, self._then = prompts.tokenizer.convert_tokens_to_ids(["[", "]", ";"])
+        self._tokenizer = prompts.tokenizer
+        self._open, self._close, self._then = self._tokenizer.convert_tokens_to_ids(["[", "]", ";"])
         self._words: dict[str, set[int]] = {}
         for token, name in self._names.items():
             self._words.setdefault(name, set()).add(token)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        wanted = scores.argmax(dim=1).tolist()
         scores = scores.index_fill(1, self._absent, -torch.inf)
-        for row, said in enumerate(input_ids[:, self._start :].tolist() if self._markers else ()):
-            scores[row, list(self._unsayable(said))] = -torch.inf
+        for row, ids in enumerate(input_ids.tolist() if self._markers else ()):
+            asked, said = ids[: self._start], ids[self._start :]
+            unsayable = self._unsayable(said)
+            if said and wanted[row] in unsayable - self._markers:  # a name of which everything is listed
+                unsayable |= frozenset(range(scores.shape[1])) - self._instead(asked)
+            scores[row, list(unsayable)] = -torch.inf
         return scores
+
+    def _instead(self, asked: list[int]) -> frozenset[int]:
+        """What may come in place of a name that is done: other names of the question, or the end of the list.
+
+        Anything else would be a list of what nobody asked for.
+        """
+        question = self._tokenizer.decode(asked).lower()
+        names = (self._words.get(name, set()) for name in self._called if name in question)
+        return frozenset({self._close, self._then}).union(*names)
 
     def _unsayable(self, said: list[int]) -> frozenset[int]:
         """What must not come next: markers, names of which every object is listed, a working with nothing to name."""

@@ -112,29 +112,32 @@ def test_markers_are_those_of_the_scene_and_none_is_listed_twice() -> None:
 def test_what_is_listed_behind_a_name_is_called_so() -> None:
     """A model that wants <OBJ007>, a window, behind every name, else <OBJ003> or <OBJ009>, which are tables."""
     model, words = tiny_vlm(), prompts()
-    opened, table, room, then = (
-        words.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("[", " table", " room", ";")
+    opened, table, room, window, then, close = (
+        words.tokenizer(text, add_special_tokens=False)["input_ids"]
+        for text in ("[", " table", " room", " window", ";", "]")
     )
     seven, end = [words.markers[7]], [words.end]
-    wanted = [*end, words.markers[9], words.markers[3]]  # from the least probable on
+    wanted = [*close, *window, *end, words.markers[9], words.markers[3]]  # from the least probable on
     turn: list[int] = []
     texts: list[list[list[int]]] = [[]]
 
     def head(_: Any, inputs: Any, out: Any) -> Any:
         said = [*wanted, *texts[0][len(turn)]]
         turn.append(0)
-        return out.zero_().index_copy(-1, torch.tensor(said), torch.arange(1.0, 5.0).expand(1, 1, -1))
+        return out.zero_().index_copy(-1, torch.tensor(said), torch.arange(1.0, 7.0).expand(1, 1, -1))
 
     prefix = ScenePrefix(model, words, scene(40), markers={3: "Table", 7: "window", 9: "table"})
     model.lm_head.register_forward_hook(head)
-    for texts[0], said in (
-        # no more of them: neither the name again, but as the answer, nor what is not called so
-        ([opened, table, seven, table, seven, table, end], "[ table<OBJ003> table<OBJ009><OBJ003>"),
-        ([opened, table, seven, table, seven, then, table, end], "[ table<OBJ003> table<OBJ009>; table"),
-        ([opened, room, seven, end], "[ room<OBJ007>"),  # nothing is called a room, so anything may be one
+    listed = [opened, table, seven, table, seven]
+    for question, texts[0], said in (
+        # no more of them: neither the name again, but as the answer, nor anything that the question does not name
+        ("Far?", [*listed, table, end], "[ table<OBJ003> table<OBJ009>]"),
+        ("Table or window?", [*listed, table, seven, end], "[ table<OBJ003> table<OBJ009> window<OBJ007>"),
+        ("Far?", [*listed, then, table, end], "[ table<OBJ003> table<OBJ009>; table"),
+        ("Far?", [opened, room, seven, end], "[ room<OBJ007>"),  # nothing is called a room, so anything may be one
     ):
         turn.clear()
-        assert prefix.answer(["Far?"])[0].text == said
+        assert prefix.answer([question])[0].text == said
 
 
 @pytest.mark.parametrize(("markers", "said"), [({}, "room"), ({7: "window"}, "["), (None, "[")])
