@@ -16,6 +16,8 @@ from proxy3d_core.geometry.boxes import OrientedBox
 from proxy3d_core.scene.sighting import Sighting
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject
 
+_SURE = 0.65  # score from which a name tells as much as a second look
+_SURE_LOOK = 0.5  # of the time that else an object must have been seen
 _OVERLAP = 0.2  # of the smaller one's voxels, to be the same object
 _GONE_SHARE = 0.55  # of an object's voxels seen empty: it is gone
 _WORTH_MISSING_NS = 1_000_000_000  # an object that was seen for less than this is not missed
@@ -115,7 +117,7 @@ class Tracker:
 
         Args:
             sightings: all candidates of one extraction.
-            min_seen: seconds for which a new object must have been seen.
+            min_seen: seconds for which a new object must have been seen; of a sure name a look half as long will do.
         """
         ids = self._match(sightings)
         gone: dict[int, int] = {}
@@ -139,7 +141,8 @@ class Tracker:
             elif not track.named_by:
                 del self.tracks[track.id]  # it turned out to be part of another object, or a speck that was outvoted
         for i, sighting in enumerate(sightings):
-            if ids[i] < 0 and sighting.seen_s >= min_seen and not self._left_over(sighting, gone):
+            needed = min_seen * (_SURE_LOOK if sighting.score >= _SURE else 1.0)
+            if ids[i] < 0 and sighting.seen_s >= needed and not self._left_over(sighting, gone):
                 ids[i] = self._admit(sighting)
         moved = self._find_moved(ids)
         self._bound()
