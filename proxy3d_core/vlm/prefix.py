@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,10 +11,10 @@ from torch import Tensor
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from proxy3d_core.errors import BadInput
+from proxy3d_core.vlm.decoding import Grounded, Measured
 from proxy3d_core.vlm.inputs import SceneTokens, collate
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prompt import PromptFormat, mentioned_regions
-from proxy3d_core.vlm.tokenizer import DIRECTIONS, LENGTHS
 
 
 @dataclass(frozen=True)
@@ -138,11 +137,8 @@ class ScenePrefix:
     ) -> list[Reply]:
         """The most probable next token, again and again, for all questions at once.
 
-        Where markers are tokens, only those of the scene are said, and none twice: in the answer itself, or behind the
-        same word of what it is worked out from. Behind a name come those of the objects that are called so, if any are;
-        when all of them are listed, the name is said as the answer alone, and a model that would say it again goes on
-        with what else the question names, or ends the list. Where the scene has none, nothing is worked out: there is
-        nothing to name, and a model that looks for it goes on and on.
+        Where markers are tokens, what is said is kept to the objects of the scene (``decoding.Grounded``), and what is
+        measured is a median (``decoding.Measured``).
 
         Args:
             questions: at least one.
@@ -155,7 +151,7 @@ class ScenePrefix:
         """
         inputs = self.inputs(questions, regions)
         chosen = _Probability()
-        grounded = _Grounded(self._prompts, self._absent, self._called, inputs["input_ids"].shape[1])
+        grounded = Grounded(self._prompts, self._absent, self._called, inputs["input_ids"].shape[1])
         model: Any = self._model  # its own stubs do not let generate be called on it
         ids = model.generate(
             **inputs,
@@ -164,7 +160,7 @@ class ScenePrefix:
             max_new_tokens=max_new_tokens,
             eos_token_id=self._prompts.end,
             pad_token_id=self._prompts.pad,
-            logits_processor=LogitsProcessorList([grounded, _Measured(self._prompts), chosen]),
+            logits_processor=LogitsProcessorList([grounded, Measured(self._prompts), chosen]),
             stopping_criteria=StoppingCriteriaList([] if stop is None else [_Stop(stop)]),
         )[:, inputs["input_ids"].shape[1] :]
         probability = torch.stack(chosen.steps, dim=1)
@@ -198,95 +194,6 @@ class ScenePrefix:
         # a token is said from the place before it
         looks = [layer[0, :, len(asked) - 1 : -1, : self.length].float().mean(dim=0) for layer in read.attentions]
         return torch.stack(looks).mean(dim=0)
-
-
-class _Grounded(LogitsProcessor):
-    """Keeps a small model to the objects of the scene, and from listing one of them again and again."""
-
-    def __init__(self, prompts: PromptFormat, absent: Tensor, called: Mapping[str, set[int]], start: int) -> None:
-        """``absent`` (A,) tokens are never said; ``called``: markers by name; answers begin at place ``start``."""
-        self._names, self._markers = prompts.names, frozenset(prompts.markers.values())
-        self._absent, self._called, self._start = absent, called, start
-        self._tokenizer = prompts.tokenizer
-        self._open, self._close, self._then = self._tokenizer.convert_tokens_to_ids(["[", "]", ";"])
-        self._words: dict[str, set[int]] = {}
-        for token, name in self._names.items():
-            self._words.setdefault(name, set()).add(token)
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        wanted = scores.argmax(dim=1).tolist()
-        scores = scores.index_fill(1, self._absent, -torch.inf)
-        for row, ids in enumerate(input_ids.tolist() if self._markers else ()):
-            asked, said = ids[: self._start], ids[self._start :]
-            unsayable = self._unsayable(said)
-            if said and wanted[row] in unsayable - self._markers:  # a name of which everything is listed
-                unsayable |= frozenset(range(scores.shape[1])) - self._instead(asked)
-            scores[row, list(unsayable)] = -torch.inf
-        return scores
-
-    def _instead(self, asked: list[int]) -> frozenset[int]:
-        """What may come in place of a name that is done: other names of the question, or the end of the list.
-
-        Anything else would be a list of what nobody asked for.
-        """
-        question = self._tokenizer.decode(asked).lower()
-        names = (self._words.get(name, set()) for name in self._called if name in question)
-        return frozenset({self._close, self._then}).union(*names)
-
-    def _unsayable(self, said: list[int]) -> frozenset[int]:
-        """What must not come next: markers, names of which every object is listed, a working with nothing to name."""
-        if not said and len(self._absent) == len(self._markers):
-            return frozenset([self._open])
-        if self._open not in said[:1] or self._close in said:
-            answer = said[said.index(self._close) :] if self._open in said[:1] else said
-            return self._markers.intersection(answer)
-        last = self._names.get(said[-1], "")
-        listed: dict[str, set[int]] = {}
-        for a, b in pairwise(said):
-            if a in self._names and b in self._markers:
-                listed.setdefault(self._names[a], set()).add(b)
-        others = self._markers - self._called[last] if last in self._called else frozenset()
-        done = [name for name, some in listed.items() if self._called.get(name, self._markers) <= some]
-        again = [] if said[-1] == self._then else [self._words[name] for name in done]
-        return others.union(listed.get(last, ()), *again)
-
-
-class _Measured(LogitsProcessor):
-    """What is measured, a length or a direction right behind a marker, is the median of what it may be.
-
-    Tokens beside the right one are nearly as right: which of them is the most probable is chance, their median is not.
-    It takes that one's place, and with it its probability.
-    """
-
-    def __init__(self, prompts: PromptFormat) -> None:
-        self._markers = frozenset(prompts.markers.values())
-        added: dict[str, int] = prompts.tokenizer.get_added_vocab()
-        self._lengths, self._ways = (
-            [added[text] for text in texts if text in added] for texts in (LENGTHS, DIRECTIONS)
-        )
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        if not self._markers:
-            return scores
-        top = scores.argmax(dim=1).tolist()
-        for row, (last, best) in enumerate(zip(input_ids[:, -1].tolist(), top, strict=True)):
-            tokens, median = (self._lengths, _median) if best in self._lengths else (self._ways, _circular_median)
-            if last in self._markers and best in tokens:
-                likely = scores[row, tokens].float().softmax(dim=0)
-                other = tokens[median(likely)]
-                scores[row, [best, other]] = scores[row, [other, best]]
-        return scores
-
-
-def _median(likely: Tensor) -> int:
-    return int((likely.cumsum(dim=0) < 0.5).sum().clamp(max=len(likely) - 1))
-
-
-def _circular_median(likely: Tensor) -> int:
-    """The direction from which the others are least far, on average."""
-    steps = torch.arange(len(likely), device=likely.device)
-    apart = (steps[:, None] - steps).abs()
-    return int((torch.minimum(apart, len(likely) - apart) * likely).sum(dim=1).argmin())
 
 
 class _Probability(LogitsProcessor):

@@ -1,0 +1,137 @@
+"""What keeps a small model to its scene while it answers: markers that are there, whole lists, medians of measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from proxy3d_core.reasoning.lexicon import plural
+from proxy3d_core.vlm.prompt import PromptFormat
+from proxy3d_core.vlm.tokenizer import DIRECTIONS, LENGTHS
+
+_COUNTS = ("how many", "number of", "amount of")
+_OF_SOME = (" on the ", " on <")
+"""Questions with these words count what is on something, not all of a name."""
+
+
+class Grounded(LogitsProcessor):
+    """Keeps a model whose markers are tokens to the objects of the scene.
+
+    Only markers of the scene are said, and none twice: in the answer itself, or behind the same word of what it is
+    worked out from. There
+
+    * behind a name of the scene come the markers of what is called so, never another name;
+    * a name of which everything is listed is not said again, but as the answer; nor is, in its place, one that the
+      question does not name;
+    * what is counted, by the question or by numbers in the list, is listed whole.
+
+    Where the scene has no objects, nothing is worked out: a model that looks for something to name goes on and on.
+    """
+
+    def __init__(self, prompts: PromptFormat, absent: Tensor, called: Mapping[str, set[int]], start: int) -> None:
+        """``absent`` (A,) tokens are never said; ``called``: markers by name; answers begin at place ``start``."""
+        self._names, self._markers = prompts.names, frozenset(prompts.markers.values())
+        self._absent, self._called, self._start = absent, called, start
+        self._tokenizer = prompts.tokenizer
+        self._open, self._close, self._then = self._tokenizer.convert_tokens_to_ids(["[", "]", ";"])
+        self._digits = frozenset(self._tokenizer.convert_tokens_to_ids(list("0123456789")))
+        self._words: dict[str, set[int]] = {}
+        for token, name in self._names.items():
+            self._words.setdefault(name, set()).add(token)
+        self._named = frozenset().union(*(self._words.get(name, ()) for name in called))
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        wanted = scores.argmax(dim=1).tolist()
+        scores = scores.index_fill(1, self._absent, -torch.inf)
+        for row, ids in enumerate(input_ids.tolist() if self._markers else ()):
+            unsayable = self._unsayable(ids[: self._start], ids[self._start :], wanted[row])
+            scores[row, list(unsayable)] = -torch.inf
+        return scores
+
+    def _unsayable(self, asked: list[int], said: list[int], wanted: int) -> frozenset[int]:
+        """What must not come next, where the model wants a certain token."""
+        if not said and len(self._absent) == len(self._markers):
+            return frozenset([self._open])
+        if self._open not in said[:1] or self._close in said:
+            answer = said[said.index(self._close) :] if self._open in said[:1] else said
+            return self._markers.intersection(answer)
+        last = self._names.get(said[-1], "")
+        listed: dict[str, set[int]] = {}
+        for a, b in pairwise(said):
+            if a in self._names and b in self._markers:
+                listed.setdefault(self._names[a], set()).add(b)
+        others = self._markers - self._called[last] if last in self._called else frozenset()
+        done = [name for name, some in listed.items() if self._called.get(name, self._markers) <= some]
+        again = frozenset().union(*(self._words[name] for name in done if said[-1] != self._then))
+        unsayable = others.union(listed.get(last, ()), again)
+        if self._then in said:
+            return unsayable
+        question = self._tokenizer.decode(asked).lower()
+        if last in self._called:
+            unsayable |= self._named
+        elif wanted in again:
+            unsayable |= self._named.difference(
+                *(self._words.get(name, ()) for name in self._called if name in question)
+            )
+        unfinished = self._unfinished(said, listed, question)
+        if unfinished:
+            unsayable |= (self._named - self._words[unfinished]) | {self._close, self._then}
+            unsayable |= self._markers if said[-1] in self._markers else frozenset()
+        return unsayable
+
+    def _unfinished(self, said: list[int], listed: Mapping[str, set[int]], question: str) -> str:
+        """The name of which something was just listed, if all of it is and something is not yet; else nothing."""
+        end = len(said)
+        while said[end - 1] in self._digits:
+            end -= 1
+        name = self._names.get(said[end - 2], "") if said[end - 1] in self._markers else ""
+        if not self._called.get(name, set()) - listed.get(name, set()) or any(word in question for word in _OF_SOME):
+            return ""
+        numbered = any(
+            self._names.get(a) == name and b in self._markers and c in self._digits
+            for a, b, c in zip(said, said[1:], said[2:], strict=False)
+        )
+        counted = any(f"{words} {one}" in question for words in _COUNTS for one in (plural(name), f"{name}(s)"))
+        return name if numbered or counted else ""
+
+
+class Measured(LogitsProcessor):
+    """What is measured, a length or a direction right behind a marker, is the median of what it may be.
+
+    Tokens beside the right one are nearly as right: which of them is the most probable is chance, their median is not.
+    It takes that one's place, and with it its probability.
+    """
+
+    def __init__(self, prompts: PromptFormat) -> None:
+        self._markers = frozenset(prompts.markers.values())
+        added: dict[str, int] = prompts.tokenizer.get_added_vocab()
+        self._lengths, self._ways = (
+            [added[text] for text in texts if text in added] for texts in (LENGTHS, DIRECTIONS)
+        )
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if not self._markers:
+            return scores
+        top = scores.argmax(dim=1).tolist()
+        for row, (last, best) in enumerate(zip(input_ids[:, -1].tolist(), top, strict=True)):
+            tokens, median = (self._lengths, _median) if best in self._lengths else (self._ways, _circular_median)
+            if last in self._markers and best in tokens:
+                likely = scores[row, tokens].float().softmax(dim=0)
+                other = tokens[median(likely)]
+                scores[row, [best, other]] = scores[row, [other, best]]
+        return scores
+
+
+def _median(likely: Tensor) -> int:
+    return int((likely.cumsum(dim=0) < 0.5).sum().clamp(max=len(likely) - 1))
+
+
+def _circular_median(likely: Tensor) -> int:
+    """The direction from which the others are least far, on average."""
+    steps = torch.arange(len(likely), device=likely.device)
+    apart = (steps[:, None] - steps).abs()
+    return int((torch.minimum(apart, len(likely) - apart) * likely).sum(dim=1).argmin())
