@@ -24,10 +24,11 @@ class Grounded(LogitsProcessor):
     Only markers of the scene are said, and none twice: in the answer itself, or behind the same word of what it is
     worked out from. There
 
-    * behind a name of the scene come the markers of what is called so, never another name;
+    * behind a name of the scene comes a marker of what is called so, or the end;
     * a name of which everything is listed is not said again, but as the answer; nor is, in its place, one that the
       question does not name;
-    * what is counted, by the question or by numbers in the list, is listed whole.
+    * what is counted, by the question or by numbers in the list, is listed whole, among names of the question alone,
+      and numbered as it is listed.
 
     Where the scene has no objects, nothing is worked out: a model that looks for something to name goes on and on.
     """
@@ -38,7 +39,8 @@ class Grounded(LogitsProcessor):
         self._absent, self._called, self._start = absent, called, start
         self._tokenizer = prompts.tokenizer
         self._open, self._close, self._then = self._tokenizer.convert_tokens_to_ids(["[", "]", ";"])
-        self._digits = frozenset(self._tokenizer.convert_tokens_to_ids(list("0123456789")))
+        self._digits: list[int] = self._tokenizer.convert_tokens_to_ids(list("0123456789"))
+        self._everything = frozenset(range(len(self._tokenizer)))
         self._words: dict[str, set[int]] = {}
         for token, name in self._names.items():
             self._words.setdefault(name, set()).add(token)
@@ -71,32 +73,44 @@ class Grounded(LogitsProcessor):
         if self._then in said:
             return unsayable
         question = self._tokenizer.decode(asked).lower()
+        counted = self._counted(said, question)
         if last in self._called:
-            unsayable |= self._named
-        elif wanted in again:
-            unsayable |= self._named.difference(
-                *(self._words.get(name, ()) for name in self._called if name in question)
-            )
-        unfinished = self._unfinished(said, listed, question)
-        if unfinished:
-            unsayable |= (self._named - self._words[unfinished]) | {self._close, self._then}
-            unsayable |= self._markers if said[-1] in self._markers else frozenset()
-        return unsayable
+            ends = frozenset() if last == counted else frozenset({self._close, self._then})
+            return self._everything - ends - (self._called[last] - listed.get(last, set()))
+        if counted or wanted in again:
+            asked_for = [name for name in self._called if name in question or name == counted]
+            unsayable |= self._named.difference(*(self._words.get(name, ()) for name in asked_for))
+        return unsayable | self._in_list(said, counted, listed.get(counted, set()), wanted)
 
-    def _unfinished(self, said: list[int], listed: Mapping[str, set[int]], question: str) -> str:
-        """The name of which something was just listed, if all of it is and something is not yet; else nothing."""
+    def _in_list(self, said: list[int], counted: str, listed: set[int], wanted: int) -> frozenset[int]:
+        """What must not come behind something that is listed: the end while there is more, or a wrong number."""
         end = len(said)
         while said[end - 1] in self._digits:
             end -= 1
-        name = self._names.get(said[end - 2], "") if said[end - 1] in self._markers else ""
-        if not self._called.get(name, set()) - listed.get(name, set()) or any(word in question for word in _OF_SOME):
+        behind = said[end - 1] in self._markers and self._names.get(said[end - 2], "") == counted != ""
+        if not behind:
+            return frozenset()
+        number = [self._digits[int(digit)] for digit in str(len(listed))]
+        written = said[end:]
+        if (written or wanted in self._digits) and written == number[: len(written)] != number:
+            return self._everything - {number[len(written)]}
+        if not self._called[counted] - listed:
+            return frozenset()
+        more = (self._named - self._words[counted]) | {self._close, self._then}
+        return more if written else more | self._markers
+
+    def _counted(self, said: list[int], question: str) -> str:
+        """The name of which everything is counted or listed; else nothing."""
+        if any(words in question for words in _OF_SOME):
             return ""
-        numbered = any(
-            self._names.get(a) == name and b in self._markers and c in self._digits
-            for a, b, c in zip(said, said[1:], said[2:], strict=False)
-        )
-        counted = any(f"{words} {one}" in question for words in _COUNTS for one in (plural(name), f"{name}(s)"))
-        return name if numbered or counted else ""
+        for name in self._called:
+            forms = (plural(name), f"{name}(s)")
+            if any(f"{words} {form}" in question for words in _COUNTS for form in forms):
+                return name
+        for a, b, c in zip(said, said[1:], said[2:], strict=False):
+            if a in self._named and b in self._markers and c in self._digits:
+                return self._names[a]
+        return ""
 
 
 class Measured(LogitsProcessor):

@@ -123,7 +123,8 @@ TABLE, ROOM, WINDOW, ONE = " table", " room", " window", "1"
         ("Far?", ["[", TABLE], ["<OBJ007>", "<OBJ003>"], "<OBJ003>"),  # the first is a window
         ("Far?", ["[", TABLE, "<OBJ003>", TABLE], ["<OBJ003>", "<OBJ009>"], "<OBJ009>"),  # none twice
         ("Far?", ["[", ROOM], ["<OBJ007>", "]"], "<OBJ007>"),  # nothing is called a room, so anything may be one
-        ("Far?", ["[", TABLE], [WINDOW, TABLE, "<OBJ003>"], "<OBJ003>"),
+        ("Far?", ["[", TABLE], [WINDOW, TABLE, ONE, "<OBJ003>"], "<OBJ003>"),
+        ("Far?", ["[", "<OBJ007>", TABLE], [ONE, "]", "<OBJ003>"], "]"),  # what carries something
         # all tables are listed
         ("Far?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>"], [TABLE, WINDOW, "]"], "]"),
         ("Far?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>"], [TABLE, WINDOW, "<OBJ003>"], "<OBJ003>"),
@@ -131,9 +132,11 @@ TABLE, ROOM, WINDOW, ONE = " table", " room", " window", "1"
         ("Far?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>", ";"], [TABLE, "]"], TABLE),
         # what is counted is listed whole
         ("How many tables are there?", ["[", TABLE, "<OBJ003>"], ["]", "<OBJ007>", WINDOW, TABLE], TABLE),
-        ("How many tables are there?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>"], ["]", TABLE], "]"),
+        ("How many tables are there?", ["[", TABLE, "<OBJ003>", TABLE], ["]", "<OBJ009>"], "<OBJ009>"),
+        ("How many tables are there?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>"], [WINDOW, "]", TABLE], "]"),
+        ("How many tables are there?", ["[", TABLE, "<OBJ003>", ONE, TABLE, "<OBJ009>"], [ONE, "2"], "2"),
         ("How many tables are on the window?", ["[", TABLE, "<OBJ003>"], ["]", TABLE], "]"),
-        ("How many windows are there?", ["[", TABLE, "<OBJ003>"], ["]", TABLE], "]"),
+        ("How many windows are next to the table?", ["[", TABLE, "<OBJ003>"], ["]", TABLE], "]"),
         ("Far?", ["[", TABLE, "<OBJ003>"], ["]", TABLE], "]"),
         ("Far?", ["[", TABLE, "<OBJ003>", ONE], ["]", "<OBJ007>", TABLE], "<OBJ007>"),
         ("Far?", ["[", TABLE, "<OBJ003>", ONE], ["]", ";", WINDOW, TABLE], TABLE),
