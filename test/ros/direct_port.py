@@ -8,11 +8,15 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from proxy3d_core.geometry.transform_buffer import TransformBuffer
-from proxy3d_ros.dds import types
 from proxy3d_ros.port import Input, InputStatus, Output
+
+pytest.importorskip("rosbags", reason="messages without ROS 2 need rosbags: pip install rosbags")
+
+from proxy3d_ros.dds import types
 
 
 class DirectPort:
