@@ -119,7 +119,9 @@ class MapConfig(_Section):
     )
     max_objects: int = Field(500, ge=1, le=100_000, description="Memory bound: known objects, gone ones included.")
     min_size: float = Field(0.05, ge=0.01, le=2, description="Smaller things are not objects: longest edge [m].")
-    min_seen: float = Field(0.3, ge=0, le=60, description="An object must have been seen for this long [s].")
+    min_seen: float = Field(
+        0.3, ge=0, le=60, description="An object must have been seen for this long, half of it with a sure name [s]."
+    )
     gone_after: float = Field(
         0.5, ge=0.05, le=600, description="A place must be seen empty for this long before its object is gone [s]."
     )
