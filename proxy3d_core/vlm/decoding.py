@@ -45,16 +45,20 @@ class Grounded(LogitsProcessor):
         for token, name in self._names.items():
             self._words.setdefault(name, set()).add(token)
         self._named = frozenset().union(*(self._words.get(name, ()) for name in called))
+        self._questions: list[str] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if not self._markers:
+            return scores
+        if not self._questions:  # the same at every step
+            self._questions = [self._tokenizer.decode(ids).lower() for ids in input_ids[:, : self._start].tolist()]
         wanted = scores.argmax(dim=1).tolist()
         scores = scores.index_fill(1, self._absent, -torch.inf)
-        for row, ids in enumerate(input_ids.tolist() if self._markers else ()):
-            unsayable = self._unsayable(ids[: self._start], ids[self._start :], wanted[row])
-            scores[row, list(unsayable)] = -torch.inf
+        for row, (question, said) in enumerate(zip(self._questions, input_ids[:, self._start :].tolist(), strict=True)):
+            scores[row, list(self._unsayable(question, said, wanted[row]))] = -torch.inf
         return scores
 
-    def _unsayable(self, asked: list[int], said: list[int], wanted: int) -> frozenset[int]:
+    def _unsayable(self, question: str, said: list[int], wanted: int) -> frozenset[int]:
         """What must not come next, where the model wants a certain token."""
         if not said and len(self._absent) == len(self._markers):
             return frozenset([self._open])
@@ -72,7 +76,6 @@ class Grounded(LogitsProcessor):
         unsayable = others.union(listed.get(last, ()), again)
         if self._then in said:
             return unsayable
-        question = self._tokenizer.decode(asked).lower()
         counted = self._counted(said, question)
         if last in self._called:
             ends = frozenset() if last == counted else frozenset({self._close, self._then})
