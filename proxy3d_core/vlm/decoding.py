@@ -14,8 +14,6 @@ from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_core.vlm.tokenizer import DIRECTIONS, LENGTHS
 
 _COUNTS = ("how many", "number of", "amount of")
-_OF_SOME = (" on the ", " on <")
-"""Questions with these words count what is on something, not all of a name."""
 
 
 class Grounded(LogitsProcessor):
@@ -40,7 +38,7 @@ class Grounded(LogitsProcessor):
         self._tokenizer = prompts.tokenizer
         self._open, self._close, self._then = self._tokenizer.convert_tokens_to_ids(["[", "]", ";"])
         self._digits: list[int] = self._tokenizer.convert_tokens_to_ids(list("0123456789"))
-        self._everything = frozenset(range(len(self._tokenizer)))
+        self._everything: frozenset[int] = frozenset()
         self._words: dict[str, set[int]] = {}
         for token, name in self._names.items():
             self._words.setdefault(name, set()).add(token)
@@ -52,6 +50,7 @@ class Grounded(LogitsProcessor):
             return scores
         if not self._questions:  # the same at every step
             self._questions = [self._tokenizer.decode(ids).lower() for ids in input_ids[:, : self._start].tolist()]
+            self._everything = frozenset(range(scores.shape[1]))
         wanted = scores.argmax(dim=1).tolist()
         scores = scores.index_fill(1, self._absent, -torch.inf)
         for row, (question, said) in enumerate(zip(self._questions, input_ids[:, self._start :].tolist(), strict=True)):
@@ -78,8 +77,8 @@ class Grounded(LogitsProcessor):
             return unsayable
         counted = self._counted(said, question)
         if last in self._called:
-            ends = frozenset() if last == counted else frozenset({self._close, self._then})
-            return self._everything - ends - (self._called[last] - listed.get(last, set()))
+            more = self._called[last] - listed.get(last, set())
+            return self._everything - more - (frozenset() if last == counted and more else {self._close, self._then})
         if counted or wanted in again:
             asked_for = [name for name in self._called if name in question or name == counted]
             unsayable |= self._named.difference(*(self._words.get(name, ()) for name in asked_for))
@@ -103,13 +102,15 @@ class Grounded(LogitsProcessor):
         return more if written else more | self._markers
 
     def _counted(self, said: list[int], question: str) -> str:
-        """The name of which everything is counted or listed; else nothing."""
-        if any(words in question for words in _OF_SOME):
-            return ""
+        """The name of which everything is counted or listed; else nothing.
+
+        Where something else is named behind it ("on the table"), not all of it is.
+        """
         for name in self._called:
-            forms = (plural(name), f"{name}(s)")
-            if any(f"{words} {form}" in question for words in _COUNTS for form in forms):
-                return name
+            for asked in (f"{words} {form}" for words in _COUNTS for form in (plural(name), f"{name}(s)")):
+                rest = question.partition(asked)[2]
+                if rest:
+                    return "" if "<obj" in rest or any(f" {other}" in rest for other in self._called) else name
         for a, b, c in zip(said, said[1:], said[2:], strict=False):
             if a in self._named and b in self._markers and c in self._digits:
                 return self._names[a]
