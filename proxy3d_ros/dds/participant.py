@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 _HEADER = struct.Struct("<Qq")
 _BATCH = 8
+_DISCOVERY = 5.0  # s between what discovery tells of one node and another, at most
 _domains: dict[int, Domain] = {}
 _domains_lock = threading.Lock()
 _unpacking = threading.Lock()
@@ -233,16 +234,19 @@ class Server(_Receiver):
             log.exception("error while answering a request to %s", self.name)
 
     def _wait_for_asker(self, asker: int) -> None:
-        """Until the asker's reader of replies is known, at most 0.1 s: discovery may bring its request first."""
-        if asker in self._ready:
-            return
-        mark = next(iter(_marks(self.reader.get_matched_publication_data, [asker], "clientid")), None)
-        until = time.monotonic() + 0.1
-        while mark and time.monotonic() < until:
+        """Until the asker's reader of replies is known, or the asker is gone: discovery may bring its request first.
+
+        On a busy machine the reader may come much later than the request; who does not wait for it answers nobody.
+        """
+        until = time.monotonic() + _DISCOVERY
+        while asker not in self._ready and time.monotonic() < until:
+            mark = next(iter(_marks(self.reader.get_matched_publication_data, [asker], "clientid")), None)
+            if mark is None:
+                return
             if mark in _hearing(self._writer, "clientid"):
                 self._ready.add(asker)
-                return
-            time.sleep(0.01)
+            else:
+                time.sleep(0.01)
 
 
 class Client(_Receiver):

@@ -11,6 +11,8 @@ import pytest
 
 from proxy3d_core.errors import BadInput
 from proxy3d_ros.dds import qos, types
+from proxy3d_ros.dds.idl import topic_class
+from proxy3d_ros.dds.names import reply_topic, request_topic
 from proxy3d_ros.dds.participant import domain_id
 
 SET_BOOL = "std_srvs/srv/SetBool"
@@ -129,6 +131,20 @@ def test_a_hundred_questions_at_once_reach_their_askers_and_do_not_hold_up_image
     for question, future in calls:
         assert future.result(20).answer == question.upper()
     assert heard_before_the_last_answer
+
+
+def test_who_asks_is_answered_though_discovery_is_late(make_node, wait_until) -> None:
+    """The reader of replies appears half a second after the request."""
+    make_node("server").serve("set", SET_BOOL, lambda request: types.new(f"{SET_BOOL}_Response", message="fine"))
+    node = make_node("client")
+    kind = f"{SET_BOOL}_Request"
+    writer = node._writer(request_topic("/set"), kind, qos.SERVICES, "clientid=late;")
+    assert wait_until(writer.get_matched_subscriptions)
+    cdr = types.serialize(kind, types.new(kind, data=True))
+    writer.write(topic_class(kind)(b"".join((cdr[:4], bytes(16), cdr[4:]))))
+    time.sleep(0.5)
+    reader, _ = node._reader(reply_topic("/set"), f"{SET_BOOL}_Response", qos.SERVICES, "clientid=late;")
+    assert wait_until(lambda: reader.take(1))
 
 
 def test_a_handler_that_fails_leaves_the_service_up(make_node) -> None:
