@@ -262,6 +262,25 @@ def test_without_balance_nothing_is_left_out_but_for_the_number(many: Path, tmp_
     assert len(list(generate(folders, tmp_path / "q.jsonl", 1, 50, families=["vsi"]))) < len(made)
 
 
+def test_who_knows_only_the_words_knows_the_side(made: tuple[Path, list[Sample]]) -> None:
+    """The words say at what one stands, not where beside it: as seen from its middle, things are on the same side."""
+    forward = {"forward": "front", "backward": "behind"}
+    asked = {"situated_side": 0, "situated_way": 0, "situated_left_right": 0}
+    for sample in made[1]:
+        if sample.kind not in asked:
+            continue
+        asked[sample.kind] += 1
+        answer = sample.answer.text.lower().strip(".")
+        thing, at, faced = (np.array(o.box.center[:2]) for o in sample.objects if o.box)
+        ahead, there = faced - at, thing - at
+        left, front = ahead[0] * there[1] - ahead[1] * there[0], ahead @ there
+        plain = (
+            ("left" if left > 0 else "right") if sample.kind == "situated_left_right" or abs(left) > abs(front) else ""
+        )
+        assert forward.get(answer, answer) == (plain or ("front" if front > 0 else "behind"))
+    assert all(count >= 8 for count in asked.values()), asked
+
+
 def test_wordings_vary(made: tuple[Path, list[Sample]]) -> None:
     _, samples = made
     wordings: dict[str, set[str | None]] = defaultdict(set)

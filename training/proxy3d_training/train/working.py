@@ -40,7 +40,7 @@ from proxy3d_core.vlm.prompt import square_edge, with_evidence
 from proxy3d_core.vlm.tokenizer import TURN
 from proxy3d_training.data.prepared import Seen
 from proxy3d_training.data.questions.geometry import off
-from proxy3d_training.data.questions.situated import ELSEWHERE, PHRASES, PLAINLY, SIDES
+from proxy3d_training.data.questions.situated import BESIDE, GO, PHRASES, SIDES
 from proxy3d_training.data.schema import MARKER, ChoiceAnswer, IdAnswer, NumberAnswer, Sample, TextAnswer, Thing
 
 Choice = Callable[[Sequence[float]], float]
@@ -60,7 +60,7 @@ _SIDES = frozenset({"side_of", *(f"object_rel_direction_{kind}" for kind in ("ea
 _SITUATED = "situated_"
 _COUNTED = frozenset({"count", "count_on", "object_counting"})
 _ON_A_SIDE = frozenset({"situated_count", "situated_parity", "situated_is"})
-_BESIDE = (PLAINLY + ELSEWHERE) / 2  # degrees from a side's middle; between the two is nothing that is asked about
+_ASIDE = frozenset({"situated_side", "situated_way", "situated_left_right"})
 _ROUTE = "route_planning"
 _BY_NAME = frozenset({"color", "material", "shape", "nearest", "what_on", "where_on"})
 _INTRODUCED = _SIDES | {"object_abs_distance", _ROUTE}
@@ -136,6 +136,8 @@ def workable(sample: Sample) -> bool:
         return best.label == right.label if kind in _COMPARED else best.marker == right.marker
     if not all(map(_known, [*from_, *to])):
         return False
+    if kind in _ASIDE:
+        return _is_aside(sample, from_, to[0])
     return kind not in _ON_A_SIDE or _agrees(sample, sum(_on_side(sample, from_, to)))
 
 
@@ -314,7 +316,17 @@ def _on_side(sample: Sample, from_: Sequence[Thing], things: Sequence[Thing]) ->
     at, faced = from_
     side = next(SIDES[name] for name, phrase in PHRASES.items() if phrase in sample.question)
     ahead = _way(at, faced, 0.0)
-    return [off(_way(at, thing, 0.0) - ahead, side) <= _BESIDE for thing in things]
+    return [off(_way(at, thing, 0.0) - ahead, side) <= BESIDE for thing in things]
+
+
+def _is_aside(sample: Sample, from_: Sequence[Thing], thing: Thing) -> bool:
+    """Whether a thing is plainly on the side that is the answer: we know at which thing one stands, not where."""
+    assert isinstance(sample.answer, TextAnswer)
+    at, faced = from_
+    turn = _way(at, thing, 0.0) - _way(at, faced, 0.0)
+    sides, half = ({"left", "right"}, 90) if sample.kind == "situated_left_right" else (set(SIDES), 45)
+    there = [side for side in sides if off(turn, SIDES[side]) < half]
+    return any({side, GO[side]}.intersection(sample.answer.references) for side in there)
 
 
 def _agrees(sample: Sample, count: int) -> bool:

@@ -1,4 +1,8 @@
-"""Questions of one who stands somewhere and looks somewhere, as SQA3D has them (Ma et al. 2023)."""
+"""Questions of one who stands somewhere and looks somewhere, as SQA3D has them (Ma et al. 2023).
+
+The words say at what one stands, not on which side of it. So what is asked has the same answer from where one is and
+from the middle of that thing: else who knows only the words could not tell.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +26,15 @@ MARGIN = 15.0
 """Directions this close to a boundary between sides are not asked, degrees."""
 PLAINLY, ELSEWHERE = 35.0, 105.0
 """A thing is on a side up to the first angle from its middle, and is not beyond the second, degrees."""
+BESIDE = (PLAINLY + ELSEWHERE) / 2
+"""What tells the one from the other, degrees: between the two is nothing that is asked about."""
 CLEAR = 0.6
 """Things nearer than this on the floor plane have no plain side, metres."""
 NEARER = 0.3
 """The nearer of two things is nearer by at least this, metres."""
 STEP = (0.3, 0.6)
 """One who stands by a thing is this far from its outline, metres."""
-POSES = 4
+POSES = 8
 """Situations tried for each question that is wanted."""
 
 _STANDING: tuple[str, ...] = (
@@ -46,7 +52,8 @@ _SEATS = frozenset({"chair", "armchair", "sofa", "bed", "stool", "bench", "offic
 SIDES = {"left": 90.0, "right": 270.0, "front": 0.0, "behind": 180.0}
 PHRASES = {"left": "on my left", "right": "on my right", "front": "in front of me", "behind": "behind me"}
 """How a side is asked for."""
-_GO = {"left": "left", "right": "right", "front": "forward", "behind": "backward"}
+GO = {"left": "left", "right": "right", "front": "forward", "behind": "backward"}
+"""Which way that is."""
 
 _LEFT_RIGHT = (
     "Is the {0} on my left or on my right?",
@@ -67,16 +74,20 @@ _WHICH = ("Which one is {2}, the {0} or the {1}?", "What is {2}, the {0} or the 
 
 @dataclass(frozen=True, eq=False)
 class _Stand:
-    """A situation: its objects, the position (2,) and facing (2,) on the floor plane."""
+    """A situation: its objects, and where one is and where its words say, (2, 2) on the floor plane."""
 
     at: Item
     toward: Item
-    position: Array
-    facing: Array
+    places: Array
     situation: Situation
 
-    def angle(self, item: Item) -> float:
-        return bearing(self.position, self.facing, item.spot)
+    @property
+    def position(self) -> Array:
+        return np.asarray(self.places[0])
+
+    def angles(self, target: Array) -> list[float]:
+        """Where a target (2,) is from each of the places, facing what is faced."""
+        return [bearing(place, self.toward.spot - place, target) for place in self.places]
 
 
 def ask(asker: Asker) -> Iterator[Candidate]:
@@ -118,7 +129,7 @@ def _stand(asker: Asker) -> _Stand | None:
     where = (round(float(position[0]), 4), round(float(position[1]), 4), 0.0)
     looks = (round(float(facing[0]), 6), round(float(facing[1]), 6), 0.0)
     situation = Situation(text=text.format(at.label, toward.label), position=where, facing=looks)
-    return _Stand(at, toward, np.array(where[:2]), np.array(looks[:2]), situation)
+    return _Stand(at, toward, np.array([where[:2], at.spot]), situation)
 
 
 def _beside(asker: Asker, item: Item) -> Array | None:
@@ -154,24 +165,47 @@ def _around(asker: Asker, stand: _Stand) -> list[Item]:
     ]
 
 
+def _aside(asker: Asker, stand: _Stand, items: Sequence[Item], sides: Sequence[str]) -> tuple[Item, str] | None:
+    """One of the sides on which something plainly is, and something there."""
+    there: dict[str, list[Item]] = {}
+    for item in items:
+        if side := _side_of(asker, stand, item, sides):
+            there.setdefault(side, []).append(item)
+    if not there:
+        return None
+    side = asker.rng.choice(sorted(there))
+    return asker.rng.choice(there[side]), side
+
+
 def _side_of(asker: Asker, stand: _Stand, item: Item, sides: Sequence[str]) -> str | None:
-    """The side that the middle and all corners of a thing agree on, with a margin to the next side."""
-    angles = [stand.angle(item)]
-    found = min(sides, key=lambda side: off(angles[0], SIDES[side]))
+    """The side that both places agree on, with a margin to the next; of two, its corners agree where one is, too."""
+    angles = stand.angles(item.spot)
+    boundaries = (0, 180) if len(sides) == 2 else (45, 135, 225, 315)
+    if min(off(angle, *boundaries) for angle in angles) < MARGIN:
+        return None
     if len(sides) == 2:
-        clear = off(angles[0], 0, 180) >= MARGIN
-        corners = [bearing(stand.position, stand.facing, c) for c in asker.room.corners[asker.room.row(item)]]
-        return found if clear and all(min(sides, key=lambda s: off(c, SIDES[s])) == found for c in corners) else None
-    return found if off(angles[0], 45, 135, 225, 315) >= MARGIN else None
+        angles += [stand.angles(corner)[0] for corner in asker.room.corners[asker.room.row(item)]]
+    found = {min(sides, key=lambda side: off(angle, SIDES[side])) for angle in angles}
+    return found.pop() if len(found) == 1 else None
 
 
-def _nearest(asker: Asker, stand: _Stand, item: Item) -> float:
-    """Distance from where one stands to the outline of a thing."""
-    corners = asker.room.corners[asker.room.row(item)]
-    ends = np.roll(corners, -1, axis=0)
-    along = ends - corners
-    share = np.clip(((stand.position - corners) * along).sum(1) / np.maximum((along * along).sum(1), 1e-12), 0, 1)
-    return float(np.linalg.norm(corners + share[:, None] * along - stand.position, axis=1).min())
+def _nearer(asker: Asker, stand: _Stand, first: Item, second: Item) -> Item | None:
+    """Which of two things is plainly nearer where one is, and nearer to the middle and box of what one stands at."""
+    room = asker.room
+    to_first, to_second = (_to_outline(room.corners[room.row(item)], stand.places) for item in (first, second))
+    gaps = to_first - to_second
+    ahead = np.append(gaps, room.gap(stand.at, first) - room.gap(stand.at, second)) < 0
+    if abs(gaps[0]) < NEARER or ahead.any() != ahead.all():
+        return None
+    return first if ahead[0] else second
+
+
+def _to_outline(corners: Array, places: Array) -> Array:
+    """(P,) distances of places (P, 2) from an outline (4, 2)."""
+    along = np.roll(corners, -1, axis=0) - corners
+    to = places[:, None] - corners
+    share = np.clip((to * along).sum(-1) / np.maximum((along * along).sum(-1), 1e-12), 0, 1)
+    return np.asarray(np.linalg.norm(to - share[..., None] * along, axis=-1).min(axis=-1))
 
 
 def _questions(asker: Asker, stand: _Stand) -> Iterator[Candidate]:
@@ -197,21 +231,18 @@ def _questions(asker: Asker, stand: _Stand) -> Iterator[Candidate]:
             situation=stand.situation,
         )
 
-    if singles:
-        item = rng.choice(singles)
-        if side := _side_of(asker, stand, item, ("left", "right")):
-            yield made("situated_left_right", _LEFT_RIGHT, [item], side, "", item.label)
-        item = rng.choice(singles)
-        if side := _side_of(asker, stand, item, tuple(SIDES)):
-            yield made("situated_side", _WHERE, [item], side, "", item.label)
-        item = rng.choice(singles)
-        if side := _side_of(asker, stand, item, tuple(SIDES)):
-            yield made("situated_way", _WAY, [item], _GO[side], "", item.label)
+    if found := _aside(asker, stand, singles, ("left", "right")):
+        item, side = found
+        yield made("situated_left_right", _LEFT_RIGHT, [item], side, "", item.label)
+    if found := _aside(asker, stand, singles, tuple(SIDES)):
+        item, side = found
+        yield made("situated_side", _WHERE, [item], side, "", item.label)
+    if found := _aside(asker, stand, singles, tuple(SIDES)):
+        item, side = found
+        yield made("situated_way", _WAY, [item], GO[side], "", item.label)
     if len(singles) >= 2:
         first, second = rng.sample(singles, 2)
-        gaps = _nearest(asker, stand, first), _nearest(asker, stand, second)
-        if abs(gaps[0] - gaps[1]) >= NEARER:
-            nearer = first if gaps[0] < gaps[1] else second
+        if nearer := _nearer(asker, stand, first, second):
             pair = " ".join(sorted((first.label, second.label)))
             named = [nearer, first, second]
             yield made("situated_closer", _CLOSER, named, nearer.label, pair, first.label, second.label)
@@ -258,8 +289,10 @@ def _by_label(asker: Asker, stand: _Stand, around: list[Item], made: Callable[..
 
 
 def _on(stand: _Stand, items: Sequence[Item], side: str) -> list[Item] | None:
-    """Those on a side, or None where it depends on whom one asks: whether it is a quarter or a half of the room."""
-    turns = [off(stand.angle(item), SIDES[side]) for item in items]
-    if any(PLAINLY < turn < ELSEWHERE for turn in turns):
+    """Those on a side; None where that depends on whether a side is a quarter or half of the room, or on the place."""
+    turns = np.array([[off(angle, SIDES[side]) for angle in stand.angles(item.spot)] for item in items])
+    there = turns <= BESIDE
+    between = ((turns > PLAINLY) & (turns < ELSEWHERE))[:, 0]
+    if between.any() or (abs(turns - BESIDE) < MARGIN).any() or (there != there[:, :1]).any():
         return None
-    return [item for item, turn in zip(items, turns, strict=True) if turn <= PLAINLY]
+    return [item for item, here in zip(items, there[:, 0], strict=True) if here]
