@@ -98,7 +98,7 @@ class Occupied:
     """
 
     def __init__(self, cells: Ints, groups: Ints, update: int) -> None:
-        self.update = update
+        self.update, self._cells, self._groups = update, cells, groups
         self._levels = [_count(cell_keys(cells, 0), groups, np.ones(len(cells), np.int64))]
 
     def find(self, level: int, keys: Ints, groups: Ints) -> tuple[NDArray[np.bool_], Ints]:
@@ -121,6 +121,11 @@ class Occupied:
             more = there & (counts[at] > most)
             best[more], most[more] = owners[at][more], counts[at][more]
         return found, np.where(own, groups, best)
+
+    def missing(self, groups: Ints) -> list[tuple[int, Floats]]:
+        """Objects that have parts but are none of the ``groups``, and the middle (3,) of each, in level-0 cells."""
+        left = np.setdiff1d(self._groups[self._groups >= 0], groups)
+        return [(int(name), self._cells[self._groups == name].mean(axis=0) + 0.5) for name in left]
 
 
 def _count(keys: Ints, groups: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
@@ -336,7 +341,8 @@ class ProxyMap:
 
         An atom keeps its group where that still has a part in the atom's cell, else it goes to the group with most
         parts there. What is PENDING goes to any other group in the cell or around it. Where nothing is left in the cell
-        and around it, the atom goes away.
+        and around it, the atom goes away. A thing so small that no patch fell on it takes the atom that is nearest to
+        its middle: no object is without a proxy.
 
         Args:
             occupied: where the groups are now.
@@ -356,8 +362,20 @@ class ProxyMap:
         self._drop(~kept)
         if (taken[kept] != self._groups).any():
             self._rekey(taken[kept], self._keys)
+        for name, middle in occupied.missing(self._groups):
+            self._take_nearest(name, middle * self.resolution)
         self._settle_levels()
         self._fit()
+
+    def _take_nearest(self, name: int, place: Floats) -> None:
+        """Give a group without atoms the one nearest to a place (3,), of an object only if that has others."""
+        names, which, count = np.unique(self._groups, return_inverse=True, return_counts=True)
+        spare = (names[which] < 0) | (count[which] > 1)
+        if spare.any():
+            apart = ((self._position[self._rows] - place) ** 2).sum(axis=1)
+            groups = self._groups.copy()
+            groups[np.where(spare, apart, np.inf).argmin()] = name
+            self._rekey(groups, self._keys)
 
     def move(self, group: int, transform: Floats) -> None:
         """Carry a group's atoms along with the thing that moved.

@@ -199,6 +199,18 @@ def test_what_was_seen_since_is_not_taken_for_empty():
     assert sorted(atoms.state_dict()["position"][:, 0]) == [0, 20]
 
 
+def test_a_thing_too_small_for_a_patch_takes_the_nearest_atom_that_can_be_spared():
+    atoms = ProxyMap(1, 50, 1, 1.0)
+    at = np.array([[0.5, 0.5, 0.5], [4.5, 0.5, 0.5], [9.5, 0.5, 0.5]])
+    atoms.update(triplets(at, [7, -1, -1], np.arange(3, dtype=np.float32)[:, None]))
+    there = [[0, 0, 0], [4, 0, 0], [9, 0, 0], [1, 0, 0]]
+    for _ in range(2):  # and has it still when the map is gone through again
+        atoms.regroup(occupied(atoms, there, [7, -1, -1, 8]))
+        proxies = atoms.proxies()
+        by_group = dict(zip(proxies.groups.tolist(), proxies.features[:, 0].tolist(), strict=True))
+        assert by_group == {7: 0, 8: 1, -1: 2}, "that of 7 is nearer to 8, but its only one"
+
+
 def test_what_is_away_waits_unseen():
     atoms = ProxyMap(2, 50, 1, 0.1)
     atoms.update(triplets([[1, 0, 0], [4, 0, 0]], [1, 2]))
