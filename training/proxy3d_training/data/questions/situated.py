@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from proxy3d_training.data.questions.candidates import SHORT, Asker, Candidate, a, count_words, plural, words
 from proxy3d_training.data.questions.geometry import bearing, contains, off
-from proxy3d_training.data.questions.rooms import FIXTURES, Item
+from proxy3d_training.data.questions.rooms import FIXTURES, Item, Room
 from proxy3d_training.data.schema import Situation
 
 Array = NDArray[np.float64]
@@ -76,18 +77,27 @@ _WHICH = ("Which one is {2}, the {0} or the {1}?", "What is {2}, the {0} or the 
 class _Stand:
     """A situation: its objects, and where one is and where its words say, (2, 2) on the floor plane."""
 
+    room: Room
     at: Item
     toward: Item
     places: Array
     situation: Situation
 
-    @property
-    def position(self) -> Array:
-        return np.asarray(self.places[0])
+    @cached_property
+    def angles(self) -> Array:
+        """(2, N) where the middles of all things are from each of the places, facing what is faced; degrees."""
+        return self._bearings(np.array([item.spot for item in self.room.items]))
 
-    def angles(self, target: Array) -> list[float]:
-        """Where a target (2,) is from each of the places, facing what is faced."""
-        return [bearing(place, self.toward.spot - place, target) for place in self.places]
+    @cached_property
+    def corners(self) -> Array:
+        """(N, 4) where their corners are from where one is."""
+        return np.asarray(self._bearings(self.room.corners)[0])
+
+    def _bearings(self, targets: Array) -> Array:
+        places = self.places.reshape(2, *(1,) * (targets.ndim - 1), 2)
+        ahead, to = self.toward.spot - places, targets - places
+        turns = np.arctan2(to[..., 1], to[..., 0]) - np.arctan2(ahead[..., 1], ahead[..., 0])
+        return np.asarray(np.degrees(turns) % 360)
 
 
 def ask(asker: Asker) -> Iterator[Candidate]:
@@ -129,7 +139,7 @@ def _stand(asker: Asker) -> _Stand | None:
     where = (round(float(position[0]), 4), round(float(position[1]), 4), 0.0)
     looks = (round(float(facing[0]), 6), round(float(facing[1]), 6), 0.0)
     situation = Situation(text=text.format(at.label, toward.label), position=where, facing=looks)
-    return _Stand(at, toward, np.array([where[:2], at.spot]), situation)
+    return _Stand(room, at, toward, np.array([where[:2], at.spot]), situation)
 
 
 def _beside(asker: Asker, item: Item) -> Array | None:
@@ -154,14 +164,13 @@ def _beside(asker: Asker, item: Item) -> Array | None:
 def _around(asker: Asker, stand: _Stand) -> list[Item]:
     """Things with a plain direction: of the same room, not the ones the situation names, not too near."""
     room = asker.room
-    edges = np.linalg.norm(room.corners - stand.position, axis=2).min(axis=1)
+    position = stand.places[0]
+    near = np.linalg.norm(room.corners - position, axis=2).min(axis=1) < CLEAR
+    near |= contains(room.corners, position[None])[:, 0]
     return [
         item
-        for item in room.items
-        if item.id not in (stand.at.id, stand.toward.id)
-        and item.label not in room.unclear
-        and edges[room.row(item)] >= CLEAR
-        and not contains(room.corners[[room.row(item)]], stand.position[None])[0, 0]
+        for item, too_near in zip(room.items, near.tolist(), strict=True)
+        if not too_near and item.id not in (stand.at.id, stand.toward.id) and item.label not in room.unclear
     ]
 
 
@@ -169,7 +178,7 @@ def _aside(asker: Asker, stand: _Stand, items: Sequence[Item], sides: Sequence[s
     """One of the sides on which something plainly is, and something there."""
     there: dict[str, list[Item]] = {}
     for item in items:
-        if side := _side_of(asker, stand, item, sides):
+        if side := _side_of(stand, item, sides):
             there.setdefault(side, []).append(item)
     if not there:
         return None
@@ -177,21 +186,22 @@ def _aside(asker: Asker, stand: _Stand, items: Sequence[Item], sides: Sequence[s
     return asker.rng.choice(there[side]), side
 
 
-def _side_of(asker: Asker, stand: _Stand, item: Item, sides: Sequence[str]) -> str | None:
+def _side_of(stand: _Stand, item: Item, sides: Sequence[str]) -> str | None:
     """The side that both places agree on, with a margin to the next; of two, its corners agree where one is, too."""
-    angles = stand.angles(item.spot)
+    row = stand.room.row(item)
+    angles: list[float] = stand.angles[:, row].tolist()
     boundaries = (0, 180) if len(sides) == 2 else (45, 135, 225, 315)
     if min(off(angle, *boundaries) for angle in angles) < MARGIN:
         return None
     if len(sides) == 2:
-        angles += [stand.angles(corner)[0] for corner in asker.room.corners[asker.room.row(item)]]
+        angles += stand.corners[row].tolist()
     found = {min(sides, key=lambda side: off(angle, SIDES[side])) for angle in angles}
     return found.pop() if len(found) == 1 else None
 
 
-def _nearer(asker: Asker, stand: _Stand, first: Item, second: Item) -> Item | None:
+def _nearer(stand: _Stand, first: Item, second: Item) -> Item | None:
     """Which of two things is plainly nearer where one is, and nearer to the middle and box of what one stands at."""
-    room = asker.room
+    room = stand.room
     to_first, to_second = (_to_outline(room.corners[room.row(item)], stand.places) for item in (first, second))
     gaps = to_first - to_second
     ahead = np.append(gaps, room.gap(stand.at, first) - room.gap(stand.at, second)) < 0
@@ -242,11 +252,11 @@ def _questions(asker: Asker, stand: _Stand) -> Iterator[Candidate]:
         yield made("situated_way", _WAY, [item], GO[side], "", item.label)
     if len(singles) >= 2:
         first, second = rng.sample(singles, 2)
-        if nearer := _nearer(asker, stand, first, second):
+        if nearer := _nearer(stand, first, second):
             pair = " ".join(sorted((first.label, second.label)))
             named = [nearer, first, second]
             yield made("situated_closer", _CLOSER, named, nearer.label, pair, first.label, second.label)
-        sides = [_side_of(asker, stand, item, ("left", "right")) for item in (first, second)]
+        sides = [_side_of(stand, item, ("left", "right")) for item in (first, second)]
         if None not in sides and sides[0] != sides[1]:
             which = rng.choice(("left", "right"))
             right = (first, second)[sides.index(which)]
@@ -290,9 +300,9 @@ def _by_label(asker: Asker, stand: _Stand, around: list[Item], made: Callable[..
 
 def _on(stand: _Stand, items: Sequence[Item], side: str) -> list[Item] | None:
     """Those on a side; None where that depends on whether a side is a quarter or half of the room, or on the place."""
-    turns = np.array([[off(angle, SIDES[side]) for angle in stand.angles(item.spot)] for item in items])
+    turns = abs((stand.angles[:, [stand.room.row(item) for item in items]] - SIDES[side] + 180) % 360 - 180)
     there = turns <= BESIDE
-    between = ((turns > PLAINLY) & (turns < ELSEWHERE))[:, 0]
-    if between.any() or (abs(turns - BESIDE) < MARGIN).any() or (there != there[:, :1]).any():
+    between = (turns[0] > PLAINLY) & (turns[0] < ELSEWHERE)
+    if between.any() or (abs(turns - BESIDE) < MARGIN).any() or (there != there[0]).any():
         return None
-    return [item for item, here in zip(items, there[:, 0], strict=True) if here]
+    return [item for item, here in zip(items, there[0].tolist(), strict=True) if here]
