@@ -190,6 +190,14 @@ def test_match_takes_the_right_label_of_two_at_one_place() -> None:
     assert preparing.match(objects[:1], [box(0.0)], true[:1]) == {1: 7}
 
 
+def test_half_a_desk_is_the_desk_and_no_other_thing() -> None:
+    """A fifth of a desk 2 m long has an IoU of 0.2 with it."""
+    true = [preparing.TrueObject(7, "desk", OrientedBox.from_yaw((0, 0, 0.5), (2.0, 1.0, 1.0)))]
+    seen = OrientedBox.from_yaw((-0.8, 0, 0.5), (0.4, 1.0, 1.0))
+    assert preparing.match([SceneObject(1, "desk", 1.0, seen)], [seen], true) == {1: 7}
+    assert preparing.match([SceneObject(1, "cabinet", 1.0, seen)], [seen], true) == {}
+
+
 def test_thin_things_are_matched_by_where_they_hang() -> None:
     true = [preparing.TrueObject(3, "picture", OrientedBox.from_yaw((0, 0, 1.5), (0.03, 0.8, 0.5)))]
     seen = SceneObject(1, "picture", 1.0, OrientedBox.from_yaw((0.03, 0, 1.5), (0.04, 0.78, 0.5)))

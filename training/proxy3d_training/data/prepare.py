@@ -51,6 +51,8 @@ from proxy3d_training.simulation import truth as simulated
 
 LEAST_IOU = 0.25
 """A map object is a true one from this IoU on; edges shorter than 10 cm count as 10 cm."""
+LEAST_IOU_NAMED = 0.1
+"""With the same label from this one on: a desk of which half was seen is that desk."""
 
 Array = NDArray[Any]
 
@@ -410,8 +412,8 @@ def _objects(snapshot: Snapshot, drive: Drive, true: Sequence[TrueObject], first
 
 
 def match(objects: Sequence[SceneObject], boxes: Sequence[OrientedBox], true: Sequence[TrueObject]) -> dict[int, int]:
-    """True id by map id: one to one, by IoU; of the same overlap a pair with the same label is taken first."""
+    """True id by map id: one to one, by IoU; a pair with the same label is taken first, and may overlap less."""
     iou = overlaps([thick(box) for box in boxes], [thick(thing.box) for thing in true])
     same = equal([o.label for o in objects], [thing.label for thing in true])
-    pairs = assign(np.where(iou >= LEAST_IOU, iou + same, 0.0), LEAST_IOU)
+    pairs = assign(np.where(iou >= np.where(same, LEAST_IOU_NAMED, LEAST_IOU), iou + same, 0.0), LEAST_IOU)
     return {objects[row].id: true[column].id for row, column in pairs}
