@@ -120,7 +120,7 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
         ("stages.0.stage=5", "stages.0.stage: Input should be 1, 2, 3 or 4 (given: 5)"),
         ("stages.0.data=real", "a stage reads data 'real'; data has demo"),
         ("data.demo.scenes=prepared", "data.demo: scenes and rooms are both given"),
-        ("precision=fp8", "precision: Input should be 'bf16' or 'fp32'"),
+        ("precision=fp8", "precision: Input should be 'auto', 'bf16' or 'fp32'"),
         ("stages.7.rate=1", "there is no entry 7"),
         ("stages", "write NAME=VALUE"),
         ("stages=", "stages: "),

@@ -108,7 +108,7 @@ def test_kernels_learn_by_muon_where_it_is_wanted(rooms: Path, tmp_path: Path) -
     for muon in (0.0, 2.0):
         config = VisionTraining(
             kind="vision", rooms=[rooms], start=tmp_path / "start", out=tmp_path / f"muon-{muon}", coarse=0,
-            epochs=0.01, batch=4, threads=1, rate=rate, muon=muon, decay=0, precision="float32",
+            epochs=0.01, batch=4, threads=1, rate=rate, muon=muon, decay=0, precision="fp32",
         )  # fmt: skip
         after = Checkpoint(train_vision(config, quiet=True)).tensors(("",))
         step = {name: after[name].float() - before[name].float() for name in (kernel, "features.weight")}

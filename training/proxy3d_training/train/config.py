@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from proxy3d_core.errors import BadInput
 from proxy3d_training.train.batches import Variant
+from proxy3d_training.train.precision import Precision
 from proxy3d_training.train.stages import STAGES, Stage
 
 StageNumber = Literal[1, 2, 3, 4]
@@ -110,7 +111,7 @@ class TrainConfig(_Section):
     out: Path = Field(description="Folder of the run.")
     questions: int = Field(16, ge=1, description="At most so many questions on one scene share its prefix.")
     accumulate: int = Field(1, ge=1, description="A process splits its share of a step into so many batches.")
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="Of matrix products; weights are float32.")
+    precision: Precision = Field("auto", description="Of matrix products; weights are float32.")
     gradient_checkpointing: bool = Field(False, description="Less memory, a third more time.")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Of AdamW.")
     decay: float = Field(0.0, ge=0, description="Of the weights.")

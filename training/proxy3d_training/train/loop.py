@@ -16,10 +16,11 @@ from torch.distributed.checkpoint.state_dict import (
     get_optimizer_state_dict,
     set_optimizer_state_dict,
 )
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.packing import IGNORED
+from proxy3d_training.train.muon import Muon
 from proxy3d_training.train.stages import Stage, choose_trained
 
 
@@ -75,7 +76,7 @@ class Learner:
                 (matrices if muon and parameter.ndim == 2 and ".layers." in name else others).append(parameter)
         optimizers: list[Optimizer] = [AdamW(others, lr=stage.rate, betas=betas, eps=1e-8, weight_decay=decay)]
         if matrices:
-            optimizers.append(Muon(matrices, lr=stage.rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+            optimizers.append(Muon(matrices, stage.rate, weight_decay=decay))
         self.model, *self._optimizers = accelerator.prepare(model, *optimizers)
 
     def step(self, batches: Sequence[Mapping[str, Tensor]], rate: float) -> Learned:

@@ -43,6 +43,7 @@ from proxy3d_training.train.initial import begin_by_likeness, spellings
 from proxy3d_training.train.loop import Learner, load_weights, warm_cosine
 from proxy3d_training.train.metrics import Metrics, Pace, cores, duration, peak_memory, read_metrics
 from proxy3d_training.train.plan import Batch, Batches, Part, Plan, Share
+from proxy3d_training.train.precision import in_bfloat16
 from proxy3d_training.train.reading import Reader
 
 MODEL = "model"
@@ -75,7 +76,7 @@ class Run:
         self.config = config
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),  # else processes on CPUs do not find each other
-            mixed_precision="bf16" if config.precision == "bf16" else "no",
+            mixed_precision="bf16" if in_bfloat16(config.precision) else "no",
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=_some_idle(config))],
         )
         if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
@@ -217,6 +218,7 @@ class Run:
             "steps": progress.done,
             "seconds": round(progress.total_seconds, 1),
             "processes": self.accelerator.num_processes,
+            "precision": "bf16" if in_bfloat16(self.config.precision) else "fp32",
             "machine": f"{cores()} cores, {platform.machine()}",
             "torch": torch.__version__,
             "curves": curves,

@@ -31,6 +31,8 @@ from proxy3d_core.perception.vision_input import working_size
 from proxy3d_core.perception.vision_network import NUMERALS, Seen, VisionNetwork, VisionSettings
 from proxy3d_core.proxies.references import PICTURE, category_picture, numeral_picture
 from proxy3d_training.progress import progress_bar
+from proxy3d_training.train.muon import Muon
+from proxy3d_training.train.precision import Precision, in_bfloat16
 from proxy3d_training.train.vision_data import COLORS, MATERIALS, NAMES, UNKNOWN, Examples, load_examples, recordings
 from proxy3d_training.train.vision_score import score
 
@@ -63,7 +65,7 @@ class VisionTraining(BaseModel):
     )
     no_geometry: float = Field(0.2, ge=0, le=1, description="Share of the views without depth.")
     no_color: float = Field(0.04, ge=0, le=1, description="Share of the views without colours.")
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Precision = Field("auto", description="Of products; weights are float32.")
     seed: int = 0
     threads: int = Field(2, ge=1, description="CPU threads.")
 
@@ -148,10 +150,7 @@ class _Optimizer:
             (torch.optim.AdamW(others, lr=config.rate, weight_decay=config.decay), 1.0)
         ]
         if self._matrices:
-            muon = torch.optim.Muon(
-                self._matrices, lr=config.rate, weight_decay=config.decay, adjust_lr_fn="match_rms_adamw"
-            )
-            self._parts.append((muon, config.muon))
+            self._parts.append((Muon(self._matrices, config.rate, weight_decay=config.decay), config.muon))
 
     def step(self, share: float) -> None:
         """One step at this share of the rates; then gradients are none."""
@@ -208,7 +207,7 @@ class _Task:
         cells = torch.multinomial(self._draw[category], _CELLS // stride)
         where = torch.where(flipped[:, None], cells // width * width + (width - 1 - cells % width), cells)
         network.train()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bfloat16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16(self._config.precision)):
             embedding = network.embed(image)
             picked = embedding.flatten(2).gather(2, where[:, None].expand(-1, embedding.shape[1], -1))
             seen = network.read(picked[..., None])
@@ -284,7 +283,7 @@ class _Task:
         network.eval()  # pictures are not like rooms: they must not shift the statistics that normalise both
         names = torch.from_numpy(self._rng.integers(len(NAMES) - 1, size=_PICTURES))
         numbers = torch.from_numpy(self._rng.integers(NUMERALS, size=_PICTURES))
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bfloat16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16(self._config.precision)):
             seen: Seen = network(torch.cat([self._categories[names], self._numerals[numbers]]))
         pooled = seen.features.float().mean(dim=(2, 3))
         codes, numerals = pooled[:_PICTURES], pooled[_PICTURES:]
