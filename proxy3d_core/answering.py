@@ -89,6 +89,11 @@ class Answering:
         if self._vlm is not None and self.ready:
             self._vlm.result().look_ahead(snapshot)
 
+    def let_finish(self, timeout: float) -> None:
+        """Wait while the VLM answers, but no longer than so many seconds (``VlmAnswerer.let_finish``)."""
+        if self._vlm is not None and self.ready:
+            self._vlm.result().let_finish(timeout)
+
     def close(self) -> None:
         """End all threads; who waits gets TIMEOUT. May be called twice."""
         with self._lock:

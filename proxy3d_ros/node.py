@@ -52,6 +52,8 @@ _BOX_3D, _BOX_2D, _MASK = 0, 1, 2  # proxy3d_ros/msg/RegionPrompt
 
 
 _FROZEN_SECTIONS = ("encoder", "frames", "map", "perception", "proxies")
+_PATIENCE = 0.5
+"""A frame waits for an answer of the model at most so long, seconds: two cores do not serve both."""
 _FROZEN = (
     "answer.vlm",
     "answer.vlm_device",
@@ -241,6 +243,7 @@ class SpatialNode:
         jumps = 0
         while not self._closed:
             try:
+                self._answering.let_finish(_PATIENCE)
                 frame = self._assembler.take(timeout=0.2)
                 if self._assembler.jumps != jumps:
                     jumps = self._assembler.jumps

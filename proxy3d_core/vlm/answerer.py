@@ -123,6 +123,7 @@ class VlmAnswerer:
         self._calibration = calibration or Calibration()
         self._references = References()
         self._waiting: deque[_Waiting] = deque()
+        self._asked = 0  # questions that are waited for
         self._scenes: deque[Scene] = deque(maxlen=_KEPT)  # only the model's thread touches them
         self._changed = threading.Condition()
         self._closed = False
@@ -137,7 +138,7 @@ class VlmAnswerer:
         """End the thread; who waits gets TIMEOUT. May be called twice."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
 
     def references(self, snapshot: Snapshot) -> References:
@@ -145,6 +146,11 @@ class VlmAnswerer:
         with self._changed:
             self._references = References.assign(snapshot.objects, self._references)
             return self._references
+
+    def let_finish(self, timeout: float) -> None:
+        """Wait while a question is being answered, but no longer than so many seconds: who maps leaves it the cores."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._asked, timeout)
 
     def look_ahead(self, snapshot: Snapshot) -> None:
         """Read a scene before a question about it comes, if questions came lately and reading is quick. Never waits."""
@@ -154,7 +160,7 @@ class VlmAnswerer:
             if known or late or self._reading > QUICK or not len(snapshot.proxies):
                 return
             self._ahead, self._looked_ahead = snapshot, snapshot.proxies
-            self._changed.notify()
+            self._changed.notify_all()
 
     def answer(
         self,
@@ -202,8 +208,9 @@ class VlmAnswerer:
             if self._closed:
                 return Answer(Status.TIMEOUT, message="the answerer is closed", program=wording.text)
             self._waiting.append(asked)
+            self._asked += 1
             self._asked_at = time.monotonic()
-            self._changed.notify()
+            self._changed.notify_all()
         try:
             reply = asked.reply.result(timeout)
         except (FutureTimeout, CancelledError):
@@ -214,6 +221,10 @@ class VlmAnswerer:
             _log.error("the model failed on %r", wording.text[:200], exc_info=error)
             failed = f"the model failed ({type(error).__name__}: {error}); the log has the details"
             return Answer(Status.MODEL_UNAVAILABLE, message=failed, program=wording.text)
+        finally:
+            with self._changed:
+                self._asked -= 1
+                self._changed.notify_all()
         if not reply.complete and asked.unwanted:
             return Answer(Status.TIMEOUT, message="the question was taken back", program=wording.text)
         found = heard(reply.text, wording, snapshot, references)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -140,6 +141,22 @@ def test_a_question_can_be_taken_back(vlm: VlmAnswerer) -> None:
     asked = iter([False, False, *[True] * 100])
     gone = vlm.answer(Question("How many chairs are there?"), room(CHANNELS), stop=lambda: next(asked))
     assert gone.status is Status.TIMEOUT and "taken back" in gone.message
+
+
+def test_who_maps_can_wait_for_an_answer_but_not_for_long(vlm: VlmAnswerer) -> None:
+    vlm.let_finish(60)  # nobody asks: it does not wait
+    going_on = threading.Event()
+    slow = vlm._model.register_forward_pre_hook(lambda *_: going_on.wait(60) and None)
+    with ThreadPoolExecutor(1) as asker:
+        asked = asker.submit(vlm.answer, Question("How many chairs are there?"), room(CHANNELS))
+        while not vlm._waiting and not vlm._asked:
+            time.sleep(0.001)
+        vlm.let_finish(0.05)
+        assert not asked.done()
+        going_on.set()
+        vlm.let_finish(60)
+        assert asked.result(1).value == 4
+    slow.remove()
 
 
 def test_what_cannot_be_asked(vlm: VlmAnswerer) -> None:
