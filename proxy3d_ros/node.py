@@ -48,12 +48,11 @@ TICK_PERIOD = 0.05
 
 _DIAGNOSTICS_PERIOD = 1.0
 _MAX_TIMEOUT = 600.0
+_PATIENCE = 0.5  # a frame waits for an answer of the model at most so long, seconds: few cores do not serve both
 _BOX_3D, _BOX_2D, _MASK = 0, 1, 2  # proxy3d_ros/msg/RegionPrompt
 
 
 _FROZEN_SECTIONS = ("encoder", "frames", "map", "perception", "proxies")
-_PATIENCE = 0.5
-"""A frame waits for an answer of the model at most so long, seconds: two cores do not serve both."""
 _FROZEN = (
     "answer.vlm",
     "answer.vlm_device",

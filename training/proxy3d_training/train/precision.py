@@ -10,7 +10,7 @@ Precision = Literal["auto", "bf16", "fp32"]
 """``auto``: bfloat16 where this machine is fast at it."""
 
 _SLOW = frozenset({"NO AVX", "DEFAULT", "AVX2"})
-"""CPUs that have no instructions for it: there a product in bfloat16 takes up to forty times as long as in float32."""
+"""CPUs that have no instructions for it: there products in bfloat16 take many times as long as in float32."""
 
 
 def in_bfloat16(precision: Precision) -> bool:
