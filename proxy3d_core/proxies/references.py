@@ -53,7 +53,7 @@ def find_markers(text: str) -> list[int]:
 
 @dataclass(frozen=True)
 class References:
-    """Which object each marker stands for.
+    """Which object each marker stands for. Markers count in the order in which objects were first seen.
 
     Attributes:
         object_of: object id by marker index.
@@ -63,17 +63,21 @@ class References:
 
     @classmethod
     def assign(cls, objects: Iterable[SceneObject], previous: References | None = None) -> References:
-        """Markers for the objects of a scene.
+        """Markers for the objects of a scene, in the order in which they were first seen.
 
         If there are more objects than markers, those that are there go before those that are gone, then the more
         certain ones. An object keeps the marker it had in ``previous`` while it has one; when markers are short, a
-        newcomer takes one only if it is clearly more certain.
+        newcomer takes one only if it is clearly more certain. Newcomers count on from the last marker in use, so that
+        the order tells who came later; those that have become free between are taken when no others are left.
         """
         held = {} if previous is None else previous.index_of
         best = sorted(objects, key=lambda o: (not o.present, -(o.certainty + _HOLD * (o.id in held)), o.id))[:MARKERS]
         kept = {held[o.id]: o.id for o in best if o.id in held}
-        free = iter([i for i in range(MARKERS) if i not in kept])
-        return cls(dict(sorted((kept | {next(free): o.id for o in best if o.id not in held}).items())))
+        new = sorted((o for o in best if o.id not in held), key=lambda o: (o.first_seen_ns, o.id))
+        last = max(kept, default=-1)
+        free = sorted((i for i in range(MARKERS) if i not in kept), key=lambda i: (i < last, i))
+        taken = sorted(free[: len(new)])
+        return cls(dict(sorted((kept | {i: o.id for i, o in zip(taken, new, strict=True)}).items())))
 
     @property
     def index_of(self) -> dict[int, int]:

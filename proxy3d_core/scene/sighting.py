@@ -31,6 +31,7 @@ from proxy3d_core.scene.surface import Surface, face_direction
 _DOUBT = 0.7  # a second of "no class" counts this much against a name (less for taking a name at all)
 _NAMED_SHARE_POWER = 0.25
 _SURE_AFTER = 0.15  # s of votes per voxel, to about two thirds
+_STRAY = 4  # voxels of a thing that are seen before it comes into view
 _IN_FRAME = 12  # voxels that a frame must have shown first or last, or a tenth of them
 _ROUND_ENOUGH = 0.15  # of its width, that a round thing may seem less deep
 _PARALLEL = 0.98  # cosine between a box's edge and the normal of the wall that it stands at
@@ -57,7 +58,7 @@ class Sighting:
         owner_counts: how many of its voxels belonged to which object at the last extraction.
         voxels: how many voxels it has.
         seen_s: for how long it was seen, seconds; see ``_seen_for``.
-        first_ns, last_ns: stamps of its oldest and its newest hit.
+        first_ns, last_ns: stamps at which it came into view, and of its newest hit.
         others: see SceneObject.
     """
 
@@ -127,9 +128,15 @@ def describe(
         score=score,
         votes={vocabulary[i]: round(float(seconds[i]) / max(total, 1e-6), 4) for i in np.flatnonzero(seconds)},
         color=(red, green, blue) if red + green + blue > 0 else None,
-        first_ns=int(surface.first_ns[members].min()),
+        first_ns=_first_sight(surface.first_ns[members]),
         last_ns=int(surface.last_ns[members].max()),
     )
+
+
+def _first_sight(stamps: NDArray[np.int64]) -> int:
+    """When a thing came into view, by the first hits of its voxels: a few may have been hit as another one's."""
+    few = min(_STRAY, len(stamps) - 1)
+    return int(np.partition(stamps, few)[few])
 
 
 def _seen_for(surface: Surface, members: NDArray[np.int64], looks: Mapping[int, float], named: bool) -> float:

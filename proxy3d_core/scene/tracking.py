@@ -170,6 +170,7 @@ class Tracker:
         if track.state is ObjectState.GONE:
             track.state = ObjectState.PRESENT
         track.box, track.label, track.score, track.votes, track.color = s.box, s.label, s.score, s.votes, s.color
+        track.first_seen_ns = min(track.first_seen_ns, s.first_ns)  # some of it may have been in view before
         track.last_seen_ns = max(track.last_seen_ns, s.last_ns)
         if s.voxels >= 0.8 * track.voxels:
             track.carved = 0

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
+from scipy.stats import rankdata
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'proxy3d-training[train]'")
 
@@ -193,6 +194,26 @@ def test_drills_of_colors_and_floors() -> None:
     } <= of_table
 
 
+def test_drills_of_the_order_of_first_sight() -> None:
+    """It is that of the markers, whatever the groups: the chairs came second and last. Symbols have no such order."""
+    groups = np.arange(1, 5)
+    tokens = SceneTokens(np.zeros((4, CHANNELS), np.float32), None, groups)
+    box = SeenBox(center=(0, 0, 0), size=(1, 1, 1))
+    marked = {1: ("chair", 80), 2: ("table", 4), 3: ("lamp", 31), 4: ("chair", 9)}
+    things = {group: SeenThing(id=group, marker=m, label=label, box=box) for group, (label, m) in marked.items()}
+    said = [
+        pair
+        for seed in range(40)
+        for symbolic in (False, True)
+        for pair in drills(Drilled(tokens, things, {}, symbolic), np.random.default_rng(seed))
+        if pair[0].startswith("In which order")
+    ]
+    assert 10 < len(said) <= 40
+    answers = {"<OBJ004> <OBJ009> <OBJ031> <OBJ080>", "table <OBJ004>; chair <OBJ009>; lamp <OBJ031>"}
+    assert {answer for _, answer in said} == answers
+    assert len({question for question, _ in said}) > 5
+
+
 def test_drills_come_with_every_row(data: SpaceSpan, prompts: PromptFormat) -> None:
     items, codes = [data[i] for i in range(4)], ReferenceCodes(pixels)
     plain, drilled = (Collator(prompts, codes, augment=5, drills=d)(items) for d in (False, True))
@@ -238,6 +259,7 @@ def test_dealt_markers_and_turned_scenes_are_the_same_scene(data: SpaceSpan, pro
     np.testing.assert_allclose(plain["positions"][0, :, 2], other["positions"][0, :, 2], atol=1e-6)
     before, after = (find_markers(prompts.tokenizer.decode(b["input_ids"][0])) for b in (plain, other))
     assert len(before) == len(after) and before != after
+    assert np.array_equal(rankdata(before, "dense"), rankdata(after, "dense"))  # the order of first sight
     scene = items[0].scene
     assert scene is not None and not isinstance(scene, DrawnScene)
     groups, checked = scene_tokens(scene, codes).groups, 0
@@ -295,6 +317,13 @@ def test_merged_cells_are_means_of_four(data: SpaceSpan) -> None:
         if markers.get(group) is not None:
             expected = expected + codes.identifiers([markers[group]])[0]  # type: ignore[list-item]
         np.testing.assert_allclose(tokens.features[index], expected, atol=2e-3)
+
+
+def test_drawn_things_are_marked_in_the_order_of_first_sight() -> None:
+    scene = DrawnScenes(DEMO)[read_room(DEMO).name]
+    times = [thing.first_seen for thing in scene.things]
+    assert len(times) > 10 and times == sorted(times, key=lambda time: time or 0.0)
+    assert scene.marker_of_true == {thing.id: place for place, thing in enumerate(scene.things)}
 
 
 def test_an_item_of_a_drawn_scene_has_no_proxies() -> None:

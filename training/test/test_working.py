@@ -251,6 +251,37 @@ def test_a_map_has_its_own_things_of_a_name() -> None:
     assert as_seen(on, objects) == on
 
 
+def test_the_order_of_first_sight_is_that_of_markers() -> None:
+    """Of a name the first thing counts, which has the lowest marker; names are marked in the order of the question."""
+    options = (
+        "A. chair, tv, lamp, sofa",
+        "B. sofa, tv, lamp, chair",
+        "C. lamp, sofa, tv, chair",
+        "D. tv, sofa, lamp, chair",
+    )
+    asked = sample(
+        "obj_appearance_order", "In which order do these appear: lamp, chair, tv, sofa?", [1, 2, 3, 5],
+        options=options, answer=ChoiceAnswer(text="B", letter="B"),
+    )  # fmt: skip
+    box = Box(center=(1, 2, 3), size=(1, 1, 1))
+
+    def mapped(*labels: str, gone: int = -1) -> list[Seen]:
+        return [
+            Seen(20 + i, 10 + i, label, 0.9, box, "gone" if i == gone else "present") for i, label in enumerate(labels)
+        ]
+
+    seen = as_seen(asked, mapped("sofa", "tv", "lamp", "chair", "chair", "sofa"))
+    assert seen is not None and workable(seen)
+    assert working(seen) == f"lamp{named(12)} chair{named(13)} tv{named(11)} sofa{named(10)}; sofa, tv, lamp, chair"
+    assert worked_out(seen).endswith("] B")
+    # A chair between them is one swap away from B, the nearest of the options; before all, A is nearer than B.
+    assert as_seen(asked, mapped("sofa", "tv", "chair", "lamp")) is not None
+    assert as_seen(asked, mapped("chair", "sofa", "tv", "lamp")) is None
+    assert as_seen(asked, mapped("sofa", "tv", "lamp")) is None
+    assert as_seen(asked, mapped("chair", "sofa", "tv", "lamp", "chair", gone=0)) is not None
+    assert not workable(asked.model_copy(update={"objects": (thing(None, "lamp"), *asked.objects)}))
+
+
 def test_what_something_stands_on_is_named() -> None:
     on = sample("carried_by", "What is <OBJ006> on?", [2, 6], answer=IdAnswer(text="<OBJ002>.", objects=(2,)))
     assert working(on) == "<OBJ006> tv"

@@ -24,8 +24,10 @@ from proxy3d_core.scene.snapshot import ObjectState, ProxySet, SceneObject
 BOX = OrientedBox(np.zeros(3), np.ones(3), np.eye(3))
 
 
-def thing(identity: int, score: float = 0.9, state: ObjectState = ObjectState.PRESENT) -> SceneObject:
-    return SceneObject(identity, "chair", score, BOX, state=state)
+def thing(
+    identity: int, score: float = 0.9, state: ObjectState = ObjectState.PRESENT, first_seen: float = 0.0
+) -> SceneObject:
+    return SceneObject(identity, "chair", score, BOX, state=state, first_seen_ns=round(first_seen * 1e9))
 
 
 def test_markers_in_text() -> None:
@@ -38,10 +40,10 @@ def test_markers_in_text() -> None:
 
 def test_few_objects_all_have_one() -> None:
     references = References.assign([thing(40, 0.5), thing(7, 0.9), thing(12, 0.7, ObjectState.GONE)])
-    assert references.object_of == {0: 7, 1: 40, 2: 12}
-    assert references.marker_of(40) == "<OBJ001>"
+    assert references.object_of == {0: 7, 1: 12, 2: 40}
+    assert references.marker_of(40) == "<OBJ002>"
     assert references.marker_of(99) is None
-    assert references.objects_in("<OBJ001> stands by <OBJ000>, not <OBJ001> or <OBJ050>") == [40, 7]
+    assert references.objects_in("<OBJ002> stands by <OBJ000>, not <OBJ002> or <OBJ050>") == [40, 7]
 
 
 def test_the_most_certain_hundred_and_present_before_gone() -> None:
@@ -54,13 +56,28 @@ def test_markers_stay_with_their_objects() -> None:
     first = References.assign([thing(i) for i in range(5)])
     second = References.assign([thing(9, 1.0), *(thing(i, 0.4) for i in range(5) if i != 2)], first)
     assert {i: second.object_of[i] for i in (0, 1, 3, 4)} == {0: 0, 1: 1, 3: 3, 4: 4}
-    assert second.object_of[2] == 9  # the free one
+    assert second.object_of[5] == 9 and 2 not in second.object_of  # it came after all of them
     full = References.assign([thing(i, 0.5) for i in range(100)])
     slightly = References.assign([*(thing(i, 0.5) for i in range(100)), thing(200, 0.55)], full)
     assert slightly.object_of == full.object_of
     clearly = References.assign([*(thing(i, 0.5) for i in range(100)), thing(200, 0.95)], full)
     assert sum(clearly.object_of[i] != full.object_of[i] for i in range(100)) == 1
     assert 200 in clearly.object_of.values()
+
+
+def test_markers_count_in_the_order_of_first_sight() -> None:
+    first = References.assign([thing(1, first_seen=4.0), thing(2, 0.3, first_seen=1.0), thing(3, first_seen=2.5)])
+    assert [first.object_of[i] for i in range(3)] == [2, 3, 1]
+    later = References.assign([thing(1), thing(3), thing(8, first_seen=9.0), thing(6, first_seen=7.0)], first)
+    assert later.object_of == {1: 3, 2: 1, 3: 6, 4: 8}
+
+
+def test_free_markers_are_taken_when_no_later_ones_are_left() -> None:
+    full = References.assign([thing(i, first_seen=i) for i in range(98)])
+    left = [thing(i, first_seen=i) for i in range(98) if i not in (3, 4)]
+    more = References.assign([*left, *(thing(200 + i, first_seen=200 + i) for i in range(3))], full)
+    assert {i: more.object_of[i] for i in (3, 98, 99)} == {3: 200, 98: 201, 99: 202}
+    assert 4 not in more.object_of
 
 
 def test_pictures_differ_and_repeat() -> None:

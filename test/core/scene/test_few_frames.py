@@ -88,3 +88,15 @@ def test_things_in_masks_of_their_own_stay_two() -> None:
         for f, left in zip(frames, sides, strict=True)
     ]
     assert len(of(show(masked), "goal")) == 2
+
+
+def test_a_thing_came_into_view_when_more_than_a_speck_was_there() -> None:
+    """Looked past for a second, then a speck where its top will be, then the box from two sides."""
+    speck = Thing("box", (0.0, 0.0, 0.59), (0.02, 0.02, 0.02))
+    eye, other, target = (-1.8, 0.2, 1.2), (1.8, -0.2, 1.2), (0.0, 0.0, 0.3)
+    before = [Room([]).render(look(eye, (-2.9, 1.5, 0.6)), 0.0), Room([speck]).render(look(eye, target), 1.0)]
+    after = [Room([BOX]).render(look(at, target), stamp) for at, stamp in ((eye, 2.0), (other, 3.0))]
+    labels = before[1].labels
+    assert labels is not None and 0 < np.count_nonzero(labels == labels.max()) < 30
+    (found,) = of(show([*before, *after]), "box")
+    assert found.first_seen_ns == 2_000_000_000

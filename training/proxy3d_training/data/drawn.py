@@ -34,7 +34,7 @@ class DrawnScene:
 
     Attributes:
         name: of the recording.
-        things: objects that came into view, at most as many as there are markers.
+        things: objects that came into view, at most as many as there are markers, in the order in which they did.
         rooms: floor plans.
     """
 
@@ -92,8 +92,9 @@ class DrawnScenes(Mapping[str, DrawnScene]):
         if name not in self._known:
             truth = simulated.Truth.load(self._files[name])
             shown = [thing for thing in truth.present() if thing.first_seen is not None]
-            shown.sort(key=lambda thing: -_area(thing.box))
-            self._known[name] = DrawnScene(name, tuple(shown[:MARKERS]), truth.rooms)
+            largest = sorted(shown, key=lambda thing: -_area(thing.box))[:MARKERS]
+            in_order = sorted(largest, key=lambda thing: thing.first_seen or 0.0)
+            self._known[name] = DrawnScene(name, tuple(in_order), truth.rooms)
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

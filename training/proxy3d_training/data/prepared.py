@@ -38,7 +38,7 @@ class Seen:
 
     Attributes:
         id: in this scene, from 1 on.
-        marker: by which texts name it, or None: the most certain ones have one.
+        marker: by which texts name it, or None: the most certain ones have one, in the order of first sight.
         label, score: its name and how sure that is.
         box: in the world of the recording.
         state: present, moved or gone.

@@ -60,8 +60,9 @@ class Collator:
         codes: of the encoder whose features the proxies have.
         placed: False = positions are left out (stage I).
         variant: what is shown of prepared scenes.
-        augment: a seed: markers are dealt anew for every row, and scenes are turned about the vertical; both leave the
-            right answers right. What comes out depends on the seed and the samples alone. None = as recorded.
+        augment: a seed: markers are dealt anew for every row, those of rooms in the same order, which is that of first
+            sight, and scenes are turned about the vertical; both leave the right answers right. What comes out depends
+            on the seed and the samples alone. None = as recorded.
         budgets: how many proxies a drawn scene has, at least and at most.
         evidence: answers begin with what they are worked out from (``working``); what cannot be worked out from what is
             seen is left out.
@@ -90,8 +91,8 @@ class Collator:
         scenes, questions = [], []
         for rows in shown.values():
             rng = self._random(rows)
-            deal = np.arange(MARKERS) if self.augment is None else rng.permutation(MARKERS)
             symbolic = rows[0].sample.view == "symbols"  # asked where they are, so they stay there
+            deal = np.arange(MARKERS) if self.augment is None else _deal(_markers(rows[0]), rng)
             yaw = 0.0 if symbolic or self.augment is None else float(rng.uniform(0, 2 * np.pi))
             scene = turned(self._scene(rows[0], deal, rng), yaw)
             scenes.append(scene)
@@ -136,6 +137,22 @@ class Collator:
         else:
             tokens = scene_tokens(item.scene, self.codes, self.variant, deal, rng)
         return tokens if self.placed else replace(tokens, positions=None)
+
+
+def _markers(item: Item) -> list[int]:
+    """Those that are in the order of first sight: all of a room, none of symbols."""
+    if item.sample.view == "symbols" or item.scene is None:
+        return []
+    if isinstance(item.scene, DrawnScene):
+        return sorted(item.scene.marker_of_true.values())
+    return sorted(o.marker for o in item.scene.about.objects if o.marker is not None)
+
+
+def _deal(ordered: Sequence[int], rng: np.random.Generator) -> Ints:
+    """(MARKERS,) which marker stands in place of each one: any, but ``ordered`` ones stay in their order."""
+    deal = rng.permutation(MARKERS)
+    deal[ordered] = np.sort(deal[ordered])
+    return deal
 
 
 def _colors(scene: PreparedScene | DrawnScene | None) -> dict[int, str]:

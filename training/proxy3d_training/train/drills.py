@@ -44,6 +44,7 @@ def drills(about: Drilled, rng: np.random.Generator) -> list[tuple[str, str]]:
     kinds = ["name", "find", "color"] + (["area"] if scene.area is not None else [])
     if scene.positions is not None:
         kinds += ["place", "apart", "way", "turn", *_CHOICES] + ([] if symbolic else ["long"])
+    kinds += [] if symbolic else ["first"]
     asked = (_drill(kind, about, rng) for kind in rng.permutation(kinds))
     return list(islice((pair for pair in asked if pair is not None), DRILLS))
 
@@ -63,6 +64,8 @@ def _drill(kind: str, about: Drilled, rng: np.random.Generator) -> tuple[str, st
     if len(shown) < {"apart": 2, "way": 2, "turn": 3, "nearest to": 3, "farthest from": 3}.get(kind, 1):
         return None
     order = rng.permutation(shown).tolist()
+    if kind == "first":
+        return _in_order([things[group] for group in order], bool(rng.integers(2)))
     if kind == "color":  # most things are white or brown: one of each colour, then a second one, and so on
         order.sort(key=_places([colors[group] for group in order], order).__getitem__)
     asked = order[: 6 if kind == "place" else 8 if kind in _CHOICES else 10]
@@ -98,6 +101,24 @@ def _drill(kind: str, about: Drilled, rng: np.random.Generator) -> tuple[str, st
         steps = apart(some[:-1], some[1:], about.symbolic)
         return f"How far is each from the next: {' '.join(markers)}?", "".join(steps)
     return f"Which way is it from each to the next: {' '.join(markers)}?", "".join(ways(some[:-1], some[1:], yaw))
+
+
+def _in_order(things: Sequence[Thing], by_name: bool) -> tuple[str, str]:
+    """In which order some things were first seen, which is that of their markers; of a name the first one counts."""
+    marked = [(thing.marker or 0, thing.label or "") for thing in things]
+    if not by_name:
+        asked = [index for index, _ in marked[:8]]
+        return (
+            f"In which order were these first seen: {' '.join(map(marker, asked))}?",
+            " ".join(map(marker, sorted(asked))),
+        )
+    first = {label: index for index, label in sorted(marked, reverse=True)}
+    labels = list(dict.fromkeys(label for _, label in marked))[:6]
+    in_order = sorted(labels, key=first.__getitem__)
+    return (
+        f"In which order were these first seen: {', '.join(labels)}?",
+        _paired(in_order, [marker(first[label]) for label in in_order]),
+    )
 
 
 def _places(names: Sequence[str], of: Sequence[int]) -> dict[int, int]:

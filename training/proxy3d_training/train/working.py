@@ -21,6 +21,8 @@ of numbers.
 * What is asked about by its name is named, too: ``trash can<OBJ011>`` before its colour, ``door<OBJ003> desk<OBJ004>``
   before what is nearest to the door, ``sofa<OBJ002> tv<OBJ005>`` before how far one is from the other, or before the
   ways from where one stands, ``shelf<OBJ006>1.0`` for its longest side.
+* Where the order of first sight is asked for, the first thing of each name is named and marked in the question's order;
+  markers count in that order (``References``).
 * The right option of a choice is said in words before its letter, behind a semicolon: a name without one is one more
   thing to look up.
 """
@@ -29,8 +31,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from itertools import groupby, pairwise
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, groupby, pairwise
 
 import numpy as np
 
@@ -62,6 +64,7 @@ _COUNTED = frozenset({"count", "count_on", "object_counting"})
 _ON_A_SIDE = frozenset({"situated_count", "situated_parity", "situated_is"})
 _ASIDE = frozenset({"situated_side", "situated_way", "situated_left_right"})
 _ROUTE = "route_planning"
+_ORDER = "obj_appearance_order"
 _BY_NAME = frozenset({"color", "material", "shape", "nearest", "what_on", "where_on"})
 _INTRODUCED = _SIDES | {"object_abs_distance", _ROUTE}
 _AREA = "room_size_estimation"
@@ -77,6 +80,8 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
     """
     if _counts(sample):
         said = _counted(sample)
+    elif _is_order(sample):
+        said = "".join(f" {thing.label}{_name(thing)}" for thing in _as_read(sample.objects, sample.question))
     elif _is_by_name(sample):
         # What the question names comes first: the rest is looked up from there.
         things = sorted(sample.objects, key=lambda thing: (thing.label or "") not in sample.question)
@@ -120,7 +125,7 @@ def workable(sample: Sample) -> bool:
     Of several things that are compared the right one is enough, if it is the best of those that are there.
     """
     kind, things = sample.kind, _asked(sample)
-    if kind in _SIZES or _is_route(sample) or _counts(sample) or _is_by_name(sample):
+    if kind in _SIZES or _is_route(sample) or _counts(sample) or _is_by_name(sample) or _is_order(sample):
         return all(map(_known, things))
     if kind == "existence" and things:
         return any(map(_known, things))
@@ -152,7 +157,8 @@ def as_seen(sample: Sample, objects: Sequence[Seen], area: float | None = None) 
         area: of its floor, square metres, if that is told.
 
     Returns:
-        None where the map has more of what is counted, or takes some of it for something else.
+        None where the map has more of what is counted, or takes some of it for something else; or saw things in an
+        order that comes closer to a wrong option.
     """
     taken = {o.marker: o for o in objects if o.marker is not None and o.state != "gone"}
     if sample.source != "Simulated":
@@ -166,6 +172,8 @@ def as_seen(sample: Sample, objects: Sequence[Seen], area: float | None = None) 
         there = {index for index, o in taken.items() if o.label in names}
         right = {thing.marker for thing in counted}
         return sample if (right <= there if sample.kind == "count_on" else right == there) else None
+    if _is_order(sample):
+        return _first_seen(sample, taken)
     if not _compares_names(sample):
         return sample
     known = {thing.marker for thing in sample.objects}
@@ -178,6 +186,30 @@ def as_seen(sample: Sample, objects: Sequence[Seen], area: float | None = None) 
     ]
     things = (*sample.objects[:-references], *more, *sample.objects[-references:])
     return sample.model_copy(update={"objects": things})
+
+
+def _first_seen(sample: Sample, taken: Mapping[int, Seen]) -> Sample | None:
+    """With the first thing of each name that the map has; None if it lacks one, or the right order is not the one
+    that is nearest to theirs.
+    """
+    first = {taken[index].label: index for index in sorted(taken, reverse=True)}
+    labels = [thing.label or "" for thing in sample.objects]
+    if not first.keys() >= set(labels):
+        return None
+
+    def swapped(option: str) -> int:
+        order = [first[label] for label in option[3:].split(", ")]
+        return sum(a > b for a, b in combinations(order, 2))
+
+    assert isinstance(sample.answer, ChoiceAnswer)
+    wrong = {option[0]: swapped(option) for option in sample.options}
+    right = wrong.pop(sample.answer.letter)
+    if right >= min(wrong.values()):
+        return None
+    seen = [taken[first[label]] for label in labels]
+    return sample.model_copy(
+        update={"objects": tuple(Thing(id=-o.id, marker=o.marker, label=o.label, box=o.box) for o in seen)}
+    )
 
 
 def rests_on(sample: Sample) -> list[int]:
@@ -377,6 +409,10 @@ def _counts(sample: Sample) -> bool:
 
 def _is_by_name(sample: Sample) -> bool:
     return sample.kind in _BY_NAME and sample.source == "Simulated"
+
+
+def _is_order(sample: Sample) -> bool:
+    return sample.kind == _ORDER and sample.source == "Simulated"
 
 
 def _is_route(sample: Sample) -> bool:
