@@ -41,10 +41,9 @@ class Drilled:
 def drills(about: Drilled, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Questions of many objects at once, in an order that they give, and their answers; at most ``DRILLS`` of them."""
     scene, symbolic = about.scene, about.symbolic
-    kinds = ["name", "find", "color"] + (["area"] if scene.area is not None else [])
+    kinds = ["name", "find", "color"] + (["area"] if scene.area is not None else []) + ([] if symbolic else ["first"])
     if scene.positions is not None:
         kinds += ["place", "apart", "way", "turn", *_CHOICES] + ([] if symbolic else ["long"])
-    kinds += [] if symbolic else ["first"]
     asked = (_drill(kind, about, rng) for kind in rng.permutation(kinds))
     return list(islice((pair for pair in asked if pair is not None), DRILLS))
 
