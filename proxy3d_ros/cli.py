@@ -518,6 +518,10 @@ def bench(
         Literal["nano", "3b", "7b"] | None,
         typer.Option(help="vlm: random weights of this size; default: the model that answer.vlm names."),
     ] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option(help="vlm --size: time only so many layers, and take the others to cost as much.", min=2),
+    ] = None,
     batch: Annotated[
         list[int] | None, typer.Option(help="vlm: questions at once; may be given often [default: 1, 8, 16].", min=1)
     ] = None,
@@ -539,9 +543,8 @@ def bench(
         else:
             figures = _proxy_figures((sequence or measure.default_sequences())[-1:], config, frames)
     elif what == "vlm":
-        figures = _vlm_figures(
-            (sequence or measure.default_sequences())[:1], config, size, batch or [1, 8, 16], live, processor_time
-        )
+        paths = (sequence or measure.default_sequences())[:1]
+        figures = _vlm_figures(paths, config, size, layers, batch or [1, 8, 16], live, processor_time)
     else:
         sources = [open_sequence(path) for path in sequence or measure.default_sequences()]
         if not sources:
@@ -622,7 +625,13 @@ def _quality_figures(paths: list[Path], encoder: str, config: Config) -> dict[st
 
 
 def _vlm_figures(
-    paths: list[Path], config: Config, size: Any, batches: list[int], live: float, busy: bool
+    paths: list[Path],
+    config: Config,
+    size: Any,
+    layers: int | None,
+    batches: list[int],
+    live: float,
+    busy: bool,
 ) -> dict[str, dict[str, Any]]:
     from proxy3d_core.encoders import load_encoder
     from proxy3d_core.sequences import open_sequence
@@ -633,17 +642,21 @@ def _vlm_figures(
 
     if not paths:
         fail("there is no sequence to measure with; name one: proxy3d bench vlm --sequence DIR")
+    whole = None if size is None or layers is None else vlm.layers_of(size)
+    if layers is not None and (whole is None or layers >= whole):
+        fail("--layers times some of the layers of a size: name one that has more, --size 3b --layers 2")
     source = open_sequence(paths[0])
     encoder = load_encoder(**config.encoder.model_dump())
     named = size is None
-    model, prompts = load_vlm(config.answer.vlm) if named else vlm.random_vlm(size, encoder.channels)
+    model, prompts = load_vlm(config.answer.vlm) if named else vlm.random_vlm(size, encoder.channels, layers)
     err.print(
         f"{config.answer.vlm if named else size}, {scenes.FRAMES} frames of {source.name}, features: {encoder.name}"
     )
     material = vlm.Material.of(source, encoder, scenes.FRAMES)
     clock = time.process_time if busy else time.perf_counter
-    figures = vlm.bench_batches(model, prompts, encoder, material, config, batches, err.print, clock)
-    figures |= vlm.bench_scene(model, prompts, encoder, material, config)
+    figures = vlm.bench_batches(model, prompts, encoder, material, config, batches, err.print, clock, whole)
+    if whole is None:
+        figures |= vlm.bench_scene(model, prompts, encoder, material, config)
     if live and named:
         err.print(f"live node for {live:g} s")
         with extra("dds"):

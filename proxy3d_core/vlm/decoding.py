@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,7 @@ from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_core.vlm.tokenizer import DIRECTIONS, LENGTHS
 
 _COUNTS = ("how many", "number of", "amount of")
+_OPTION = re.compile(r"^[A-J]\. (.+)$", re.MULTILINE)
 
 
 class Grounded(LogitsProcessor):
@@ -23,8 +25,9 @@ class Grounded(LogitsProcessor):
     worked out from. There
 
     * behind a name of the scene comes a marker of what is called so, or the end;
-    * a name of which everything is listed is not said again, but as the answer; nor is, in its place, one that the
-      question does not name;
+    * a name of which everything is listed is not said again, but as the answer, behind a semicolon; nor is, in its
+      place, one that the question does not name;
+    * behind the semicolon comes one of the question's options, where it has such;
     * what is counted, by the question or by numbers in the list, is listed whole, among names of the question alone,
       and numbered as it is listed.
 
@@ -35,7 +38,7 @@ class Grounded(LogitsProcessor):
         """``absent`` (A,) tokens are never said; ``called``: markers by name; answers begin at place ``start``."""
         self._names, self._markers = prompts.names, frozenset(prompts.markers.values())
         self._absent, self._called, self._start = absent, called, start
-        self._tokenizer = prompts.tokenizer
+        self._prompts, self._tokenizer = prompts, prompts.tokenizer
         self._open, self._close, self._then = self._tokenizer.convert_tokens_to_ids(["[", "]", ";"])
         self._digits: list[int] = self._tokenizer.convert_tokens_to_ids(list("0123456789"))
         self._everything: frozenset[int] = frozenset()
@@ -44,20 +47,26 @@ class Grounded(LogitsProcessor):
             self._words.setdefault(name, set()).add(token)
         self._named = frozenset().union(*(self._words.get(name, ()) for name in called))
         self._questions: list[str] = []
+        self._options: list[list[list[int]]] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if not self._markers:
             return scores
         if not self._questions:  # the same at every step
-            self._questions = [self._tokenizer.decode(ids).lower() for ids in input_ids[:, : self._start].tolist()]
+            questions = [self._tokenizer.decode(ids) for ids in input_ids[:, : self._start].tolist()]
+            self._questions = [question.lower() for question in questions]
+            self._options = [
+                [self._prompts.answer(f" {text}")[:-1] for text in _OPTION.findall(question)] for question in questions
+            ]
             self._everything = frozenset(range(scores.shape[1]))
         wanted = scores.argmax(dim=1).tolist()
         scores = scores.index_fill(1, self._absent, -torch.inf)
-        for row, (question, said) in enumerate(zip(self._questions, input_ids[:, self._start :].tolist(), strict=True)):
-            scores[row, list(self._unsayable(question, said, wanted[row]))] = -torch.inf
+        for row, said in enumerate(input_ids[:, self._start :].tolist()):
+            unsayable = self._unsayable(self._questions[row], self._options[row], said, wanted[row])
+            scores[row, list(unsayable)] = -torch.inf
         return scores
 
-    def _unsayable(self, question: str, said: list[int], wanted: int) -> frozenset[int]:
+    def _unsayable(self, question: str, options: Sequence[list[int]], said: list[int], wanted: int) -> frozenset[int]:
         """What must not come next, where the model wants a certain token."""
         if not said and len(self._absent) == len(self._markers):
             return frozenset([self._open])
@@ -71,10 +80,12 @@ class Grounded(LogitsProcessor):
                 listed.setdefault(self._names[a], set()).add(b)
         others = self._markers - self._called[last] if last in self._called else frozenset()
         done = [name for name, some in listed.items() if self._called.get(name, self._markers) <= some]
-        again = frozenset().union(*(self._words[name] for name in done if said[-1] != self._then))
+        again = frozenset().union(*(self._words[name] for name in done if self._then not in said))
         unsayable = others.union(listed.get(last, ()), again)
         if self._then in said:
-            return unsayable
+            begun = said[said.index(self._then) + 1 :]
+            next_ = {[*o, self._close][len(begun)] for o in options if o[: len(begun)] == begun}
+            return self._everything - next_ if next_ else unsayable
         counted = self._counted(said, question)
         if last in self._called:
             more = self._called[last] - listed.get(last, set())

@@ -23,6 +23,8 @@ _STEP = re.compile(r"(<OBJ\d{3}>)(<OBJ\d{3}>)?(?:(\d+\.\d)|@\d{3}(?:@(\d{3}))?)"
 """One of the numbers that nano works an answer out from: a distance or a size, or a way and how far it is turned."""
 _BEST = re.compile(r">\d+\.\d(<OBJ\d{3}>)")
 """The best so far of things whose distances are compared; each was named before its marker."""
+_ORDER = re.compile(r"(>\d+\.\d){2,}(?=;|$)")
+"""The numbers of markers, in order: what is named before was first seen in that order."""
 _UNITS = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
@@ -83,6 +85,9 @@ def _worked_out(evidence: str, snapshot: Snapshot, references: References) -> st
         thing = snapshot.by_id.get(references.object_of.get(int(name[4:7]), -1))
         return "something" if thing is None else f"{thing.label} ({thing.id})"
 
+    if _ORDER.search(evidence):
+        named = dict.fromkeys(sorted(_MARKER.findall(evidence)))
+        return f"worked out from: first seen in the order {', '.join(map(called, named))}"
     said = []
     for first, second, length, turn in _STEP.findall(evidence):
         things = " to ".join(called(name) for name in (first, second) if name)

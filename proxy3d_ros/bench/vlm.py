@@ -79,16 +79,30 @@ class Material:
         return cluster_proxies(found.points, found.features, weights, found.groups, wanted.budget, wanted.per_object)
 
 
-def random_vlm(size: Size, channels: int | None) -> tuple[ProxyVLM, PromptFormat]:
-    """A model of a size with random weights (bfloat16 unless it is nano): its speed does not depend on them."""
+def random_vlm(size: Size, channels: int | None, layers: int | None = None) -> tuple[ProxyVLM, PromptFormat]:
+    """A model of a size with random weights (bfloat16 unless it is nano): its speed does not depend on them.
+
+    Args:
+        size: which.
+        channels: C of the proxies' features.
+        layers: it has only so many; None = all.
+    """
     prompts = PromptFormat(train_tokenizer([QUESTION]))
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32 if size == "nano" else torch.bfloat16)
     try:
         special = {"proxy_token_id": prompts.proxy, "region_token_id": prompts.region}
-        return ProxyVLM(configuration(size, feature_channels=channels, **special)).eval(), prompts
+        text = {} if layers is None else {"num_hidden_layers": layers}
+        config = configuration(size, feature_channels=channels, text_config=text, **special)
+        return ProxyVLM(config).eval(), prompts
     finally:
         torch.set_default_dtype(before)
+
+
+def layers_of(size: Size) -> int:
+    """How many layers a size has."""
+    count: int = configuration(size).get_text_config().num_hidden_layers
+    return count
 
 
 def bench_batches(
@@ -100,18 +114,33 @@ def bench_batches(
     batches: Sequence[int],
     on_step: Callable[[str], Any],
     clock: Callable[[], float] = time.perf_counter,
+    of_layers: int | None = None,
 ) -> dict[str, Figures]:
     """The paper's Table 3: seconds of encoder, clustering and language model for batches of questions.
 
     Each question of a batch has its own copy of the scene; nothing is shared. ``whole_question_live`` is for a node
     that encodes and clusters frames as they come, against pixel tokens that are encoded when the question comes.
-    ``clock`` may be ``time.process_time`` where the machine is busy with other work.
+    ``clock`` may be ``time.process_time`` where the machine is busy with other work. ``of_layers``: how many layers the
+    whole model would have, if ``model`` has only some of them: each further one is taken to cost what each of those
+    behind the first one does.
     """
 
     def seconds(call: Callable[[], Any]) -> float:
         start = clock()
         call()
         return clock() - start
+
+    def language_model_s(scenes: Sequence[SceneTokens]) -> float:
+        layers = model.model.layers
+        spent = seconds(lambda: _answer(model, prompts, scenes))
+        if of_layers is None:
+            return spent
+        model.model.layers = layers[:1]
+        try:
+            first = seconds(lambda: _answer(model, prompts, scenes))
+        finally:
+            model.model.layers = layers
+        return first + (spent - first) / (len(layers) - 1) * (of_layers - 1)
 
     pixels = SceneTokens(material.pixels, None, np.zeros(len(material.pixels), np.int64))
     _answer(model, prompts, [SceneTokens.of(material.proxies(config))])  # the first time of everything does not count
@@ -125,9 +154,9 @@ def bench_batches(
             lambda n=batch, s=scenes: s.extend(SceneTokens.of(material.proxies(config)) for _ in range(n))
         )
         on_step(f"batch {batch}: language model on proxies")
-        proxies_s = seconds(lambda s=scenes: _answer(model, prompts, s))
+        proxies_s = language_model_s(scenes)
         on_step(f"batch {batch}: language model on pixel tokens")
-        pixels_s = seconds(lambda n=batch: _answer(model, prompts, [pixels] * n))
+        pixels_s = language_model_s([pixels] * batch)
 
         def row(tokens: int, clustering: float, language: float, n: int = batch, encoder: float = encoder_s) -> Figures:
             return {

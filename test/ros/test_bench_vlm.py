@@ -13,7 +13,7 @@ from proxy3d_core.config import Config
 from proxy3d_core.encoders import AppearanceEncoder
 from proxy3d_core.sequences import open_sequence
 from proxy3d_core.vlm.loading import load_vlm
-from proxy3d_ros.bench.vlm import Material, bench_batches, bench_scene, random_vlm
+from proxy3d_ros.bench.vlm import ANSWER, Material, bench_batches, bench_scene, layers_of, random_vlm
 from proxy3d_ros.demo import ROOM
 
 FRAMES, CELLS, BUDGET = 4, (6, 8), 30
@@ -64,3 +64,22 @@ def test_random_weights_have_the_size_that_is_named() -> None:
     model, prompts = random_vlm("nano", 10)
     assert model.config.get_text_config().num_hidden_layers == 6 and model.scene.channels == 10
     assert model.config.proxy_token_id == prompts.proxy
+
+
+def test_layers_that_are_not_timed_cost_as_much_as_those_that_are(
+    encoder: AppearanceEncoder, material: Material
+) -> None:
+    """By a clock that counts layers: eight of which two are timed are eight times those of one, and the rest once."""
+    model, prompts = random_vlm("nano", encoder.channels, layers=2)
+    ran = 0
+
+    def counted(*_: object) -> None:
+        nonlocal ran
+        ran += 1
+
+    for layer in model.model.layers:
+        layer.register_forward_hook(counted)
+    figures = bench_batches(model, prompts, encoder, material, CONFIG, [2], print, lambda: float(ran), of_layers=8)
+    assert figures["proxies, batch 2"]["language_model_s"] == 8 * ANSWER
+    assert figures["pixel tokens, batch 2"]["language_model_s"] == 8 * ANSWER
+    assert len(model.model.layers) == 2 and layers_of("3b") == 36

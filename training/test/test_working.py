@@ -252,7 +252,10 @@ def test_a_map_has_its_own_things_of_a_name() -> None:
 
 
 def test_the_order_of_first_sight_is_that_of_markers() -> None:
-    """Of a name the first thing counts, which has the lowest marker; names are marked in the order of the question."""
+    """Of a name the first thing counts, which has the lowest marker; names are marked in the order of the question.
+
+    Numbers of markers are said in tenths, as they are and in order.
+    """
     options = (
         "A. chair, tv, lamp, sofa",
         "B. sofa, tv, lamp, chair",
@@ -272,7 +275,9 @@ def test_the_order_of_first_sight_is_that_of_markers() -> None:
 
     seen = as_seen(asked, mapped("sofa", "tv", "lamp", "chair", "chair", "sofa"))
     assert seen is not None and workable(seen)
-    assert working(seen) == f"lamp{named(12)} chair{named(13)} tv{named(11)} sofa{named(10)}; sofa, tv, lamp, chair"
+    assert working(seen) == (
+        "lamp<OBJ012>1.2 chair<OBJ013>1.3 tv<OBJ011>1.1 sofa<OBJ010>1.0>1.0>1.1>1.2>1.3; sofa, tv, lamp, chair"
+    )
     assert worked_out(seen).endswith("] B")
     # A chair between them is one swap away from B, the nearest of the options; before all, A is nearer than B.
     assert as_seen(asked, mapped("sofa", "tv", "chair", "lamp")) is not None

@@ -115,6 +115,7 @@ def token(text: str) -> int:
 
 
 TABLE, ROOM, WINDOW, ONE = " table", " room", " window", "1"
+OPTIONS = "Far?\nOptions:\nA. table, window\nB. window, table\nAnswer with the letter."
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,12 @@ TABLE, ROOM, WINDOW, ONE = " table", " room", " window", "1"
         ("Far?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>"], [TABLE, WINDOW, "<OBJ003>"], "<OBJ003>"),
         ("Table or window?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>"], [TABLE, WINDOW, "]"], WINDOW),
         ("Far?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>", ";"], [TABLE, "]"], TABLE),
+        ("Far?", ["[", TABLE, "<OBJ003>", TABLE, "<OBJ009>", ";", WINDOW, ","], [TABLE, "]"], TABLE),
+        # behind a semicolon comes an option
+        (OPTIONS, ["[", TABLE, "<OBJ003>", ";"], [ROOM, "]", WINDOW, TABLE], WINDOW),
+        (OPTIONS, ["[", TABLE, "<OBJ003>", ";", WINDOW], [ROOM, "]", ",", TABLE], ","),
+        (OPTIONS, ["[", TABLE, "<OBJ003>", ";", WINDOW, ","], [WINDOW, "]", TABLE, ROOM], TABLE),
+        (OPTIONS, ["[", TABLE, "<OBJ003>", ";", TABLE, ",", WINDOW], [ROOM, TABLE, "]"], "]"),
         # what is counted is listed whole
         ("How many tables are there?", ["[", TABLE, "<OBJ003>"], ["]", "<OBJ007>", WINDOW, TABLE], TABLE),
         ("How many tables are there?", ["[", TABLE, "<OBJ003>", TABLE], ["]", "<OBJ009>"], "<OBJ009>"),

@@ -21,8 +21,9 @@ of numbers.
 * What is asked about by its name is named, too: ``trash can<OBJ011>`` before its colour, ``door<OBJ003> desk<OBJ004>``
   before what is nearest to the door, ``sofa<OBJ002> tv<OBJ005>`` before how far one is from the other, or before the
   ways from where one stands, ``shelf<OBJ006>1.0`` for its longest side.
-* Where the order of first sight is asked for, the first thing of each name is named and marked in the question's order;
-  markers count in that order (``References``).
+* Where the order of first sight is asked for, the first thing of each name is named and marked in the question's order.
+  Markers count in that order (``References``): their numbers are said, in tenths, which nano reads as quantities, and
+  then put in order: ``chair<OBJ014>1.4 lamp<OBJ007>0.7>0.7>1.4``.
 * The right option of a choice is said in words before its letter, behind a semicolon: a name without one is one more
   thing to look up.
 """
@@ -81,7 +82,7 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
     if _counts(sample):
         said = _counted(sample)
     elif _is_order(sample):
-        said = "".join(f" {thing.label}{_name(thing)}" for thing in _as_read(sample.objects, sample.question))
+        said = in_order(_as_read(sample.objects, sample.question))
     elif _is_by_name(sample):
         # What the question names comes first: the rest is looked up from there.
         things = sorted(sample.objects, key=lambda thing: (thing.label or "") not in sample.question)
@@ -254,6 +255,14 @@ def compared(things: Sequence[Thing], anchor: Thing, choose: Choice | None, symb
 def sizes(kind: str, things: Sequence[Thing]) -> list[str]:
     """What questions of this kind compare of things: ``<OBJ004>1.7``."""
     return [f"{_name(thing)}{_SIZES[kind](thing.box.size):.1f}" for thing in things if thing.box]
+
+
+def in_order(things: Sequence[Thing], named: bool = True) -> str:
+    """Each with the number of its marker in tenths, and behind them these in order; see above."""
+    numbers = {thing.marker: f"{thing.marker / 10:.1f}" for thing in things if thing.marker is not None}
+    names = [f" {thing.label}" if named else "" for thing in things]
+    said = [f"{name}{_name(thing)}{numbers[thing.marker]}" for name, thing in zip(names, things, strict=True)]
+    return "".join([*said, *(f">{numbers[index]}" for index in sorted(numbers))])
 
 
 def ways(first: Sequence[Thing], second: Sequence[Thing], yaw: float) -> list[str]:
