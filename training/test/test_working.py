@@ -287,9 +287,23 @@ def test_the_order_of_first_sight_is_that_of_markers() -> None:
     assert not workable(asked.model_copy(update={"objects": (thing(None, "lamp"), *asked.objects)}))
 
 
-def test_what_something_stands_on_is_named() -> None:
+def test_what_something_stands_on_is_the_nearest_of_its_name() -> None:
+    """The mug touches its tv; another tv of the map begins 2.4 m away."""
     on = sample("carried_by", "What is <OBJ006> on?", [2, 6], answer=IdAnswer(text="<OBJ002>.", objects=(2,)))
-    assert working(on) == "<OBJ006> tv"
+    assert workable(on) and working(on) == "<OBJ006> tv<OBJ002><OBJ006>0.0>0.0<OBJ002>"
+
+    def mapped(y: float) -> Sample:
+        box = Box(center=(4, y, 0.5), size=(1, 1, 1))
+        seen = as_seen(on, [Seen(7, 1, "tv", 0.9, box, "present"), Seen(8, 2, "tv", 0.9, box, "present")])
+        assert seen is not None
+        return seen
+
+    far = mapped(3)
+    assert workable(far)
+    assert worked_out(far) == (
+        "[<OBJ006> tv<OBJ001><OBJ006>2.4>2.4<OBJ001> tv<OBJ002><OBJ006>0.0>0.0<OBJ002>] <OBJ002>."
+    )
+    assert not workable(mapped(0.3))  # as near, and read first
 
 
 def test_all_that_stands_on_something_is_named() -> None:

@@ -20,6 +20,7 @@ from proxy3d_core.reasoning.choices import split_options
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject, Snapshot
 from proxy3d_core.sequences import open_sequence
+from proxy3d_core.vlm.answerer import LONGEST
 from proxy3d_core.vlm.model import ProxyVLM
 from proxy3d_core.vlm.prefix import Reply, ScenePrefix
 from proxy3d_core.vlm.prompt import PromptFormat, split_evidence
@@ -32,9 +33,6 @@ from proxy3d_training.evaluation.perception import in_world
 from proxy3d_training.evaluation.sim_qa import LEFT_OUT, Row, Said, put, reachable, scored
 from proxy3d_training.live import Drive, ReusedScene
 from proxy3d_training.train.batches import Variant, scene_tokens
-
-LONGEST = 64
-"""Answers are cut off after this many tokens, as in the node."""
 
 
 class RoomAnswerer(Protocol):
