@@ -70,10 +70,11 @@ _LEAST_LENGTH = {  # m
     0.4: {
         "chair", "armchair", "office chair", "bench", "nightstand", "cabinet", "curtain", "person",
         "toilet", "radiator", "heater", "oven", "stove", "dishwasher", "washer", "washing machine",
+        "shelf",  # a board on a wall
     },
     0.6: {
         "table", "dining table", "diningtable", "coffee table", "desk", "counter", "sofa", "couch", "bed",
-        "shelf", "bookshelf", "bookcase", "wardrobe", "dresser", "refrigerator", "fridge",
+        "bookshelf", "bookcase", "wardrobe", "dresser", "refrigerator", "fridge",
         "bathtub", "shower", "door", "fireplace", "piano", "rug", "carpet",
     },
 }

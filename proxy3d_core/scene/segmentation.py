@@ -39,7 +39,8 @@ from proxy3d_core.scene.voxels import Z_BITS
 _MINGLED = 0.5  # of a part's voxels touch a larger part of another class: the same thing under two names
 _SHEET = 0.12  # m; thinner parts may be a piece of wall
 _AROUND = 0.3  # m around it, in its own plane, there is
-_WALL_SHARE = 0.3  # as much wall, of its own size
+_WALL_SHARE = 0.3  # as much wall, of its own size,
+_PARALLEL = 0.7  # that faces as it does: cosine
 _FIRM = 0.5  # share of the votes from which a voxel's class is taken against geometry
 _FRAGMENT = 0.2  # a part this much smaller than its neighbour is a piece of it
 _FRAGMENT_GAP = 0.10  # m
@@ -164,7 +165,9 @@ def _in_wall(surface: Surface, members: NDArray[np.int64], structure: Structure)
         return False
     size = box.size + 2 * _AROUND
     size[thin] = _SHEET
-    wall = OrientedBox(box.center, size, box.rotation).contains(surface.position[structure.on_wall])
+    # another wall that meets it in a corner does not go on from it
+    facing = structure.on_wall & (np.abs(surface.normal @ box.rotation[:, thin]) > _PARALLEL)
+    wall = OrientedBox(box.center, size, box.rotation).contains(surface.position[facing])
     return bool(np.count_nonzero(wall) > _WALL_SHARE * len(members))
 
 

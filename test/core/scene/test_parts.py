@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from rooms import Room, Thing, look, plain_scene
 
-from proxy3d_core.scene.segmentation import _disjoint
+from proxy3d_core.scene.segmentation import _disjoint, _in_wall
 from proxy3d_core.scene.snapshot import SceneObject
+from proxy3d_core.scene.structure import Structure
 from proxy3d_core.scene.surface import Surface
 from proxy3d_core.scene.voxels import VoxelMap
 
@@ -66,3 +67,19 @@ def test_pieces_that_lie_in_each_other_are_one() -> None:
     ends = np.cumsum([len(frame), len(panes), len(other)])
     whole = _disjoint(surface, np.split(np.arange(len(points)), ends[:-1]))
     assert sorted(map(len, whole)) == [len(frame) + len(panes), len(other)]
+
+
+@pytest.mark.parametrize(("faces", "wall"), [((1.0, 0.0, 0.0), True), ((0.0, 1.0, 0.0), False)])
+def test_what_a_wall_goes_on_from_is_a_piece_of_it(faces: tuple[float, float, float], wall: bool) -> None:
+    """A front of 1 x 2 m in the plane x = 2, and a wall from its edge on: in that plane, or across it in a corner."""
+    edge = np.arange(0, 1, 0.04)
+    front = np.stack(np.meshgrid(2.0, edge, np.arange(0, 2, 0.04)), axis=-1).reshape(-1, 3)
+    beside = np.stack(np.meshgrid(2.0, 1 + edge, np.arange(0, 2, 0.02)), axis=-1).reshape(-1, 3)
+    across = np.stack(np.meshgrid(2 + edge - 0.5, [1.0, 1.02, 1.04], np.arange(0, 2, 0.02)), axis=-1).reshape(-1, 3)
+    other = beside if wall else across
+    points = np.concatenate([front, other]).astype(np.float32)
+    normals = np.concatenate([np.tile((-1.0, 0.0, 0.0), (len(front), 1)), np.tile(faces, (len(other), 1))])
+    surface = replace(Surface.of(VoxelMap(0.04, 10), 0.0), position=points, normal=normals.astype(np.float32))
+    on_wall = np.arange(len(points)) >= len(front)
+    structure = Structure(0.0, np.zeros_like(on_wall), on_wall, np.zeros_like(on_wall))
+    assert _in_wall(surface, np.arange(len(front)), structure) is wall
