@@ -20,7 +20,7 @@ demo: $(STAMP)
 	$(BIN)/python -m proxy3d_ros.demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/proxy3d bench $(ARGS)

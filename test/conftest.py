@@ -11,9 +11,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Before anything creates a DDS participant: this machine only, and a domain of its own for every run.
+# Before anything creates a DDS participant: this machine only, and a domain of its own for every run and its workers.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(60 + os.getpid() % 40)
+os.environ["ROS_DOMAIN_ID"] = str(60 + (os.getppid() + int(_WORKER[2:]) if _WORKER else os.getpid()) % 40)
 
 
 def find_data() -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final, Literal
 
 from proxy3d_core.proxies.references import References, find_markers, marker
@@ -25,6 +26,8 @@ _BEST = re.compile(r">\d+\.\d(<OBJ\d{3}>)")
 """The best so far of things whose distances are compared; each was named before its marker."""
 _ORDER = re.compile(r"(>\d+\.\d){2,}(?=;|$)")
 """The numbers of markers, in order: what is named before was first seen in that order."""
+_NUMBERED = re.compile(r"([a-z][a-z ]*)<obj(\d{3})>\d+\.\d")
+"""A name, the marker of the first such thing, and its number."""
 _UNITS = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
@@ -117,20 +120,30 @@ def _answer(said: str, wording: Wording, snapshot: Snapshot, references: Referen
 def _chosen(said: str, options: tuple[Option, ...], evidence: str) -> Heard:
     """An option by what was worked out, which a small model is surer of than of its letter.
 
-    That is what the best of a comparison was named, or else the words at its end.
+    That is what the best of a comparison was named, the order nearest to that of the markers, or else the words at its
+    end.
     """
     best = _BEST.findall(evidence)
     worked_out = evidence[: evidence.index(best[-1])] if best else evidence
     worded = [o for o in options if f" {_plain(worked_out)}".endswith(f" {_plain(o.text)}")]
     letters = {o.letter: o for o in options}
     found = _LETTER.fullmatch(said)
-    option = max(worded, key=lambda o: len(o.text), default=None)
+    option = _in_order(options, evidence) or max(worded, key=lambda o: len(o.text), default=None)
     option = option or (letters.get(found[1]) if found else None)
     option = option or next((o for o in options if _plain(o.text) == _plain(said)), None)
     if option is None:
         message = f"the model said {said[:100]!r}, which is none of the options"
         return Heard(Status.NOT_FOUND, kind="choice", message=message)
     return Heard(Status.OK, option.letter, "choice", message=f"{option.letter} is {option.text}")
+
+
+def _in_order(options: tuple[Option, ...], evidence: str) -> Option | None:
+    """Of several orders of names the one with the fewest pairs that are the wrong way round; None if none is told."""
+    first = {name.strip(): int(index) for name, index in reversed(_NUMBERED.findall(evidence.lower()))}
+    orders = {o: [first.get(_plain(name), -1) for name in o.text.split(",")] for o in options}
+    if not _ORDER.search(evidence) or any(-1 in order for order in orders.values()):
+        return None
+    return min(options, key=lambda o: sum(a > b for a, b in combinations(orders[o], 2)))
 
 
 def _plain(text: str) -> str:

@@ -137,9 +137,17 @@ def test_what_an_answer_was_worked_out_from_is_told() -> None:
         "worked out from: desk (11) to window (12) ahead, desk (11) to chair (13) 90 degrees to the right, "
         "desk (11) to chair (14) 15 degrees to the left"
     )
-    order = "desk<OBJ000>0.0 chair<OBJ002>0.2 window<OBJ001>0.1>0.0>0.1>0.2; desk, window, chair"
-    first = hear(f"[{order}] C", options=(Option("A", "chair, desk, window"), Option("B", "desk, window, chair")))
-    assert first.text == "B"
+    order = "desk<OBJ000>0.0 chair<OBJ002>0.2 window<OBJ001>0.1>0.0>0.1>0.2"
+    orders = (
+        Option("A", "chair, desk, window"),
+        Option("B", "Desk, window, chair"),
+        Option("C", "desk, chair, window"),
+    )
+    for end, letter in (("", "B"), ("; desk, chair, window", "B")):  # the markers count, not the words or the letter
+        first = hear(f"[{order}{end}] C", options=orders)
+        assert first.text == letter
+    assert hear(f"[{order}] C", options=(orders[0], orders[2])).text == "C"  # one pair is wrong of it, two of A
+    assert hear("[desk<OBJ000>0.0] C", options=orders).text == "C"
     assert first.message.endswith("first seen in the order desk (11), window (12), chair (13)")
     options = (Option("A", "chair"), Option("B", "office chair"), Option("C", "front-left"))
     chosen = hear("[<OBJ000><OBJ001>1.4 office chair] A", options=options)
