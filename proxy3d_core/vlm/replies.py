@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, Literal
 
-from proxy3d_core.proxies.references import References, find_markers, marker
+from proxy3d_core.proxies.references import MARKERS, References, find_markers, marker
 from proxy3d_core.reasoning.answer import Status
 from proxy3d_core.reasoning.choices import Option
 from proxy3d_core.reasoning.lexicon import NUMBER_WORDS
@@ -26,8 +26,10 @@ _BEST = re.compile(r">\d+\.\d(<OBJ\d{3}>)")
 """The best so far of things whose distances are compared; each was named before its marker."""
 _ORDER = re.compile(r"(>\d+\.\d){2,}(?=;|$)")
 """The numbers of markers, in order: what is named before was first seen in that order."""
-_NUMBERED = re.compile(r"([a-z][a-z ]*)<obj(\d{3})>\d+\.\d")
-"""A name, the marker of the first such thing, and its number."""
+_FIRST = re.compile(r"\b(appear\w*|first[- ](seen|time)|c[ao]me into view)\b", re.IGNORECASE)
+"""What asks for the order of first sight, in which markers count."""
+_LISTED = re.compile(r"([a-z][a-z ]*)<obj(\d{3})>(?!<)")
+"""A name and the marker of such a thing, of which nothing is compared."""
 _UNITS = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
@@ -110,25 +112,26 @@ def _answer(said: str, wording: Wording, snapshot: Snapshot, references: Referen
     if not said and not (wording.options and evidence):
         return Heard(Status.NOT_FOUND, message="the model said nothing")
     if wording.options:
-        return _chosen(said, wording.options, evidence)
+        return _chosen(said, wording, evidence)
     number = _number(said, wording.question)
     if number is not None:
         return number
     return _named(said, wording, snapshot, references)
 
 
-def _chosen(said: str, options: tuple[Option, ...], evidence: str) -> Heard:
+def _chosen(said: str, wording: Wording, evidence: str) -> Heard:
     """An option by what was worked out, which a small model is surer of than of its letter.
 
     That is what the best of a comparison was named, the order nearest to that of the markers, or else the words at its
     end.
     """
+    options = wording.options
     best = _BEST.findall(evidence)
     worked_out = evidence[: evidence.index(best[-1])] if best else evidence
     worded = [o for o in options if f" {_plain(worked_out)}".endswith(f" {_plain(o.text)}")]
     letters = {o.letter: o for o in options}
     found = _LETTER.fullmatch(said)
-    option = _in_order(options, evidence) or max(worded, key=lambda o: len(o.text), default=None)
+    option = _in_order(wording, evidence) or max(worded, key=lambda o: len(o.text), default=None)
     option = option or (letters.get(found[1]) if found else None)
     option = option or next((o for o in options if _plain(o.text) == _plain(said)), None)
     if option is None:
@@ -137,13 +140,15 @@ def _chosen(said: str, options: tuple[Option, ...], evidence: str) -> Heard:
     return Heard(Status.OK, option.letter, "choice", message=f"{option.letter} is {option.text}")
 
 
-def _in_order(options: tuple[Option, ...], evidence: str) -> Option | None:
-    """Of several orders of names the one with the fewest pairs that are the wrong way round; None if none is told."""
-    first = {name.strip(): int(index) for name, index in reversed(_NUMBERED.findall(evidence.lower()))}
-    orders = {o: [first.get(_plain(name), -1) for name in o.text.split(",")] for o in options}
-    if not _ORDER.search(evidence) or any(-1 in order for order in orders.values()):
+def _in_order(wording: Wording, evidence: str) -> Option | None:
+    """Where the order of first sight is asked for, the option with the fewest pairs that are the wrong way round."""
+    first: dict[str, int] = {}
+    for name, index in _LISTED.findall(evidence.lower()):
+        first[name.strip()] = min(int(index), first.get(name.strip(), MARKERS))
+    orders = {o: [first.get(_plain(name), -1) for name in o.text.split(",")] for o in wording.options}
+    if not _FIRST.search(wording.question) or any(-1 in order for order in orders.values()):
         return None
-    return min(options, key=lambda o: sum(a > b for a, b in combinations(orders[o], 2)))
+    return min(orders, key=lambda o: sum(a > b for a, b in combinations(orders[o], 2)))
 
 
 def _plain(text: str) -> str:

@@ -143,11 +143,14 @@ def test_what_an_answer_was_worked_out_from_is_told() -> None:
         Option("B", "Desk, window, chair"),
         Option("C", "desk, chair, window"),
     )
-    for end, letter in (("", "B"), ("; desk, chair, window", "B")):  # the markers count, not the words or the letter
-        first = hear(f"[{order}{end}] C", options=orders)
-        assert first.text == letter
-    assert hear(f"[{order}] C", options=(orders[0], orders[2])).text == "C"  # one pair is wrong of it, two of A
-    assert hear("[desk<OBJ000>0.0] C", options=orders).text == "C"
+    asked = "In which order do these appear: desk, chair, window?"
+    for steps in (order, order.split(">0.0>")[0], f"{order}; desk, chair, window"):  # not the words or the letter
+        first = hear(f"[{steps}] C", asked, options=orders)
+        assert first.text == "B"
+    assert hear(f"[{order}] C", asked, options=(orders[0], orders[2])).text == "C"  # one pair is wrong of it, two of A
+    assert hear("[desk<OBJ000>0.0] C", asked, options=orders).text == "C"
+    assert hear(f"[{order}] C", "Which row is it?", options=orders).text == "C"
+    first = hear(f"[{order}] B", asked, options=orders)
     assert first.message.endswith("first seen in the order desk (11), window (12), chair (13)")
     options = (Option("A", "chair"), Option("B", "office chair"), Option("C", "front-left"))
     chosen = hear("[<OBJ000><OBJ001>1.4 office chair] A", options=options)
