@@ -28,7 +28,6 @@ class Grounded(LogitsProcessor):
     * a name of which everything is listed is not said again, but as the answer, behind a semicolon; nor is, in its
       place, one that the question does not name;
     * behind the semicolon comes one of the question's options, where it has such;
-    * numbers of markers that are put in order are those that were said, each once, from the lowest one on;
     * what is counted, by the question or by numbers in the list, is listed whole, among names of the question alone,
       and numbered as it is listed.
 
@@ -40,9 +39,7 @@ class Grounded(LogitsProcessor):
         self._names, self._markers = prompts.names, frozenset(prompts.markers.values())
         self._absent, self._called, self._start = absent, called, start
         self._prompts, self._tokenizer = prompts, prompts.tokenizer
-        self._open, self._close, self._then, self._next = self._tokenizer.convert_tokens_to_ids(["[", "]", ";", ">"])
-        added: dict[str, int] = self._tokenizer.get_added_vocab()
-        self._tenths = {added[text]: value for text, value in LENGTHS.items() if text in added}
+        self._open, self._close, self._then = self._tokenizer.convert_tokens_to_ids(["[", "]", ";"])
         self._digits: list[int] = self._tokenizer.convert_tokens_to_ids(list("0123456789"))
         self._everything: frozenset[int] = frozenset()
         self._words: dict[str, set[int]] = {}
@@ -89,10 +86,6 @@ class Grounded(LogitsProcessor):
             begun = said[said.index(self._then) + 1 :]
             next_ = {[*o, self._close][len(begun)] for o in options if o[: len(begun)] == begun}
             return self._everything - next_ if next_ else unsayable
-        if said[-1] == self._next or self._next in said[-2:-1]:
-            ordered = self._in_order(said)
-            if ordered:
-                return self._everything - ordered
         counted = self._counted(said, question)
         if last in self._called:
             more = self._called[last] - listed.get(last, set())
@@ -101,18 +94,6 @@ class Grounded(LogitsProcessor):
             asked_for = [name for name in self._called if name in question or name == counted]
             unsayable |= self._named.difference(*(self._words.get(name, ()) for name in asked_for))
         return unsayable | self._in_list(said, counted, listed.get(counted, set()), wanted)
-
-    def _in_order(self, said: list[int]) -> set[int]:
-        """What may come while numbers of markers are put in order; nothing if it is something else that is compared."""
-        begin = said.index(self._next)
-        listed, told = said[:begin], said[begin:]
-        numbers = [number for thing, number in pairwise(listed) if thing in self._markers and number in self._tenths]
-        if not numbers or listed[-1] != numbers[-1] or listed[-3] in self._markers:
-            return set()
-        left = sorted(set(numbers) - set(told), key=self._tenths.__getitem__)
-        if told[-1] == self._next:
-            return set(left[:1])
-        return {self._next} if left else {self._then, self._close}
 
     def _in_list(self, said: list[int], counted: str, listed: set[int], wanted: int) -> frozenset[int]:
         """What must not come behind something that is listed: the end while there is more, or a wrong number."""

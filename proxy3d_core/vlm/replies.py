@@ -24,8 +24,6 @@ _STEP = re.compile(r"(<OBJ\d{3}>)(<OBJ\d{3}>)?(?:(\d+\.\d)|@\d{3}(?:@(\d{3}))?)"
 """One of the numbers that nano works an answer out from: a distance or a size, or a way and how far it is turned."""
 _BEST = re.compile(r">\d+\.\d(<OBJ\d{3}>)")
 """The best so far of things whose distances are compared; each was named before its marker."""
-_ORDER = re.compile(r"(>\d+\.\d){2,}(?=;|$)")
-"""The numbers of markers, in order: what is named before was first seen in that order."""
 _FIRST = re.compile(r"\b(appear\w*|first[- ](seen|time)|c[ao]me into view)\b", re.IGNORECASE)
 """What asks for the order of first sight, in which markers count."""
 _LISTED = re.compile(r"([a-z][a-z ]*)<obj(\d{3})>(?!<)")
@@ -90,9 +88,6 @@ def _worked_out(evidence: str, snapshot: Snapshot, references: References) -> st
         thing = snapshot.by_id.get(references.object_of.get(int(name[4:7]), -1))
         return "something" if thing is None else f"{thing.label} ({thing.id})"
 
-    if _ORDER.search(evidence):
-        named = dict.fromkeys(sorted(_MARKER.findall(evidence)))
-        return f"worked out from: first seen in the order {', '.join(map(called, named))}"
     said = []
     for first, second, length, turn in _STEP.findall(evidence):
         things = " to ".join(called(name) for name in (first, second) if name)
@@ -146,7 +141,8 @@ def _in_order(wording: Wording, evidence: str) -> Option | None:
     for name, index in _LISTED.findall(evidence.lower()):
         first[name.strip()] = min(int(index), first.get(name.strip(), MARKERS))
     orders = {o: [first.get(_plain(name), -1) for name in o.text.split(",")] for o in wording.options}
-    if not _FIRST.search(wording.question) or any(-1 in order for order in orders.values()):
+    ordered = {tuple(sorted(order)) for order in orders.values()}  # the same things, several of them
+    if not _FIRST.search(wording.question) or len(ordered) != 1 or not all(0 <= o[0] < o[-1] for o in ordered):
         return None
     return min(orders, key=lambda o: sum(a > b for a, b in combinations(orders[o], 2)))
 

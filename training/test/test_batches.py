@@ -203,17 +203,15 @@ def test_drills_of_the_order_of_first_sight() -> None:
     things = {group: SeenThing(id=group, marker=m, label=label, box=box) for group, (label, m) in marked.items()}
     said = [
         pair
-        for seed in range(200)
+        for seed in range(40)
         for symbolic in (False, True)
         for pair in drills(Drilled(tokens, things, {}, symbolic), np.random.default_rng(seed))
         if pair[0].startswith("In which order")
     ]
-    assert 10 < len(said) <= 600 and len({question for question, _ in said}) > 5
-    of_all, of_names = (dict(said)[f"In which order were these first seen: {asked}?"] for asked in (
-        "<OBJ080> <OBJ031> <OBJ009> <OBJ004>", "lamp, chair, table"
-    ))  # fmt: skip
-    assert of_all == "<OBJ080>8.0<OBJ031>3.1<OBJ009>0.9<OBJ004>0.4>0.4>0.9>3.1>8.0"
-    assert of_names == "lamp<OBJ031>3.1 chair<OBJ009>0.9 table<OBJ004>0.4>0.4>0.9>3.1; table, chair, lamp"
+    assert 10 < len(said) <= 40
+    answers = {"<OBJ004> <OBJ009> <OBJ031> <OBJ080>", "table <OBJ004>; chair <OBJ009>; lamp <OBJ031>"}
+    assert {answer for _, answer in said} == answers
+    assert len({question for question, _ in said}) > 5
 
 
 def test_drills_come_with_every_row(data: SpaceSpan, prompts: PromptFormat) -> None:

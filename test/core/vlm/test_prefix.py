@@ -115,7 +115,6 @@ def token(text: str) -> int:
 
 
 TABLE, ROOM, WINDOW, ONE = " table", " room", " window", "1"
-ORDER = ["[", WINDOW, "<OBJ007>", "0.7", TABLE, "<OBJ003>", "0.3"]
 OPTIONS = "Far?\nOptions:\nA. table, window\nB. window, table\nAnswer with the letter."
 
 
@@ -138,12 +137,6 @@ OPTIONS = "Far?\nOptions:\nA. table, window\nB. window, table\nAnswer with the l
         (OPTIONS, ["[", TABLE, "<OBJ003>", ";", WINDOW], [ROOM, "]", ",", TABLE], ","),
         (OPTIONS, ["[", TABLE, "<OBJ003>", ";", WINDOW, ","], [WINDOW, "]", TABLE, ROOM], TABLE),
         (OPTIONS, ["[", TABLE, "<OBJ003>", ";", TABLE, ",", WINDOW], [ROOM, TABLE, "]"], "]"),
-        # numbers of markers are put in order
-        ("Far?", [*ORDER, ">"], ["0.9", "0.7", "1.1", "0.3"], "0.3"),
-        ("Far?", [*ORDER, ">", "0.3", ">"], ["0.3", "0.9", "0.7"], "0.7"),
-        ("Far?", [*ORDER, ">", "0.3"], [";", "<OBJ007>", ">"], ">"),
-        ("Far?", [*ORDER, ">", "0.3", ">", "0.7"], [">", "<OBJ007>", ";"], ";"),
-        ("Far?", ["[", TABLE, "<OBJ003>", "<OBJ007>", "0.7", ">"], ["1.1", "0.3"], "1.1"),  # the nearest so far
         # what is counted is listed whole
         ("How many tables are there?", ["[", TABLE, "<OBJ003>"], ["]", "<OBJ007>", WINDOW, TABLE], TABLE),
         ("How many tables are there?", ["[", TABLE, "<OBJ003>", TABLE], ["]", "<OBJ009>"], "<OBJ009>"),
@@ -165,7 +158,7 @@ def test_what_is_worked_out_keeps_to_the_scene(question: str, begin: list[str], 
         likely = [begin[len(turn)]] if len(turn) < len(begin) else wanted
         turn.append(0)
         places = torch.tensor([words.markers[int(t[4:7])] if t.startswith("<OBJ") else token(t) for t in likely])
-        return out.zero_().index_copy(-1, places, 100 * torch.arange(len(likely), 0.0, -1.0).expand(1, 1, -1))
+        return out.zero_().index_copy(-1, places, torch.arange(len(likely), 0.0, -1.0).expand(1, 1, -1))
 
     prefix = ScenePrefix(model, words, scene(40), markers={3: "Table", 7: "window", 9: "table"})
     model.lm_head.register_forward_hook(head)

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from proxy3d_core.errors import BadInput
 from proxy3d_core.proxies.cluster import share_budget
 from proxy3d_core.scene.snapshot import CEILING, FLOOR, WALL, ProxySet
-from proxy3d_training.data.prepared import Seen
-from proxy3d_training.data.schema import MARKERS, Box
+from proxy3d_training.data.schema import MARKERS
 from proxy3d_training.simulation import truth as simulated
 
 Floats = NDArray[np.float64]
@@ -47,14 +46,6 @@ class DrawnScene:
     def marker_of_true(self) -> Mapping[int, int]:
         """Marker by object id."""
         return {thing.id: index for index, thing in enumerate(self.things)}
-
-    @property
-    def seen(self) -> tuple[Seen, ...]:
-        """As a map has things that takes each for what it is."""
-        return tuple(
-            Seen(thing.id, index, thing.label, 1.0, Box.of(thing.box.oriented()), "present", thing.id)
-            for index, thing in enumerate(self.things)
-        )
 
     @property
     def labels(self) -> dict[int, str]:

@@ -22,7 +22,7 @@ from proxy3d_core.vlm.prompt import PromptFormat
 from proxy3d_training.data.dataset import Item
 from proxy3d_training.data.drawn import DrawnScene
 from proxy3d_training.data.prepared import PreparedScene
-from proxy3d_training.data.schema import MARKER, IdAnswer, Sample, Thing, id_text
+from proxy3d_training.data.schema import MARKER, Box, IdAnswer, Sample, Thing, id_text
 from proxy3d_training.train.drills import Drilled, drills
 from proxy3d_training.train.working import as_seen, workable, worked_out
 
@@ -114,12 +114,8 @@ class Collator:
         if not self.evidence:
             return samples
         scene = rows[0].scene
-        if scene is not None:
-            if isinstance(scene, DrawnScene):
-                objects, area = scene.seen, None
-            else:
-                objects, area = scene.about.objects, scene.about.area
-            samples = [s for s in (as_seen(s, objects, area) for s in samples) if s]
+        if isinstance(scene, PreparedScene):
+            samples = [s for s in (as_seen(s, scene.about.objects, scene.about.area) for s in samples) if s]
         return [sample for sample in samples if workable(sample)] or [rows[0].sample]
 
     def _random(self, rows: Sequence[Item]) -> np.random.Generator:
@@ -172,7 +168,10 @@ def things_seen(rows: Sequence[Item], deal: Ints) -> dict[int, Thing]:
     if sample.view == "symbols":
         seen = {thing.id: thing for thing in sample.objects}
     elif isinstance(scene, DrawnScene):
-        seen = {o.id: Thing(id=o.id, marker=o.marker, label=o.label, box=o.box) for o in scene.seen}
+        seen = {
+            thing.id: Thing(id=thing.id, marker=index, label=thing.label, box=Box.of(thing.box.oriented()))
+            for index, thing in enumerate(scene.things)
+        }
     elif scene is not None:
         told = {thing.marker: thing.label for item in rows for thing in item.sample.objects if thing.label}
         seen = {

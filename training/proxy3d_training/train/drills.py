@@ -12,7 +12,7 @@ import numpy as np
 from proxy3d_core.proxies.references import marker
 from proxy3d_core.vlm.inputs import SceneTokens
 from proxy3d_training.data.schema import Thing
-from proxy3d_training.train.working import Choice, apart, compared, floor_size, in_order, sizes, turns, ways
+from proxy3d_training.train.working import Choice, apart, compared, floor_size, sizes, turns, ways
 
 DRILLS = 4
 """Questions of many objects at once that a row has, at most."""
@@ -41,11 +41,9 @@ class Drilled:
 def drills(about: Drilled, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Questions of many objects at once, in an order that they give, and their answers; at most ``DRILLS`` of them."""
     scene, symbolic = about.scene, about.symbolic
-    kinds = ["name", "find", "color"] + (["area"] if scene.area is not None else [])
+    kinds = ["name", "find", "color"] + (["area"] if scene.area is not None else []) + ([] if symbolic else ["first"])
     if scene.positions is not None:
         kinds += ["place", "apart", "way", "turn", *_CHOICES] + ([] if symbolic else ["long"])
-    if not symbolic:
-        kinds += ["first"] * 3  # to put in order takes longest to learn
     asked = (_drill(kind, about, rng) for kind in rng.permutation(kinds))
     return list(islice((pair for pair in asked if pair is not None), DRILLS))
 
@@ -66,7 +64,7 @@ def _drill(kind: str, about: Drilled, rng: np.random.Generator) -> tuple[str, st
         return None
     order = rng.permutation(shown).tolist()
     if kind == "first":
-        return _first([things[group] for group in order], bool(rng.integers(2)))
+        return _in_order([things[group] for group in order], bool(rng.integers(2)))
     if kind == "color":  # most things are white or brown: one of each colour, then a second one, and so on
         order.sort(key=_places([colors[group] for group in order], order).__getitem__)
     asked = order[: 6 if kind == "place" else 8 if kind in _CHOICES else 10]
@@ -104,17 +102,22 @@ def _drill(kind: str, about: Drilled, rng: np.random.Generator) -> tuple[str, st
     return f"Which way is it from each to the next: {' '.join(markers)}?", "".join(ways(some[:-1], some[1:], yaw))
 
 
-def _first(things: Sequence[Thing], by_name: bool) -> tuple[str, str]:
+def _in_order(things: Sequence[Thing], by_name: bool) -> tuple[str, str]:
     """In which order some things were first seen, which is that of their markers; of a name the first one counts."""
+    marked = [(thing.marker or 0, thing.label or "") for thing in things]
     if not by_name:
-        asked = things[:8]
-        names = " ".join(marker(thing.marker or 0) for thing in asked)
-        return f"In which order were these first seen: {names}?", in_order(asked, named=False)
-    first = {thing.label or "": thing for thing in sorted(things, key=lambda thing: -(thing.marker or 0))}
-    labels = list(dict.fromkeys(thing.label or "" for thing in things))[:6]
-    asked = [first[label] for label in labels]
-    ordered = ", ".join(sorted(labels, key=lambda label: first[label].marker or 0))
-    return f"In which order were these first seen: {', '.join(labels)}?", f"{in_order(asked)}; {ordered}".strip()
+        asked = [index for index, _ in marked[:8]]
+        return (
+            f"In which order were these first seen: {' '.join(map(marker, asked))}?",
+            " ".join(map(marker, sorted(asked))),
+        )
+    first = {label: index for index, label in sorted(marked, reverse=True)}
+    labels = list(dict.fromkeys(label for _, label in marked))[:6]
+    in_order = sorted(labels, key=first.__getitem__)
+    return (
+        f"In which order were these first seen: {', '.join(labels)}?",
+        _paired(in_order, [marker(first[label]) for label in in_order]),
+    )
 
 
 def _places(names: Sequence[str], of: Sequence[int]) -> dict[int, int]:

@@ -17,14 +17,12 @@ of numbers.
   numbered: ``chair<OBJ004>1``.
 * Where the nearest or farthest is asked for, each step ends with the best so far, so that no more than two numbers are
   compared at a time: ``chair<OBJ004><OBJ007>2.6>2.6<OBJ004> lamp<OBJ012><OBJ007>1.1>1.1<OBJ012>``.
-* What something stands on is the nearest of its name: ``<OBJ006> desk<OBJ009><OBJ006>1.4>1.4<OBJ009>
-  desk<OBJ016><OBJ006>0.0>0.0<OBJ016>``. All that stands on something is named before its marker.
+* What something stands on is named before its marker is given; so is all that stands on something.
 * What is asked about by its name is named, too: ``trash can<OBJ011>`` before its colour, ``door<OBJ003> desk<OBJ004>``
   before what is nearest to the door, ``sofa<OBJ002> tv<OBJ005>`` before how far one is from the other, or before the
   ways from where one stands, ``shelf<OBJ006>1.0`` for its longest side.
-* Where the order of first sight is asked for, the first thing of each name is named and marked in the question's order.
-  Markers count in that order (``References``): their numbers are said, in tenths, which nano reads as quantities, and
-  then put in order: ``chair<OBJ014>1.4 lamp<OBJ007>0.7>0.7>1.4``.
+* Where the order of first sight is asked for, the first thing of each name is named and marked in the question's order;
+  markers count in that order (``References``).
 * The right option of a choice is said in words before its letter, behind a semicolon: a name without one is one more
   thing to look up.
 """
@@ -67,7 +65,6 @@ _ON_A_SIDE = frozenset({"situated_count", "situated_parity", "situated_is"})
 _ASIDE = frozenset({"situated_side", "situated_way", "situated_left_right"})
 _ROUTE = "route_planning"
 _ORDER = "obj_appearance_order"
-_CARRIED = "carried_by"
 _BY_NAME = frozenset({"color", "material", "shape", "nearest", "what_on", "where_on"})
 _INTRODUCED = _SIDES | {"object_abs_distance", _ROUTE}
 _AREA = "room_size_estimation"
@@ -84,15 +81,15 @@ def working(sample: Sample, yaw: float = 0.0) -> str:
     if _counts(sample):
         said = _counted(sample)
     elif _is_order(sample):
-        said = in_order(_as_read(sample.objects, sample.question))
+        said = "".join(f" {thing.label}{_name(thing)}" for thing in _as_read(sample.objects, sample.question))
     elif _is_by_name(sample):
         # What the question names comes first: the rest is looked up from there.
         things = sorted(sample.objects, key=lambda thing: (thing.label or "") not in sample.question)
         said = "".join(f" {thing.label}{_name(thing)}" for thing in things)
     else:
         said = _introduced(sample) + _measured(sample, yaw) or "".join(marker(index) for index in rests_on(sample))
-    if _is_carried(sample):
-        said = _name(sample.objects[-1]) + said
+    if sample.kind == "carried_by" and isinstance(sample.answer, IdAnswer):
+        said += "".join(f" {thing.label}" for thing in sample.objects if thing.id in sample.answer.objects)
     if sample.kind == "carries" and isinstance(sample.answer, IdAnswer):
         carried = {marker(t.marker): t.label for t in sample.objects if t.marker is not None and t.label}
         said += "".join(f" {label}{name}" for name, label in sorted(carried.items()) if name in sample.answer.text)
@@ -259,14 +256,6 @@ def sizes(kind: str, things: Sequence[Thing]) -> list[str]:
     return [f"{_name(thing)}{_SIZES[kind](thing.box.size):.1f}" for thing in things if thing.box]
 
 
-def in_order(things: Sequence[Thing], named: bool = True) -> str:
-    """Each with the number of its marker in tenths, and behind them these in order; see above."""
-    numbers = {thing.marker: f"{thing.marker / 10:.1f}" for thing in things if thing.marker is not None}
-    names = [f" {thing.label}" if named else "" for thing in things]
-    said = [f"{name}{_name(thing)}{numbers[thing.marker]}" for name, thing in zip(names, things, strict=True)]
-    return "".join([*said, *(f">{numbers[index]}" for index in sorted(numbers))])
-
-
 def ways(first: Sequence[Thing], second: Sequence[Thing], yaw: float) -> list[str]:
     """Directions from things to others in a scene that is turned by ``yaw`` radians: ``<OBJ004><OBJ007>@045``."""
     return [f"{_pair(a, b)}@{_way(a, b, yaw):03d}" for a, b in zip(first, second, strict=True)]
@@ -398,7 +387,7 @@ def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
         *others, at, faced = things
         return ([at] if kind in _COMPARED else [at, faced]), _as_read(others, sample.question)
     if _compares_names(sample):
-        *others, anchor = sample.objects
+        *others, anchor = things
         return [anchor], _as_read(others, sample.question)
     return [], []
 
@@ -406,7 +395,7 @@ def _roles(sample: Sample) -> tuple[list[Thing], list[Thing]]:
 def _choice(sample: Sample) -> Choice | None:
     """What is chosen of the things that a sample compares by their names; None = nothing, they are only measured."""
     found = None if sample.description is None else _REFERRED.search(sample.description)
-    return min if sample.kind in _COMPARED or _is_carried(sample) else _BEST.get(found[1]) if found else None
+    return min if sample.kind in _COMPARED else _BEST.get(found[1]) if found else None
 
 
 def _counts(sample: Sample) -> bool:
@@ -426,18 +415,12 @@ def _is_order(sample: Sample) -> bool:
     return sample.kind == _ORDER and sample.source == "Simulated"
 
 
-def _is_carried(sample: Sample) -> bool:
-    return sample.kind == _CARRIED and sample.source == "Simulated"
-
-
 def _is_route(sample: Sample) -> bool:
     return sample.kind == _ROUTE and sample.source == "Simulated"
 
 
 def _compares_names(sample: Sample) -> bool:
     """Whether everything of some names is compared, not what markers name."""
-    if _is_carried(sample):
-        return True
     referred = sample.description is not None and _REFERRED.search(sample.description) is not None
     by_name = sample.source == "Simulated" and not MARKER.search(sample.question)
     return by_name and (sample.kind in _COMPARED or referred)
