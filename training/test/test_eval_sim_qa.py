@@ -238,6 +238,12 @@ def questions(rooms: Path) -> Path:
             if candidate.kind in left:
                 left.remove(candidate.kind)
                 made.append(as_sample(room, candidate, "test", 0, len(made), out))
+    # The demo's truth does not say what carries what; its monitor (20) is on its desk (13).
+    room = read_room(rooms / "first")
+    desk, monitor = (room.thing(room.by_id[number]) for number in (13, 20))
+    about = {"objects": (desk, monitor), "scene": room.scene(out.parent)}
+    standing = f"What is <OBJ{monitor.marker:03d}> standing on? Give its ID."
+    made.append(sample("carried_by", IdAnswer(text=f"<OBJ{desk.marker:03d}>.", objects=(13,)), standing, **about))
     write_samples(out, made)
     return out
 
@@ -288,7 +294,7 @@ def test_geometry_answers_on_the_live_map(questions: Path, prepared: Path) -> No
     found = run(questions, "--scenes", prepared, "--answerer", "geometric")
     assert found["answerer"] == "geometric"
     # What can be put is about objects that the map has, with the robot's labels and good boxes.
-    for kind in ("MMScan/attribute_category", "MMScan/taller"):
+    for kind in ("MMScan/attribute_category", "MMScan/taller", "MMScan/carried_by"):
         assert found["tasks"][kind]["asked"]["score"] == 100 and found["tasks"][kind]["asked"]["n"] >= 1
 
 

@@ -15,7 +15,7 @@ from proxy3d_core.encoders import load_encoder
 from proxy3d_core.errors import BadInput
 from proxy3d_core.geometry import OrientedBox
 from proxy3d_core.proxies.references import ReferenceCodes, References
-from proxy3d_core.reasoning.answer import Answer, Status
+from proxy3d_core.reasoning.answer import Answer, Question, Status
 from proxy3d_core.reasoning.choices import split_options
 from proxy3d_core.reasoning.geometric import GeometricAnswerer
 from proxy3d_core.scene.snapshot import UNKNOWN_LABEL, ObjectState, SceneObject, Snapshot
@@ -143,12 +143,15 @@ class GeometricInRooms:
                 thing.model_copy(update={"box": named[thing.id].box}) if thing.id in named else thing
                 for thing in sample.objects
             )
-            answer = self._answerer.answer(as_question(sample.model_copy(update={"objects": things})), snapshot)
-            found.append(_in_words(answer, sample, snapshot, scene.marker_of_true))
+            question = as_question(sample.model_copy(update={"objects": things}))
+            answer = self._answerer.answer(question, snapshot)
+            found.append(_in_words(answer, question, sample, snapshot, scene.marker_of_true))
         return found
 
 
-def _in_words(answer: Answer, sample: Sample, snapshot: Snapshot, markers: Mapping[int, int]) -> Said:
+def _in_words(
+    answer: Answer, question: Question, sample: Sample, snapshot: Snapshot, markers: Mapping[int, int]
+) -> Said:
     """An answer of the geometric answerer in the form of the samples."""
     truth = sample.answer
     if isinstance(truth, IdAnswer):
@@ -159,7 +162,9 @@ def _in_words(answer: Answer, sample: Sample, snapshot: Snapshot, markers: Mappi
         said = [named[int(i)] for i in REGION.findall(answer.text) if int(i) < len(named)]
         text = " ".join(marker(markers[id_of[number]]) for number in said)
         boxes = tuple(snapshot.by_id[i].box for i in answer.object_ids if i in snapshot.by_id)
-        return Said(text or ("Yes." if boxes else "No."), boxes, answer.confidence, truth.type)
+        # "On the desk" comes with the mug that was asked about, and then the desk, which is the answer.
+        others = tuple(box for box in boxes if all(box.iou(asked) < 0.5 for asked in question.regions))
+        return Said(text or ("Yes." if boxes else "No."), others or boxes, answer.confidence, truth.type)
     if answer.status is not Status.OK:
         return Said("", (), answer.confidence, truth.type)
     text = answer.text
