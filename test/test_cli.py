@@ -137,6 +137,7 @@ def test_answers(replayed: tuple[dict[str, Any], Path]) -> None:
         assert 0 <= answer["confidence"] <= 1
 
 
+@pytest.mark.slow
 def test_replay_is_deterministic(replayed: tuple[dict[str, Any], Path], recording: Path) -> None:
     again = json.loads(proxy3d("replay", recording, "--json").stdout)
     for key in ("frames", "dropped", "proxies", "objects", "up", "floor"):
@@ -152,6 +153,7 @@ def test_replay_for_people(recording: Path) -> None:
     assert "…" not in done.stdout, "numbers are whole in a narrow terminal"
 
 
+@pytest.mark.slow
 def test_convert_and_replay_the_bag(recording: Path, tmp_path: Path) -> None:
     """A rosbag2 of the sequence gives the same room; its world is level."""
     bag = tmp_path / "bag"
@@ -164,6 +166,7 @@ def test_convert_and_replay_the_bag(recording: Path, tmp_path: Path) -> None:
     assert "exists" in one_line(proxy3d("convert", recording, bag, code=1))
 
 
+@pytest.mark.slow
 def test_pictures(recording: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("rerun")
@@ -175,6 +178,7 @@ def test_pictures(recording: Path, tmp_path: Path) -> None:
     assert rrd.read_bytes()[:3] == b"RRF"
 
 
+@pytest.mark.slow
 def test_the_vlm_answers_and_shows_where_it_looked(recording: Path, taught_vlm: Path, tmp_path: Path) -> None:
     """On a replay, and on the map that it saves; on features of another encoder it says what to do."""
     pytest.importorskip("matplotlib")
@@ -192,6 +196,7 @@ def test_the_vlm_answers_and_shows_where_it_looked(recording: Path, taught_vlm: 
     assert (asked_map["answer"], asked_map["answerer"]) == (largest["answer"], "vlm")
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_there(recording: Path) -> None:
     model = ("--answerer", "vlm", "--set", "answer.vlm=/no/such/model")
     done = proxy3d("replay", recording, "--max-frames", 3, "--ask", "How many?", *model, "--json")
@@ -203,6 +208,7 @@ def test_an_unwritable_file_is_one_line(recording: Path) -> None:
     one_line(proxy3d("replay", recording, "--max-frames", 3, "--record", "/proc/nowhere/room.rrd", "--json", code=1))
 
 
+@pytest.mark.slow
 def test_ask_map(replayed: tuple[dict[str, Any], Path]) -> None:
     _, folder = replayed
     answer = json.loads(proxy3d("ask-map", folder, "How many chairs are there?", "--json").stdout)

@@ -73,6 +73,7 @@ def test_too_few_things_are_no_training(tmp_path: Path) -> None:
         fit([example("safe", np.random.default_rng(2), 0.5)], config)
 
 
+@pytest.mark.slow
 def test_a_run_plays_rooms(tmp_path: Path) -> None:
     simulation.make(0, Settings(seed=31337, frames=6, flats=0.0), tmp_path / "rooms")
     run = BoxTraining(

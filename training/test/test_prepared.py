@@ -131,6 +131,7 @@ def test_resumes_to_the_same_bytes(recordings: Path, prepared: Path, tmp_path: P
     assert (out / "index.json").read_text() == (prepared / "index.json").read_text()
 
 
+@pytest.mark.slow
 def test_processes_make_the_same(recordings: Path, prepared: Path, tmp_path: Path) -> None:
     report = preparing.prepare(preparing.jobs([recordings]), tmp_path, Config(), workers=2)
     assert report.made == 2

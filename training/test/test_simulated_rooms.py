@@ -177,6 +177,7 @@ def overlap(a: Placed, b: Placed) -> float:
     return worst
 
 
+@pytest.mark.slow
 def test_nothing_stands_in_anything(recordings: list[Recording]) -> None:
     for recording in recordings[:6]:
         for flat in (recording.before, recording.after):

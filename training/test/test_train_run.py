@@ -294,6 +294,7 @@ def interrupted_in_step_6(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch
     return monkeypatch
 
 
+@pytest.mark.slow
 def test_a_run_by_muon_goes_on(samples: Path, tmp_path: Path, interrupted_in_step_6: pytest.MonkeyPatch) -> None:
     """Both optimisers are saved: as if nothing had been."""
     config = checked(TrainConfig, tree(samples, tmp_path / "stopped") | {"muon": 3.0, "validation": {"every": 0}})
@@ -348,6 +349,7 @@ train([sys.argv[1], "--quiet"])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(samples: Path, unbroken: Path, tmp_path: Path) -> None:
     """kill -9 while a checkpoint is written: the one before is gone on from, to the same losses bit for bit."""
     out, config = tmp_path / "out", tmp_path / "config.yaml"

@@ -75,6 +75,7 @@ def test_floor_and_ceiling_lie_at_their_heights(rooms: Path) -> None:
                 assert np.median(height[here]) == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_few_steps_learn_and_what_is_saved_is_what_was_trained(rooms: Path, tmp_path: Path) -> None:
     config = VisionTraining(
         kind="vision", rooms=[rooms], held=[rooms], out=tmp_path / "out", coarse=8, epochs=3, batch=4, threads=1

@@ -82,6 +82,7 @@ def test_a_thing_on_the_table_is_an_object_of_its_own() -> None:
     assert table.box.top < 0.79
 
 
+@pytest.mark.slow
 def test_a_removed_object_is_gone_and_an_unseen_one_stays() -> None:
     with_bin, without = Room([TABLE, SOFA, BIN]), Room([TABLE, SOFA])
     scene = see(with_bin)
