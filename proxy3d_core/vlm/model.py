@@ -119,14 +119,17 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
             )
             inputs_embeds = self._with_regions(inputs_embeds, input_ids, regions, region_mask)
         mask: Any = attention_mask
+        real: Tensor | None = None  # tokens of packed rows, which are read without padding
         if segments is not None:
             if attention_mask is not None or position_ids is not None or cache is not None:
                 raise BadInput("packed sequences make their own mask and positions and begin without a cache")
             position_ids = packed_positions(segments)
-            apart = self.config._attn_implementation == packed_attention.NAME
-            if apart and segments.shape[1] > packed_attention.SHORT:
+            named = self.config._attn_implementation == packed_attention.NAME
+            if named and segments.shape[1] > packed_attention.SHORT:
                 kwargs["packed"] = packed_attention.packed_rows(segments)
                 mask = {"full_attention": None}  # keeps transformers from making one
+                real = segments >= 0
+                inputs_embeds, position_ids = inputs_embeds[real][None], position_ids[real][None]
             else:
                 mask = self._packed_mask(segments, inputs_embeds.dtype)
         elif position_ids is None and attention_mask is not None:
@@ -140,6 +143,8 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
             **kwargs,
         )
         states: Tensor = outputs.last_hidden_state
+        if real is not None:
+            states = states.new_zeros(*real.shape, states.shape[-1]).masked_scatter(real[..., None], states)
         loss = None
         if labels is None:
             logits = self.lm_head(states[:, -logits_to_keep:])

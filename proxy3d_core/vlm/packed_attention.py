@@ -2,18 +2,18 @@
 
 A mask over everything would cost (K + Q T)^2 for Q questions of T tokens on K proxies. Here a question's token costs
 K + T: all questions together look at the scene in one product, and each at itself in a small block of its own. The two
-parts share one softmax, so that the result is that of the mask.
+parts share one softmax, so that the result is that of the mask. Rows lie behind each other, without padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -34,13 +34,10 @@ class Block:
     """Questions of about one length that follow each other, laid out in a grid of Q x T places.
 
     Attributes:
-        begin, end: which of the row's question tokens are theirs.
         questions, longest: Q and T.
-        slot: (end - begin,) place of each token in the grid.
+        slot: (N,) place of each of their tokens in the grid.
     """
 
-    begin: int
-    end: int
     questions: int
     longest: int
     slot: Tensor
@@ -48,16 +45,14 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class PackedRow:
-    """Where things are in a row of L tokens.
+    """What a row holds.
 
     Attributes:
         scene: P, tokens of system and scene, at the row's beginning.
-        tokens: of all questions, behind them; what follows is padding.
-        blocks: the questions.
+        blocks: the questions behind it.
     """
 
     scene: int
-    tokens: int
     blocks: tuple[Block, ...]
 
 
@@ -75,7 +70,7 @@ def packed_rows(segments: Tensor) -> list[PackedRow]:
         steps = asked.diff(prepend=asked.new_zeros(1))
         if bool((row[:scene] != 0).any() or (row[scene + tokens :] >= 0).any() or ((steps != 0) & (steps != 1)).any()):
             raise BadInput("a packed row holds the scene (0), then questions 1, 2, 3, ... in order, then padding (-1)")
-        rows.append(PackedRow(scene, tokens, tuple(_blocks(asked))))
+        rows.append(PackedRow(scene, tuple(_blocks(asked))))
     return rows
 
 
@@ -92,7 +87,7 @@ def _blocks(asked: Tensor) -> Iterator[Block]:
             question = asked[begin:end] - 1 - first
             begins = torch.searchsorted(question, torch.arange(number - first, device=asked.device))
             place = torch.arange(end - begin, device=asked.device) - begins[question]
-            yield Block(begin, end, number - first, longest, question * longest + place)
+            yield Block(number - first, longest, question * longest + place)
         first, begin, most = number, end, max(most, length)
 
 
@@ -110,11 +105,11 @@ def packed_attention(
 
     Args:
         module: of the layer.
-        query: (B, heads, L, D).
+        query: (B, heads, L, D); of packed ones B is 1, and L the tokens of all rows.
         key, value: (B, key heads, L, D).
         attention_mask: of sequences that are not packed.
         scaling: of the products; None = 1 / sqrt(D).
-        packed: the rows; None = sequences are not packed.
+        packed: the rows, one behind the other; None = sequences are not packed.
         kwargs: passed on to ``sdpa`` where sequences are not packed.
 
     Returns:
@@ -125,8 +120,7 @@ def packed_attention(
         return _masked(query * scale, key, value, attention_mask).transpose(1, 2), None
     if packed is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    states = [_row(q, k, v, row, scale) for q, k, v, row in zip(query, key, value, packed, strict=True)]
-    return torch.stack(states).transpose(1, 2), None
+    return _rows(query[0] * scale, key[0], value[0], packed).transpose(0, 1)[None], None
 
 
 def _masked(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
@@ -139,31 +133,23 @@ def _masked(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     return (weights.view(batch, groups, -1, length) @ value).view(batch, heads, length, d)
 
 
-def _row(query: Tensor, key: Tensor, value: Tensor, row: PackedRow, scale: float) -> Tensor:
-    """(heads, L, D) of one row; zeros where padding is."""
-    scene, end = row.scene, row.scene + row.tokens
-    parts = []
-    if scene:
-        parts.append(
-            scaled_dot_product_attention(
-                query[None, :, :scene],
-                key[None, :, :scene],
-                value[None, :, :scene],
-                is_causal=True,
-                scale=scale,
-                enable_gqa=True,
-            )[0]
-        )
-    for block in row.blocks:
-        part = slice(scene + block.begin, scene + block.end)
-        parts.append(
-            _questions(query[:, part] * scale, key[:, :scene], value[:, :scene], key[:, part], value[:, part], block)
-        )
-    return pad(torch.cat(parts, dim=1), (0, 0, 0, query.shape[1] - end))
+def _rows(query: Tensor, key: Tensor, value: Tensor, rows: Sequence[PackedRow]) -> Tensor:
+    """(heads, L, D) of all rows; ``query`` is scaled already."""
+    sizes = [size for row in rows for size in (row.scene, *(len(block.slot) for block in row.blocks))]
+    # cut once: the gradient of each slice would be as long as all rows
+    parts = zip(*(states.split(sizes, dim=1) for states in (query, key, value)), strict=True)
+    states = []
+    for row in rows:
+        q, k, v = next(parts)
+        if row.scene:
+            seen = scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, scale=1.0, enable_gqa=True)
+            states.append(seen[0])
+        states += [_questions(*next(parts), k, v, block) for block in row.blocks]
+    return torch.cat(states, dim=1)
 
 
 def _questions(
-    query: Tensor, scene_key: Tensor, scene_value: Tensor, key: Tensor, value: Tensor, block: Block
+    query: Tensor, key: Tensor, value: Tensor, scene_key: Tensor, scene_value: Tensor, block: Block
 ) -> Tensor:
     """(heads, N, D) of the N tokens of a block; ``query`` is scaled already."""
     heads, n, d = query.shape
