@@ -84,8 +84,12 @@ def neighbour_gap(positions: ArrayLike, order: ArrayLike) -> float:
 
 def _breadth_first(points: Floats, begin: Floats) -> Ints:
     """(M,) order of the points (M, 3) from the one nearest to ``begin`` on."""
-    neighbours = _graph(points)
     root = int(np.argmin(((points - begin) ** 2).sum(axis=1)))
+    if len(points) <= NEIGHBOURS + 1:  # as most objects have: all are the root's neighbours
+        distance = ((points - points[root]) ** 2).sum(axis=1)
+        distance[root] = -1.0
+        return np.argsort(distance, kind="stable")
+    neighbours = _graph(points)
     seen = np.zeros(len(points), bool)
     seen[root] = True
     order, waiting = [], deque([root])
