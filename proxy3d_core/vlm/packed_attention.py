@@ -140,11 +140,13 @@ def _rows(query: Tensor, key: Tensor, value: Tensor, rows: Sequence[PackedRow]) 
     parts = zip(*(states.split(sizes, dim=1) for states in (query, key, value)), strict=True)
     states = []
     for row in rows:
-        q, k, v = next(parts)
+        q, scene_key, scene_value = next(parts)
         if row.scene:
-            seen = scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, scale=1.0, enable_gqa=True)
-            states.append(seen[0])
-        states += [_questions(*next(parts), k, v, block) for block in row.blocks]
+            k, v = scene_key[None], scene_value[None]
+            states.append(scaled_dot_product_attention(q[None], k, v, is_causal=True, scale=1.0, enable_gqa=True)[0])
+        for block in row.blocks:
+            q, k, v = next(parts)
+            states.append(_questions(q, k, v, scene_key, scene_value, block))
     return torch.cat(states, dim=1)
 
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from proxy3d_core.config import Config
 from proxy3d_core.encoders import SemanticEncoder, to_numpy
 from proxy3d_core.errors import BadInput
+from proxy3d_core.models.loading import choose_device, choose_dtype
 from proxy3d_core.proxies.cluster import cluster_proxies
 from proxy3d_core.proxies.references import ReferenceCodes
 from proxy3d_core.reasoning.answer import Question
@@ -39,6 +41,8 @@ from proxy3d_ros.bench.scenes import Scene, sample_scene
 QUESTION = "How many chairs are there?"
 ANSWER = 8
 """Tokens of each answer."""
+PART = 8192
+"""Tokens that go through an MLP at once: of all pixel tokens of 16 questions its 11,008 channels would be 23 GB."""
 REPEATS = 5
 """How often a question to one scene is timed."""
 
@@ -80,7 +84,7 @@ class Material:
 
 
 def random_vlm(size: Size, channels: int | None, layers: int | None = None) -> tuple[ProxyVLM, PromptFormat]:
-    """A model of a size with random weights (bfloat16 unless it is nano): its speed does not depend on them.
+    """A model of a size with random weights, where and as ``load_vlm`` puts one: its speed does not depend on them.
 
     Args:
         size: which.
@@ -88,13 +92,15 @@ def random_vlm(size: Size, channels: int | None, layers: int | None = None) -> t
         layers: it has only so many; None = all.
     """
     prompts = PromptFormat(train_tokenizer([QUESTION]))
+    special = {"proxy_token_id": prompts.proxy, "region_token_id": prompts.region}
+    text = {} if layers is None else {"num_hidden_layers": layers}
+    config = configuration(size, feature_channels=channels, text_config=text, **special)
+    device = choose_device("auto")
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32 if size == "nano" else torch.bfloat16)
+    torch.set_default_dtype(choose_dtype("auto", device))
     try:
-        special = {"proxy_token_id": prompts.proxy, "region_token_id": prompts.region}
-        text = {} if layers is None else {"num_hidden_layers": layers}
-        config = configuration(size, feature_channels=channels, text_config=text, **special)
-        return ProxyVLM(config).eval(), prompts
+        with device:
+            return ProxyVLM(config).eval(), prompts
     finally:
         torch.set_default_dtype(before)
 
@@ -263,11 +269,37 @@ def _answer(model: ProxyVLM, prompts: PromptFormat, scenes: Sequence[SceneTokens
     """One question to each scene, all at once, each answered by ``ANSWER`` tokens."""
     ids = prompts.prefix(len(scenes[0])) + prompts.question(QUESTION)
     given: Any = model  # its own stubs do not let generate be called on it
-    given.generate(
-        input_ids=torch.tensor([ids] * len(scenes), device=model.device),
-        **collate(scenes, model.device),
-        do_sample=False,
-        min_new_tokens=ANSWER,
-        max_new_tokens=ANSWER,
-        pad_token_id=prompts.pad,
-    )
+    with _in_parts(model):
+        given.generate(
+            input_ids=torch.tensor([ids] * len(scenes), device=model.device),
+            **collate(scenes, model.device),
+            do_sample=False,
+            min_new_tokens=ANSWER,
+            max_new_tokens=ANSWER,
+            pad_token_id=prompts.pad,
+        )
+
+
+@contextmanager
+def _in_parts(model: ProxyVLM) -> Iterator[None]:
+    """MLPs, which look at each token by itself, take ``PART`` tokens after the other."""
+    layers = list(model.model.layers)
+    whole = [layer.mlp for layer in layers]
+    for layer, mlp in zip(layers, whole, strict=True):
+        layer.mlp = _InParts(mlp)
+    try:
+        yield
+    finally:
+        for layer, mlp in zip(layers, whole, strict=True):
+            layer.mlp = mlp
+
+
+class _InParts(nn.Module):
+    def __init__(self, mlp: nn.Module) -> None:
+        super().__init__()
+        self.mlp = mlp
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(B, L, H) as the MLP itself."""
+        parts = states.flatten(0, 1).split(PART)
+        return torch.cat([self.mlp(part) for part in parts]).view_as(states)

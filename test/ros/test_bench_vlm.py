@@ -9,10 +9,13 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import torch
+
 from proxy3d_core.config import Config
 from proxy3d_core.encoders import AppearanceEncoder
 from proxy3d_core.sequences import open_sequence
 from proxy3d_core.vlm.loading import load_vlm
+from proxy3d_ros.bench import vlm
 from proxy3d_ros.bench.vlm import ANSWER, Material, bench_batches, bench_scene, layers_of, random_vlm
 from proxy3d_ros.demo import ROOM
 
@@ -64,6 +67,22 @@ def test_random_weights_have_the_size_that_is_named() -> None:
     model, prompts = random_vlm("nano", 10)
     assert model.config.get_text_config().num_hidden_layers == 6 and model.scene.channels == 10
     assert model.config.proxy_token_id == prompts.proxy
+
+
+def test_mlps_take_tokens_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never more at once than ``PART``, all of them, with what all at once would give; and only meanwhile."""
+    model, _ = random_vlm("nano", 10)
+    ids = torch.randint(10, 200, (2, 11))
+    whole = model(input_ids=ids).logits
+    monkeypatch.setattr(vlm, "PART", 8)
+    taken: list[int] = []
+    model.model.layers[0].mlp.register_forward_pre_hook(lambda _, given: taken.append(given[0].shape[-2]))
+    with vlm._in_parts(model):
+        parts = model(input_ids=ids).logits
+    torch.testing.assert_close(parts, whole)
+    assert taken == [8, 8, 6]
+    model(input_ids=ids)
+    assert taken[3:] == [11]
 
 
 def test_layers_that_are_not_timed_cost_as_much_as_those_that_are(
