@@ -124,8 +124,8 @@ class ProxyVLM(PreTrainedModel, GenerationMixin):
             if attention_mask is not None or position_ids is not None or cache is not None:
                 raise BadInput("packed sequences make their own mask and positions and begin without a cache")
             position_ids = packed_positions(segments)
-            named = self.config._attn_implementation == packed_attention.NAME
-            if named and segments.shape[1] > packed_attention.SHORT:
+            apart = self.config._attn_implementation == packed_attention.NAME
+            if apart and segments.shape[1] > packed_attention.SHORT:
                 kwargs["packed"] = packed_attention.packed_rows(segments)
                 mask = {"full_attention": None}  # keeps transformers from making one
                 real = segments >= 0
