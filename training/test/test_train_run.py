@@ -198,6 +198,14 @@ def test_replay_has_its_share(samples: Path) -> None:
     assert plan.steps(2) == round(2 * len(parts[0].samples) * 1.25 / 8)
 
 
+def test_a_stage_that_comes_again_reads_in_another_order(samples: Path, tmp_path: Path) -> None:
+    settings = tree(samples, tmp_path)
+    settings["stages"] = [{"stage": 4, "batch": 8, "steps": 5, "rate": 1e-9, "scene": True}] * 2
+    Run(checked(TrainConfig, settings), quiet=True)()
+    first, second = ([line["tokens"] for line in told(tmp_path) if line["stage"] == stage] for stage in (0, 1))
+    assert len(first) == len(second) == 5 and first != second
+
+
 def test_a_run_learns_and_what_it_writes_answers(samples: Path, unbroken: Path) -> None:
     """The log of every step; the folder opens, and says what it was made of."""
     lines = told(unbroken)

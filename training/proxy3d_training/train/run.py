@@ -274,7 +274,9 @@ class _Stage:
         slots = run.slots(self._settings)
         self._batches = slots // accelerator.num_processes  # of this process in a step
         self._parts = run.reader.parts(self._settings, prompts)
-        self._plan = Plan(self._parts, self._stage.batch, config.questions, config.seed, slots)
+        before = [(stage.stage, stage.data) for stage in config.stages[: progress.stage]]
+        again = before.count((self._settings.stage, self._settings.data))  # what is read again is read in another order
+        self._plan = Plan(self._parts, self._stage.batch, config.questions, config.seed + again, slots)
         self._held_out = run.reader.held_out(self._settings, prompts, slots)
         self._steps = self._settings.steps or self._plan.steps(self._stage.epochs)
         self._limit = self._settings.minutes * 60 if self._settings.minutes else None
